@@ -1,0 +1,31 @@
+/** Transport protocols a SIP message can travel by. */
+export type TransportName = 'udp' | 'tcp' | 'tls';
+
+/** A socket address this node listens on, and the name it gives for it in Via, Path and Record-Route. */
+export interface Listener {
+  /** Position in the daemon's list of listeners; flows name their listener by it. */
+  readonly index: number;
+  /** Which reference point the listener serves: `gm`, `mw`. One address may serve several. */
+  readonly sides: readonly string[];
+  readonly transport: TransportName;
+  /** Local address, IPv6 without brackets. */
+  readonly address: string;
+  readonly port: number;
+  /** `host:port` as written into Via, Path, Record-Route (IPv6 in brackets). */
+  readonly sentBy: string;
+}
+
+/** Where a message came from, and the way an answer goes back. */
+export interface Flow {
+  /** Index of the listener that received it. */
+  readonly listener: number;
+  readonly transport: TransportName;
+  /** Remote address, IPv6 without brackets. */
+  readonly address: string;
+  readonly port: number;
+  /** Number of the stream connection, never reused within a process; 0 for UDP. */
+  readonly connection: number;
+}
+
+/** Where a message goes: like a flow; `connection` 0 on a stream transport means "connect, or reuse what is open". */
+export type Target = Flow;
