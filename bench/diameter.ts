@@ -1,0 +1,148 @@
+import { createRequire } from 'node:module';
+import { applicationAvps } from '#diameter/answer';
+import { type Avp, avp } from '#diameter/codec/avp-types';
+import { decodeMessage } from '#diameter/codec/decode';
+import { encodeMessage } from '#diameter/codec/encode';
+import { multimediaAuthAvps, serverAssignmentAvps } from '#diameter/cx/cx-requests';
+import { readMultimediaAuthAnswer } from '#diameter/cx/cx-results';
+import { multimediaAuthAnswer, readMultimediaAuth, readServerAssignment } from '#diameter/cx/cx-server';
+import { baseAvps } from '#diameter/dictionary/base';
+import { cxApplication, cxDictionary } from '#diameter/dictionary/cx';
+import { DecodeFailure } from '#diameter/errors';
+import { baseResult, resultAvp } from '#diameter/result';
+
+export interface MicroBench {
+  readonly name: string;
+  run(iterations: number): void;
+  /** What others do for the same work, in the same run. */
+  readonly baseline?: { readonly name: string; run(iterations: number): void };
+}
+
+/** The codec of the npm package `diameter`, which has no types. */
+interface NpmCodec {
+  decodeMessage(octets: Buffer): { body: unknown[] };
+  encodeMessage(message: unknown): Buffer;
+}
+
+process.noDeprecation = true;
+const npmCodec = createRequire(import.meta.url)('diameter/lib/diameter-codec.js') as NpmCodec;
+
+const impi = '001010000000001@ims.mnc001.mcc001.3gppnetwork.org';
+const impu = 'sip:001010000000001@ims.mnc001.mcc001.3gppnetwork.org';
+const serverName = 'sip:scscf.ims.mnc001.mcc001.3gppnetwork.org:6060';
+const common = [
+  avp(baseAvps.originHost, 'scscf.ims.mnc001.mcc001.3gppnetwork.org'),
+  avp(baseAvps.originRealm, 'ims.mnc001.mcc001.3gppnetwork.org'),
+];
+
+function header(command: number, flags: number) {
+  return { flags, command, application: cxApplication.id, hopByHop: 0x0400_0001, endToEnd: 0x1230_0001 };
+}
+
+function requestAvps(avps: readonly Avp[]): Avp[] {
+  return [
+    avp(baseAvps.sessionId, 'scscf.ims.mnc001.mcc001.3gppnetwork.org;1790000000;123456'),
+    ...applicationAvps(cxApplication),
+    ...common,
+    avp(baseAvps.destinationRealm, 'ims.mnc001.mcc001.3gppnetwork.org'),
+    ...avps,
+  ];
+}
+
+const marContent = { impi, impu, serverName, scheme: 'Digest-AKAv1-MD5' };
+const sarContent = { impi, impus: [impu], serverName, type: 1, userDataAlreadyAvailable: false };
+const maaContent = {
+  result: baseResult(2001),
+  impi,
+  impu,
+  items: [
+    {
+      itemNumber: 1,
+      scheme: 'Digest-AKAv1-MD5',
+      rand: Buffer.alloc(16, 1),
+      autn: Buffer.alloc(16, 2),
+      xres: Buffer.alloc(8, 3),
+      ck: Buffer.alloc(16, 4),
+      ik: Buffer.alloc(16, 5),
+    },
+  ],
+};
+
+const encodeMar = () => encodeMessage(header(303, 0xc0), requestAvps(multimediaAuthAvps(marContent)));
+const encodeSar = () => encodeMessage(header(301, 0xc0), requestAvps(serverAssignmentAvps(sarContent)));
+const encodeMaa = () =>
+  encodeMessage(
+    header(303, 0x40),
+    requestAvps([resultAvp(maaContent.result), ...multimediaAuthAnswer(maaContent).avps]),
+  );
+
+let sink: unknown;
+
+function repeat(work: () => unknown) {
+  return (iterations: number) => {
+    for (let i = 0; i < iterations; i++) sink = work();
+    return sink;
+  };
+}
+
+function decodeAnd<T>(octets: Buffer, read: (message: Exclude<ReturnType<typeof decodeMessage>, DecodeFailure>) => T) {
+  return () => {
+    const message = decodeMessage(octets, cxDictionary);
+    if (message instanceof DecodeFailure) throw new Error(message.reason);
+    return read(message);
+  };
+}
+
+const mar = encodeMar();
+const maa = encodeMaa();
+const sar = encodeSar();
+
+/** The npm package knows no Cx: its messages carry as many AVPs of the base protocol, of like lengths. */
+function npmSample(avpCount: number) {
+  const body: [string, unknown][] = [
+    ['Session-Id', 'scscf.ims.mnc001.mcc001.3gppnetwork.org;1790000000;123456'],
+    ['Origin-Host', 'scscf.ims.mnc001.mcc001.3gppnetwork.org'],
+    ['Origin-Realm', 'ims.mnc001.mcc001.3gppnetwork.org'],
+    ['Destination-Realm', 'ims.mnc001.mcc001.3gppnetwork.org'],
+    ['Auth-Application-Id', 0],
+    ['Vendor-Id', 10415],
+  ];
+  while (body.length < avpCount) body.push(['User-Name', impi]);
+  const flags = { request: true, proxiable: true, error: false, potentiallyRetransmitted: false };
+  const message = {
+    header: { version: 1, flags, commandCode: 257, applicationId: 0, hopByHopId: 1, endToEndId: 2 },
+    body,
+  };
+  return { message, octets: npmCodec.encodeMessage(message) };
+}
+
+function npmEncode(avpCount: number) {
+  const { message } = npmSample(avpCount);
+  return { name: `npm diameter, ${avpCount} base AVPs`, run: repeat(() => npmCodec.encodeMessage(message)) };
+}
+
+function npmDecode(avpCount: number) {
+  const { octets } = npmSample(avpCount);
+  return { name: `npm diameter, ${avpCount} base AVPs`, run: repeat(() => npmCodec.decodeMessage(octets)) };
+}
+
+export const diameterBenches: readonly MicroBench[] = [
+  { name: 'Diameter: encode MAR', run: repeat(encodeMar), baseline: npmEncode(14) },
+  { name: 'Diameter: encode SAR', run: repeat(encodeSar), baseline: npmEncode(13) },
+  { name: 'Diameter: encode MAA', run: repeat(encodeMaa), baseline: npmEncode(19) },
+  {
+    name: 'Diameter: decode and read MAR',
+    run: repeat(decodeAnd(mar, readMultimediaAuth)),
+    baseline: npmDecode(14),
+  },
+  {
+    name: 'Diameter: decode and read SAR',
+    run: repeat(decodeAnd(sar, readServerAssignment)),
+    baseline: npmDecode(13),
+  },
+  {
+    name: 'Diameter: decode and read MAA',
+    run: repeat(decodeAnd(maa, readMultimediaAuthAnswer)),
+    baseline: npmDecode(19),
+  },
+];

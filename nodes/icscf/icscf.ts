@@ -1,0 +1,60 @@
+import type { CxClient } from '#diameter/cx/cx-client';
+import { reasons } from '#ims/reasons';
+import { CidrTable } from '#service/cidr';
+import type { IcscfConfig } from '#service/config-shape';
+import type { NodeContext } from '#service/node-context';
+import { Header } from '#sip/message/header-names';
+import type { NodeLogic } from '#sip/proxy/node-logic';
+import type { OwnNames } from '#sip/proxy/route-processing';
+import { ChallengeMemory } from './challenge-memory.ts';
+import { needsOtherScscf, noteRegisterResponse, type RegisterAttempt, reselectScscf, routeRegister } from './register.ts';
+import { type LocationAttempt, reselectForRequest, routeInitialRequest } from './terminating.ts';
+
+/** What the procedures of the I-CSCF share. */
+export interface IcscfState {
+  readonly context: NodeContext<IcscfConfig>;
+  readonly cx: CxClient;
+  readonly own: OwnNames;
+  readonly challenges: ChallengeMemory;
+}
+
+/**
+ * The I-CSCF: finds the S-CSCF of a user by asking the HSS, adds nothing but Via.
+ * Source: TS 24.229 5.3; requirements I-01 to I-04, I-18.
+ */
+export function createIcscf(context: NodeContext<IcscfConfig>, cx: CxClient): NodeLogic {
+  const trusted = new CidrTable(context.config.trusted.map((network) => [network, true] as const));
+  const state: IcscfState = { context, cx, own: context.own, challenges: new ChallengeMemory(() => context.clock.nowMs()) };
+  return {
+    admit: (request) => (trusted.find(request.flow!.address) ? null : reasons.untrustedPeer),
+
+    handleRequest(transaction) {
+      const { request } = transaction;
+      if (request.method === 'REGISTER') return routeRegister(state, transaction);
+      if (request.headers.has(Header.Route)) return transaction.forward();
+      if (transaction.inDialog) return transaction.refuse(reasons.inDialogWithoutRoute);
+      return routeInitialRequest(state, transaction);
+    },
+
+    handleResponse(transaction, _branch, response) {
+      const attempt = transaction.context as RegisterAttempt | LocationAttempt | null;
+      if (attempt === null) return;
+      if (attempt.kind === 'register') noteRegisterResponse(state, attempt, response);
+      else attempt.rings = true;
+    },
+
+    handleFailure(transaction, branch) {
+      const attempt = transaction.context as RegisterAttempt | LocationAttempt | null;
+      if (attempt?.kind === 'register' && needsOtherScscf(branch)) return reselectScscf(state, transaction, attempt);
+      if (attempt?.kind === 'location' && branch.failure !== null && !attempt.rings) {
+        return reselectForRequest(state, transaction, attempt);
+      }
+      return false;
+    },
+
+    // An ACK that matches no transaction has somewhere to go only by Route. Requirement I-03.
+    handleAck: (request) => (request.headers.has(Header.Route) ? undefined : false),
+
+    refused: (request, reason, detail) => context.refused(request, reason, detail),
+  };
+}

@@ -1,0 +1,372 @@
+import { type AnswerContent, applicationAvps, checkRequest, encodeAnswer, encodeRefusal, refusalOf } from './answer.ts';
+import { type Clock, systemClock } from './clock.ts';
+import { type Avp, avp, encodedAvps } from './codec/avp-types.ts';
+import { decodeMessage } from './codec/decode.ts';
+import { encodeAvps, encodeMessage } from './codec/encode.ts';
+import {
+  type DiameterMessage,
+  FLAG_ERROR,
+  FLAG_PROXIABLE,
+  FLAG_REQUEST,
+  HEADER_LENGTH,
+  isRequest,
+  readHeader,
+} from './codec/message.ts';
+import { baseAvps } from './dictionary/base.ts';
+import type { ApplicationDefinition, CommandDefinition, Dictionary } from './dictionary/dictionary.ts';
+import { DecodeFailure, DiameterError, resultCodes } from './errors.ts';
+import { composeHopByHop, counterOf, MAX_WORKERS, workerOf } from './hop-by-hop.ts';
+import { type DiameterIdentity, isDiameterIdentity } from './identity.ts';
+import { baseResult } from './result.ts';
+
+/** Where a request is to go; the transport side picks the peer. */
+export interface DiameterRoute {
+  readonly application: number;
+  readonly realm: string;
+  /** Empty string: none, the realm table decides. */
+  readonly host: string;
+}
+
+/** What the client asks of the transport side. */
+export interface DiameterPort {
+  send(message: Buffer, route: DiameterRoute): void;
+  answer(message: Buffer): void;
+}
+
+/** Why a request got no answer to read; `words` says it for the log. */
+export interface RequestFailure {
+  readonly failure: 'timeout' | 'no-peer' | 'peer-lost' | 'malformed';
+  readonly words: string;
+}
+
+export interface DiameterRequest {
+  readonly command: CommandDefinition;
+  readonly destinationRealm: string;
+  readonly destinationHost?: string | undefined;
+  /** What follows the common AVPs. */
+  readonly avps: readonly Avp[];
+  /** Of a session that lasts (Rx); else each request has its own. */
+  readonly sessionId?: string | undefined;
+  readonly timeoutMs?: number | undefined;
+}
+
+/** Answers a request from a peer; what it throws or rejects with becomes 5012. */
+export type RequestHandler = (request: DiameterMessage) => AnswerContent | Promise<AnswerContent>;
+
+export interface DiameterClientOptions {
+  /** 0..63, unique among those that share the connections. */
+  readonly worker: number;
+  readonly identity: DiameterIdentity;
+  readonly dictionary: Dictionary;
+  readonly clock?: Clock;
+  /** Unix seconds of the start, the high part of Session-Ids; now when left out. */
+  readonly bootSeconds?: number;
+  /** Default 5000. */
+  readonly timeoutMs?: number;
+  /** Unknown AVPs with M that requests may carry, as `vendor:code`. */
+  readonly ignoreUnknownMandatory?: readonly string[];
+}
+
+/** What was dropped or went wrong since the start. */
+export interface DiameterClientCounters {
+  requests: number;
+  answers: number;
+  timeouts: number;
+  failedSends: number;
+  /** Answers to nothing: unknown, late, twice, or of another command. */
+  unmatchedAnswers: number;
+  malformedAnswers: number;
+  answersWithUnknownMandatory: number;
+  requestsTaken: number;
+  requestsRefused: number;
+  handlerErrors: number;
+}
+
+interface Pending {
+  readonly command: number;
+  readonly deadlineMs: number;
+  readonly settle: (outcome: DiameterMessage | RequestFailure) => void;
+}
+
+const DEFAULT_TIMEOUT_MS = 5000;
+/** Deadlines closer together than this are served by one timer. */
+const TIMER_GRAIN_MS = 10;
+
+/**
+ * The worker's end of Diameter: makes requests and finds their answers, and lets handlers answer requests of peers.
+ * It knows no socket. Source: RFC 6733 3, 6.1, 6.2.
+ */
+export class DiameterClient {
+  readonly counters: DiameterClientCounters = {
+    requests: 0,
+    answers: 0,
+    timeouts: 0,
+    failedSends: 0,
+    unmatchedAnswers: 0,
+    malformedAnswers: 0,
+    answersWithUnknownMandatory: 0,
+    requestsTaken: 0,
+    requestsRefused: 0,
+    handlerErrors: 0,
+  };
+  readonly #port: DiameterPort;
+  readonly #clock: Clock;
+  readonly #worker: number;
+  readonly #identity: DiameterIdentity;
+  readonly #dictionary: Dictionary;
+  readonly #timeoutMs: number;
+  readonly #ignored: ReadonlySet<string>;
+  readonly #sessionPrefix: string;
+  readonly #sessionSuffix: string;
+  /** By application id: the AVPs between Session-Id and Destination-*, encoded once. */
+  readonly #prefixes = new Map<number, Avp>();
+  readonly #commands = new Map<number, { readonly command: CommandDefinition; readonly handle: RequestHandler }>();
+  readonly #applications = new Set<number>();
+  /** By the counter part of the hop-by-hop identifier. */
+  readonly #pending = new Map<number, Pending>();
+  #counter = Math.floor(Math.random() * 2 ** 26);
+  #endToEnd = Math.floor(Math.random() * 2 ** 14);
+  #session = 0;
+  #timer: unknown;
+  #timerAtMs = Number.POSITIVE_INFINITY;
+
+  /** Throws DiameterError ERR_DIAMETER_IDENTITY or ERR_DIAMETER_WORKER for options that cannot be. */
+  constructor(port: DiameterPort, options: DiameterClientOptions) {
+    const { identity, worker } = options;
+    if (!isDiameterIdentity(identity.originHost) || !isDiameterIdentity(identity.originRealm)) {
+      const words = `not a DiameterIdentity: ${identity.originHost}, ${identity.originRealm}`;
+      throw new DiameterError('ERR_DIAMETER_IDENTITY', words);
+    }
+    if (!Number.isInteger(worker) || worker < 0 || worker >= MAX_WORKERS) {
+      throw new DiameterError('ERR_DIAMETER_WORKER', `worker number ${worker} is not in 0..${MAX_WORKERS - 1}`);
+    }
+    this.#port = port;
+    this.#clock = options.clock ?? systemClock;
+    this.#worker = worker;
+    this.#identity = identity;
+    this.#dictionary = options.dictionary;
+    this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
+    this.#ignored = new Set(options.ignoreUnknownMandatory);
+    this.#sessionPrefix = `${identity.originHost};${(options.bootSeconds ?? Math.floor(Date.now() / 1000)) >>> 0};`;
+    this.#sessionSuffix = worker === 0 ? '' : `;${worker}`;
+  }
+
+  get identity(): DiameterIdentity {
+    return this.#identity;
+  }
+
+  get pendingRequests(): number {
+    return this.#pending.size;
+  }
+
+  /** `<Origin-Host>;<boot>;<counter>[;<worker>]`, never the same twice. Source: RFC 6733 8.8. */
+  newSessionId(): string {
+    this.#session = (this.#session + 1) >>> 0;
+    return `${this.#sessionPrefix}${this.#session}${this.#sessionSuffix}`;
+  }
+
+  /**
+   * Sends one request and gives what `read` makes of its answer, or a RequestFailure; never rejects. `read` runs when
+   * the answer comes and must not throw. Source: RFC 6733 6.1, TS 29.229 6.1.
+   */
+  request<T>(request: DiameterRequest, read: (answer: DiameterMessage) => T): Promise<T | RequestFailure> {
+    const { command, destinationHost, destinationRealm } = request;
+    const { application } = command;
+    const counter = this.#nextCounter();
+    const avps: Avp[] = [
+      { definition: baseAvps.sessionId, value: request.sessionId ?? this.newSessionId() },
+      this.#prefixes.get(application.id) ?? this.#makePrefix(application),
+    ];
+    if (destinationHost !== undefined) avps.push({ definition: baseAvps.destinationHost, value: destinationHost });
+    avps.push({ definition: baseAvps.destinationRealm, value: destinationRealm });
+    for (let i = 0; i < request.avps.length; i++) avps.push(request.avps[i]!);
+    const message = encodeMessage(
+      {
+        flags: FLAG_REQUEST | FLAG_PROXIABLE,
+        command: command.code,
+        application: application.id,
+        hopByHop: composeHopByHop(this.#worker, counter),
+        endToEnd: this.#nextEndToEnd(),
+      },
+      avps,
+    );
+    const deadlineMs = this.#clock.now() + (request.timeoutMs ?? this.#timeoutMs);
+    return new Promise((resolve) => {
+      this.counters.requests++;
+      this.#pending.set(counter, {
+        command: command.code,
+        deadlineMs,
+        settle: (outcome) => resolve('failure' in outcome ? outcome : read(outcome)),
+      });
+      if (deadlineMs < this.#timerAtMs) this.#armTimer(deadlineMs);
+      this.#port.send(message, { application: application.id, realm: destinationRealm, host: destinationHost ?? '' });
+    });
+  }
+
+  /** Lets `handler` answer the requests of one command. */
+  handle(command: CommandDefinition, handler: RequestHandler): void {
+    this.#commands.set(command.code, { command, handle: handler });
+    this.#applications.add(command.application.id);
+  }
+
+  /** Takes one message from the transport side: an answer to this worker, or a request of a peer. */
+  onMessage(octets: Buffer): void {
+    if (octets.length < HEADER_LENGTH) return;
+    if (isRequest(octets)) this.#takeRequest(octets);
+    else this.#takeAnswer(octets);
+  }
+
+  /** The request was not sent (`no-peer`) or its connection broke (`peer-lost`). */
+  onFailed(hopByHop: number, reason: 'no-peer' | 'peer-lost'): void {
+    const pending = workerOf(hopByHop) === this.#worker ? this.#take(hopByHop) : undefined;
+    if (pending === undefined) return;
+    this.counters.failedSends++;
+    const words = reason === 'no-peer' ? 'no peer is connected for it' : 'the peer was lost before it answered';
+    pending.settle({ failure: reason, words });
+  }
+
+  /** Fails what is pending (as `peer-lost`) and stops the timer. */
+  stop(): void {
+    if (this.#timer !== undefined) this.#clock.clearTimer(this.#timer);
+    this.#timer = undefined;
+    this.#timerAtMs = Number.POSITIVE_INFINITY;
+    for (const counter of [...this.#pending.keys()]) {
+      this.#take(counter)?.settle({ failure: 'peer-lost', words: 'the client was stopped' });
+    }
+  }
+
+  #takeAnswer(octets: Buffer): void {
+    const { command, hopByHop } = readHeader(octets);
+    const expected = this.#pending.get(counterOf(hopByHop));
+    if (expected === undefined || workerOf(hopByHop) !== this.#worker || expected.command !== command) {
+      this.counters.unmatchedAnswers++;
+      return;
+    }
+    this.#pending.delete(counterOf(hopByHop));
+    const answer = decodeMessage(octets, this.#dictionary);
+    if (answer instanceof DecodeFailure) {
+      this.counters.malformedAnswers++;
+      expected.settle({ failure: 'malformed', words: `${answer.reason} at octet ${answer.offset}` });
+      return;
+    }
+    this.counters.answers++;
+    if (answer.hasUnknownMandatory) this.counters.answersWithUnknownMandatory++;
+    expected.settle(answer);
+  }
+
+  #takeRequest(octets: Buffer): void {
+    const header = readHeader(octets);
+    if (!this.#applications.has(header.application)) {
+      this.#refuse(octets, resultCodes.APPLICATION_UNSUPPORTED, `application ${header.application} is not served here`);
+      return;
+    }
+    const entry = this.#commands.get(header.command);
+    if (entry === undefined || entry.command.application.id !== header.application) {
+      this.#refuse(octets, resultCodes.COMMAND_UNSUPPORTED, `command ${header.command} is not served here`);
+      return;
+    }
+    if (header.flags & FLAG_ERROR) {
+      this.#refuse(octets, resultCodes.INVALID_HDR_BITS, 'a request with the E bit');
+      return;
+    }
+    const request = decodeMessage(octets, this.#dictionary);
+    if (request instanceof DecodeFailure) {
+      this.counters.requestsRefused++;
+      this.#port.answer(encodeRefusal(octets, this.#identity, refusalOf(request)));
+      return;
+    }
+    const refusal = checkRequest(request, entry.command, this.#dictionary, this.#ignored);
+    if (refusal !== undefined) {
+      this.counters.requestsRefused++;
+      this.#port.answer(encodeRefusal(octets, this.#identity, refusal));
+      return;
+    }
+    this.counters.requestsTaken++;
+    this.#answer(request, entry.command.application, entry.handle);
+  }
+
+  async #answer(request: DiameterMessage, application: ApplicationDefinition, handle: RequestHandler): Promise<void> {
+    let message: Buffer;
+    try {
+      const content = handle(request);
+      message = encodeAnswer(
+        request,
+        application,
+        this.#identity,
+        content instanceof Promise ? await content : content,
+      );
+    } catch {
+      this.counters.handlerErrors++;
+      message = encodeAnswer(request, application, this.#identity, {
+        result: baseResult(resultCodes.UNABLE_TO_COMPLY),
+        avps: [],
+      });
+    }
+    this.#port.answer(message);
+  }
+
+  #refuse(octets: Buffer, resultCode: number, words: string): void {
+    this.counters.requestsRefused++;
+    this.#port.answer(encodeRefusal(octets, this.#identity, { resultCode, words }));
+  }
+
+  #take(hopByHop: number): Pending | undefined {
+    const counter = counterOf(hopByHop);
+    const pending = this.#pending.get(counter);
+    if (pending !== undefined) this.#pending.delete(counter);
+    return pending;
+  }
+
+  #makePrefix(application: ApplicationDefinition): Avp {
+    const { originHost, originRealm } = this.#identity;
+    const prefix = encodedAvps(
+      encodeAvps([
+        ...applicationAvps(application),
+        avp(baseAvps.originHost, originHost),
+        avp(baseAvps.originRealm, originRealm),
+      ]),
+    );
+    this.#prefixes.set(application.id, prefix);
+    return prefix;
+  }
+
+  #nextCounter(): number {
+    do this.#counter = counterOf(this.#counter + 1);
+    while (this.#pending.has(this.#counter));
+    return this.#counter;
+  }
+
+  /**
+   * 12 bits of time, then worker and counter: no other request of this Origin-Host has it within 4 minutes.
+   * Source: RFC 6733 3.
+   */
+  #nextEndToEnd(): number {
+    this.#endToEnd = (this.#endToEnd + 1) & 0x3fff;
+    const seconds = Math.floor(Date.now() / 1000) & 0xfff;
+    return ((seconds << 20) | (this.#worker << 14) | this.#endToEnd) >>> 0;
+  }
+
+  #armTimer(deadlineMs: number): void {
+    if (this.#timer !== undefined) this.#clock.clearTimer(this.#timer);
+    this.#timerAtMs = deadlineMs;
+    this.#timer = this.#clock.setTimer(Math.max(TIMER_GRAIN_MS, deadlineMs - this.#clock.now()), () => this.#expire());
+  }
+
+  /** Runs at the earliest deadline that was pending when it was armed: about once per timeout, not per request. */
+  #expire(): void {
+    this.#timer = undefined;
+    this.#timerAtMs = Number.POSITIVE_INFINITY;
+    const nowMs = this.#clock.now();
+    let earliestMs = Number.POSITIVE_INFINITY;
+    for (const [counter, pending] of this.#pending) {
+      if (pending.deadlineMs > nowMs) {
+        if (pending.deadlineMs < earliestMs) earliestMs = pending.deadlineMs;
+        continue;
+      }
+      this.#pending.delete(counter);
+      this.counters.timeouts++;
+      pending.settle({ failure: 'timeout', words: 'no answer came in time' });
+    }
+    if (earliestMs < this.#timerAtMs) this.#armTimer(earliestMs);
+  }
+}

@@ -1,0 +1,103 @@
+import type { AvpDefinition, Dictionary } from '../dictionary/dictionary.ts';
+import { DecodeFailure, resultCodes } from '../errors.ts';
+import { AvpList, uint24, uint32 } from './avp-list.ts';
+import { dataLengthFits, leastDataLength } from './avp-types.ts';
+import { type DiameterMessage, HEADER_LENGTH, MAX_AVP_NESTING, MAX_AVPS, MAX_MESSAGE_LENGTH } from './message.ts';
+
+/** Failed-AVP shows at most this much of the data of an AVP with a bad length. */
+const MAX_SHOWN_DATA = 64;
+
+/**
+ * Checks one message whole (header, every AVP header, data lengths of known AVPs, known groups to depth 8) and gives
+ * it for reading, or says what is wrong with it. Source: RFC 6733 3, 4.1, 4.4.
+ */
+export function decodeMessage(octets: Buffer, dictionary: Dictionary): DiameterMessage | DecodeFailure {
+  const length = octets.length;
+  if (length < HEADER_LENGTH) return new DecodeFailure(resultCodes.INVALID_MESSAGE_LENGTH, 'shorter than a header', 0);
+  if (octets[0] !== 1) return new DecodeFailure(resultCodes.UNSUPPORTED_VERSION, `version ${octets[0]}`, 0);
+  if (uint24(octets, 1) !== length || (length & 3) !== 0 || length > MAX_MESSAGE_LENGTH) {
+    return new DecodeFailure(resultCodes.INVALID_MESSAGE_LENGTH, `message length ${uint24(octets, 1)}`, 1);
+  }
+  const walk: Walk = { dictionary, avps: 0, unknownMandatory: false };
+  const failure = checkAvps(octets, HEADER_LENGTH, length, 1, walk);
+  if (failure !== undefined) return failure;
+  return {
+    flags: octets[4]!,
+    command: uint24(octets, 5),
+    application: uint32(octets, 8),
+    hopByHop: uint32(octets, 12),
+    endToEnd: uint32(octets, 16),
+    octets,
+    avps: new AvpList(octets, HEADER_LENGTH, length),
+    hasUnknownMandatory: walk.unknownMandatory,
+  };
+}
+
+interface Walk {
+  readonly dictionary: Dictionary;
+  avps: number;
+  unknownMandatory: boolean;
+}
+
+function checkAvps(octets: Buffer, start: number, end: number, depth: number, walk: Walk): DecodeFailure | undefined {
+  let at = start;
+  while (at < end) {
+    if (end - at < 8) return badLength('AVP header is cut off', octets, at, end, undefined);
+    if (++walk.avps > MAX_AVPS) return tooMany(`more than ${MAX_AVPS} AVPs`, at);
+    const code = uint32(octets, at) | 0;
+    const flags = octets[at + 4]!;
+    const dataEnd = at + uint24(octets, at + 5);
+    const dataStart = at + (flags & 0x80 ? 12 : 8);
+    if (dataStart > end) return badLength('AVP header is cut off', octets, at, end, undefined);
+    const vendor = flags & 0x80 ? uint32(octets, at + 8) | 0 : 0;
+    const definition = walk.dictionary.find(code, vendor);
+    if (dataEnd < dataStart || dataEnd > end) {
+      return badLength(`${nameOf(definition, code)} has length ${dataEnd - at}`, octets, at, end, definition);
+    }
+    if (definition === undefined) {
+      if (flags & 0x40 && depth === 1) walk.unknownMandatory = true;
+    } else if (definition.type === 'Grouped') {
+      if (depth >= MAX_AVP_NESTING) return tooMany(`groups nested deeper than ${MAX_AVP_NESTING}`, at);
+      const failure = checkAvps(octets, dataStart, dataEnd, depth + 1, walk);
+      if (failure !== undefined) return failure;
+    } else if (!dataLengthFits(definition.type, dataEnd - dataStart)) {
+      return badLength(`${definition.name} has ${dataEnd - dataStart} octets of data`, octets, at, end, definition);
+    }
+    at = (dataEnd + 3) & ~3;
+  }
+  return undefined;
+}
+
+function nameOf(definition: AvpDefinition | undefined, code: number): string {
+  return definition?.name ?? `AVP ${code >>> 0}`;
+}
+
+function tooMany(reason: string, offset: number): DecodeFailure {
+  return new DecodeFailure(resultCodes.AVP_OCCURS_TOO_MANY_TIMES, reason, offset);
+}
+
+/**
+ * The AVP shown is well-formed: its own header with the length put right, its data cut or zero-filled.
+ * Source: RFC 6733 7.1.5 (DIAMETER_INVALID_AVP_LENGTH).
+ */
+function badLength(
+  reason: string,
+  octets: Buffer,
+  at: number,
+  end: number,
+  definition: AvpDefinition | undefined,
+): DecodeFailure {
+  const header = Buffer.alloc(12);
+  octets.copy(header, 0, at, Math.min(end, at + 12));
+  const headerLength = header[4]! & 0x80 ? 12 : 8;
+  const claimed = at + headerLength > end ? 0 : uint24(octets, at + 5) - headerLength;
+  const present = Math.max(0, Math.min(claimed, end - at - headerLength, MAX_SHOWN_DATA));
+  const least = definition === undefined ? 0 : leastDataLength(definition.type);
+  const dataLength = least > 0 ? least : present;
+  const shown = Buffer.alloc((headerLength + dataLength + 3) & ~3);
+  header.copy(shown, 0, 0, headerLength);
+  shown.writeUIntBE(headerLength + dataLength, 5, 3);
+  const dataStart = at + headerLength;
+  shown.set(octets.subarray(dataStart, dataStart + Math.min(present, dataLength)), headerLength);
+  return new DecodeFailure(resultCodes.INVALID_AVP_LENGTH, reason, at, shown);
+}

@@ -1,0 +1,193 @@
+import type { AnswerContent } from '../answer.ts';
+import { type Avp, avp } from '../codec/avp-types.ts';
+import type { DiameterMessage } from '../codec/message.ts';
+import { baseAvps } from '../dictionary/base.ts';
+import { cxAvps } from '../dictionary/cx.ts';
+import type { AvpDefinition } from '../dictionary/dictionary.ts';
+import type { DiameterResult } from '../result.ts';
+import type { LocationInfo, MultimediaAuth, ServerAssignment, UserAuthorization } from './cx-requests.ts';
+import {
+  type AuthDataItem,
+  type ChargingInformation,
+  readWildcard,
+  type ServerCapabilities,
+  type SipDigestAuthenticate,
+} from './cx-results.ts';
+
+/** Reads a UAR whose mandatory AVPs were checked (the DiameterClient does before a handler runs). Source: TS 29.229 6.1.1. */
+export function readUserAuthorization(request: DiameterMessage): UserAuthorization {
+  const { avps } = request;
+  const type = avps.integer32(cxAvps.userAuthorizationType);
+  return {
+    ...readDestination(request),
+    impi: avps.text(baseAvps.userName) ?? '',
+    impu: avps.text(cxAvps.publicIdentity) ?? '',
+    visitedNetwork: avps.text(cxAvps.visitedNetworkIdentifier) ?? '',
+    type: type === 0 || type === 1 || type === 2 ? type : undefined,
+    emergency: ((avps.unsigned32(cxAvps.uarFlags) ?? 0) & 1) === 1,
+  };
+}
+
+/** Reads a MAR, as `readUserAuthorization`. Source: TS 29.229 6.1.7. */
+export function readMultimediaAuth(request: DiameterMessage): MultimediaAuth {
+  const { avps } = request;
+  const item = avps.grouped(cxAvps.sipAuthDataItem);
+  return {
+    ...readDestination(request),
+    impi: avps.text(baseAvps.userName) ?? '',
+    impu: avps.text(cxAvps.publicIdentity) ?? '',
+    serverName: avps.text(cxAvps.serverName) ?? '',
+    scheme: item?.text(cxAvps.sipAuthenticationScheme) ?? '',
+    items: avps.unsigned32(cxAvps.sipNumberAuthItems),
+    resync: item?.octets(cxAvps.sipAuthorization),
+  };
+}
+
+/** Reads a SAR, as `readUserAuthorization`. Source: TS 29.229 6.1.3. */
+export function readServerAssignment(request: DiameterMessage): ServerAssignment {
+  const { avps } = request;
+  return {
+    ...readDestination(request),
+    impi: avps.text(baseAvps.userName),
+    impus: avps.texts(cxAvps.publicIdentity),
+    serverName: avps.text(cxAvps.serverName) ?? '',
+    type: avps.integer32(cxAvps.serverAssignmentType) ?? 0,
+    userDataAlreadyAvailable: avps.integer32(cxAvps.userDataAlreadyAvailable) === 1,
+    wildcardedImpu: readWildcard(avps),
+    multipleRegistration: avps.integer32(cxAvps.multipleRegistrationIndication) === 1,
+    sarFlags: avps.unsigned32(cxAvps.sarFlags),
+  };
+}
+
+/** Reads a LIR, as `readUserAuthorization`. Source: TS 29.229 6.1.5. */
+export function readLocationInfo(request: DiameterMessage): LocationInfo {
+  const { avps } = request;
+  return {
+    ...readDestination(request),
+    impu: avps.text(cxAvps.publicIdentity) ?? '',
+    originating: avps.integer32(cxAvps.originatingRequest) === 0,
+    type: avps.integer32(cxAvps.userAuthorizationType),
+  };
+}
+
+function readDestination(request: DiameterMessage) {
+  return {
+    destinationHost: request.avps.text(baseAvps.destinationHost),
+    destinationRealm: request.avps.text(baseAvps.destinationRealm),
+  };
+}
+
+export interface LocationContent {
+  readonly result: DiameterResult;
+  readonly serverName?: string | undefined;
+  readonly capabilities?: ServerCapabilities | undefined;
+  readonly wildcardedPublicIdentity?: string | undefined;
+  readonly liaFlags?: number | undefined;
+}
+
+/** The content of a UAA. Source: TS 29.229 6.1.2. */
+export function userAuthorizationAnswer(
+  content: Omit<LocationContent, 'wildcardedPublicIdentity' | 'liaFlags'>,
+): AnswerContent {
+  return locationInfoAnswer(content);
+}
+
+/** The content of a LIA. Source: TS 29.229 6.1.6. */
+export function locationInfoAnswer(content: LocationContent): AnswerContent {
+  const avps: Avp[] = [];
+  if (content.serverName !== undefined) avps.push(avp(cxAvps.serverName, content.serverName));
+  if (content.capabilities !== undefined) {
+    const { mandatory, optional, serverNames } = content.capabilities;
+    avps.push(
+      avp(cxAvps.serverCapabilities, [
+        ...mandatory.map((capability) => avp(cxAvps.mandatoryCapability, capability)),
+        ...optional.map((capability) => avp(cxAvps.optionalCapability, capability)),
+        ...serverNames.map((name) => avp(cxAvps.serverName, name)),
+      ]),
+    );
+  }
+  pushText(avps, cxAvps.wildcardedPublicIdentity, content.wildcardedPublicIdentity);
+  if (content.liaFlags !== undefined) avps.push(avp(cxAvps.liaFlags, content.liaFlags));
+  return { result: content.result, avps };
+}
+
+export interface MultimediaAuthContent {
+  readonly result: DiameterResult;
+  readonly impi?: string | undefined;
+  readonly impu?: string | undefined;
+  /** SIP-Number-Auth-Items is their number; not sent when there are none. */
+  readonly items?: readonly (Partial<Omit<AuthDataItem, 'lineIdentifiers'>> & { readonly itemNumber: number })[];
+}
+
+/** The content of a MAA. Source: TS 29.229 6.1.8, TS 29.228 6.3.1. */
+export function multimediaAuthAnswer(content: MultimediaAuthContent): AnswerContent {
+  const avps: Avp[] = [];
+  const { items = [] } = content;
+  pushText(avps, baseAvps.userName, content.impi);
+  pushText(avps, cxAvps.publicIdentity, content.impu);
+  if (items.length > 0) avps.push(avp(cxAvps.sipNumberAuthItems, items.length));
+  for (const item of items) {
+    const parts: Avp[] = [avp(cxAvps.sipItemNumber, item.itemNumber)];
+    pushText(parts, cxAvps.sipAuthenticationScheme, item.scheme);
+    if (item.rand !== undefined && item.autn !== undefined) {
+      parts.push(avp(cxAvps.sipAuthenticate, Buffer.concat([item.rand, item.autn])));
+    }
+    if (item.xres !== undefined) parts.push(avp(cxAvps.sipAuthorization, item.xres));
+    if (item.ck !== undefined) parts.push(avp(cxAvps.confidentialityKey, item.ck));
+    if (item.ik !== undefined) parts.push(avp(cxAvps.integrityKey, item.ik));
+    if (item.digest !== undefined) parts.push(digestAvp(item.digest));
+    avps.push(avp(cxAvps.sipAuthDataItem, parts));
+  }
+  return { result: content.result, avps };
+}
+
+function digestAvp(digest: SipDigestAuthenticate): Avp {
+  const parts: Avp[] = [avp(baseAvps.digestRealm, digest.realm)];
+  pushText(parts, baseAvps.digestAlgorithm, digest.algorithm);
+  pushText(parts, baseAvps.digestQop, digest.qop);
+  parts.push(avp(baseAvps.digestHa1, digest.ha1));
+  return avp(cxAvps.sipDigestAuthenticate, parts);
+}
+
+export interface ServerAssignmentContent {
+  readonly result: DiameterResult;
+  readonly impi?: string | undefined;
+  /** The XML of the profile. */
+  readonly userData?: Buffer | string | undefined;
+  readonly charging?: Partial<ChargingInformation> | undefined;
+  readonly associatedIdentities?: readonly string[] | undefined;
+  readonly serverName?: string | undefined;
+  readonly wildcardedPublicIdentity?: string | undefined;
+}
+
+/** The content of a SAA. Source: TS 29.229 6.1.4, TS 29.228 6.1.2. */
+export function serverAssignmentAnswer(content: ServerAssignmentContent): AnswerContent {
+  const avps: Avp[] = [];
+  pushText(avps, baseAvps.userName, content.impi);
+  if (content.userData !== undefined) avps.push(avp(cxAvps.userData, content.userData));
+  if (content.charging !== undefined) avps.push(chargingAvp(content.charging));
+  if (content.associatedIdentities !== undefined && content.associatedIdentities.length > 0) {
+    const names = content.associatedIdentities.map((impi) => avp(baseAvps.userName, impi));
+    avps.push(avp(cxAvps.associatedIdentities, names));
+  }
+  pushText(avps, cxAvps.serverName, content.serverName);
+  pushText(avps, cxAvps.wildcardedPublicIdentity, content.wildcardedPublicIdentity);
+  return { result: content.result, avps };
+}
+
+function chargingAvp(charging: Partial<ChargingInformation>): Avp {
+  const parts: Avp[] = [];
+  pushText(parts, cxAvps.primaryEventChargingFunctionName, charging.primaryEcf);
+  pushText(parts, cxAvps.secondaryEventChargingFunctionName, charging.secondaryEcf);
+  pushText(parts, cxAvps.primaryChargingCollectionFunctionName, charging.primaryCcf);
+  pushText(parts, cxAvps.secondaryChargingCollectionFunctionName, charging.secondaryCcf);
+  return avp(cxAvps.chargingInformation, parts);
+}
+
+function pushText(
+  avps: Avp[],
+  definition: AvpDefinition<'UTF8String' | 'DiameterURI'>,
+  text: string | undefined,
+): void {
+  if (text !== undefined) avps.push(avp(definition, text));
+}

@@ -1,0 +1,92 @@
+import type { Reason } from '#sip/reasons';
+
+const reason = (id: string, status: number, text: string): Reason => Object.freeze({ id, status, text });
+
+/**
+ * Why an IMS procedure refused a request: id, status, and the words a lab user reads in the Warning header. The same id
+ * stands in the log, the metric label and the trace; docs/errors.md lists them all.
+ */
+export const reasons = Object.freeze({
+  // Trust and access (P-03, P-04, P-70, I-01, S-01)
+  untrustedPeer: reason('untrusted-peer', 403, 'the sender is not in trusted:'),
+  notRegistered: reason('not-registered', 403, 'no registration came from this address and port'),
+  methodBeforeRegistration: reason('not-allowed-unprotected', 403, 'only REGISTER is accepted before registration'),
+  missingContact: reason('missing-contact', 400, 'REGISTER without Contact'),
+  badContact: reason('bad-contact', 400, 'Contact cannot be used'),
+  badRoute: reason('service-route-mismatch', 400, 'Route differs from the Service-Route of the registration'),
+  otherUsersDialog: reason('not-your-dialog', 403, 'the request belongs to no dialog of this UE'),
+  noDialog: reason('no-dialog', 481, 'no such dialog, and no Route to follow'),
+  mediaNotAllowed: reason('media-not-allowed', 488, 'the offered media are not allowed'),
+
+  // Reaching a UE (P-90, P-94, P-95, S-122)
+  unknownToken: reason('unknown-binding', 480, 'the registration this Path belongs to is gone'),
+  flowFailed: reason('flow-failed', 430, 'the connection of this registration is gone'),
+  ueUnreachable: reason('ue-unreachable', 480, 'the UE cannot be reached at its registered address'),
+  ueSilent: reason('ue-silent', 408, 'the UE did not answer'),
+
+  // HSS (I-12, I-22, S-07, S-22)
+  hssTimeout: reason('hss-timeout', 504, 'the HSS did not answer in time'),
+  hssUnreachable: reason('hss-unreachable', 504, 'no connection to an HSS; see diameter.peers'),
+  hssBusy: reason('hss-busy', 500, 'the HSS is too busy (3004)'),
+  hssError: reason('hss-error', 500, 'the HSS answered with an error'),
+  hssMalformed: reason('hss-malformed', 500, 'the answer of the HSS cannot be used'),
+  hssNoResult: reason('hss-no-result', 500, 'the answer of the HSS carries no result code'),
+  userUnknown: reason('user-unknown', 403, 'the HSS does not know this user (5001)'),
+  identitiesDontMatch: reason(
+    'identities-dont-match',
+    403,
+    'public and private identity do not belong together (5002)',
+  ),
+  identityNotRegistered: reason('identity-not-registered', 403, 'the HSS has this identity as not registered (5003)'),
+  roamingNotAllowed: reason('roaming-not-allowed', 403, 'the HSS does not allow this visited network (5004)'),
+  authorizationRejected: reason('authorization-rejected', 403, 'the HSS rejects this user (5003)'),
+
+  // S-CSCF selection (I-13 to I-15)
+  noScscf: reason('no-scscf', 600, 'no S-CSCF fits; see scscfs'),
+  scscfIsSelf: reason('scscf-is-self', 482, 'the HSS names this I-CSCF as the S-CSCF'),
+  noScscfAnswers: reason('no-scscf-answers', 504, 'none of the S-CSCFs answered'),
+
+  // Location (I-03, I-20 to I-25)
+  servedUserMissing: reason(
+    'served-user-missing',
+    400,
+    'no P-Served-User or P-Asserted-Identity in an originating request',
+  ),
+  badIdentity: reason('bad-identity', 400, 'the identity cannot be read'),
+  doesNotExist: reason('does-not-exist', 604, 'the HSS does not know the called user (5001)'),
+  unknownUser: reason('unknown-user', 404, 'the HSS does not know this user (5001)'),
+  calleeNotRegistered: reason('callee-not-registered', 480, 'the called user is not registered'),
+  serverNameNotStored: reason('no-server-stored', 480, 'the HSS has no S-CSCF for the called user (2004)'),
+  notRoutable: reason('not-routable', 404, 'no route leads to this Request-URI'),
+  inDialogWithoutRoute: reason('in-dialog-without-route', 404, 'a request inside a dialog came without Route'),
+
+  // Authentication (S-03 to S-14)
+  foreignDomain: reason('foreign-domain', 404, 'this S-CSCF does not serve that domain'),
+  authSchemeNotSupported: reason(
+    'auth-scheme-not-supported',
+    403,
+    'the HSS does not support the authentication scheme (5006)',
+  ),
+  challengeAgain: reason('challenge', 401, 'authentication is required'),
+  wrongResponse: reason('wrong-response', 403, 'the digest response was wrong too often'),
+  macFailure: reason('mac-failure', 403, 'the UE rejected AUTN twice: K or OPc of SIM and HSS differ'),
+  resyncLimit: reason('resync-limit', 403, 'too many synchronisation failures; do two AuCs share this SIM?'),
+  contactNotBound: reason('contact-not-bound', 403, 'the contact of this protected REGISTER is not bound to the user'),
+
+  // Registrar (S-22 to S-37)
+  profileMissing: reason('profile-missing', 500, 'the HSS sent no User-Data'),
+  profileUnusable: reason('profile-unusable', 500, 'the User-Data of the HSS cannot be read'),
+  assignmentConflict: reason('assignment-conflict', 500, 'the HSS refuses the assignment (5005, 5007)'),
+  allBarred: reason('all-barred', 403, 'every public identity of this user is barred'),
+  intervalTooBrief: reason('interval-too-brief', 423, 'the requested registration is shorter than allowed'),
+  cseqTooLow: reason('cseq-too-low', 500, 'CSeq is not higher than that of the last REGISTER'),
+  tooManyContacts: reason('too-many-contacts', 403, 'too many contacts are registered'),
+  storeFailed: reason('store-failed', 500, 'the registration cannot be stored'),
+
+  // Sessions (S-81, S-84)
+  noAssertedIdentity: reason('no-asserted-identity', 403, 'no P-Asserted-Identity from the P-CSCF'),
+  callerBarred: reason('caller-barred', 403, 'the calling identity is barred'),
+  callerNotRegistered: reason('caller-not-registered', 403, 'the calling user is not registered at this S-CSCF'),
+  calleeBarred: reason('callee-barred', 404, 'the called identity is barred'),
+  noContact: reason('no-contact', 480, 'the called user has no contact to reach'),
+});

@@ -1,0 +1,74 @@
+import type { NodeStatus } from '#service/node-status';
+
+/** The status for people: a heading, then one table per subject. */
+export function statusView(status: NodeStatus): string {
+  const { role, name, version, pid, uptimeSeconds, serving, registrations } = status;
+  const lines = [
+    `${role} ${name}, version ${version}, pid ${pid}, up ${duration(uptimeSeconds)}${serving ? '' : ', draining'}`,
+    `registrations ${registrations}`,
+  ];
+  const section = (heading: string[], rows: string[][]) =>
+    lines.push('', ...(rows.length === 0 ? [`${heading[0]!.toLowerCase()}: none`] : table([heading, ...rows])));
+  section(
+    ['WORKER', 'MESSAGES', 'SHARE', 'BUSY'],
+    status.workers.map(({ worker, messages, busy }) => {
+      const all = status.workers.reduce((sum, other) => sum + other.messages, 0);
+      return [String(worker), String(messages), percent(all === 0 ? 0 : messages / all), percent(busy)];
+    }),
+  );
+  section(
+    ['LISTENER', 'SERVES'],
+    status.listeners.map(({ address, sides }) => [address, sides.join(', ')]),
+  );
+  section(
+    ['PEER', 'ADDRESS', 'STATE', ''],
+    status.peers.map(({ host, address, state, words }) => [host, address, state, words]),
+  );
+  section(
+    ['REASON', 'COUNT'],
+    Object.entries(status.reasons)
+      .sort(([, a], [, b]) => b - a)
+      .map(([reason, count]) => [reason, String(count)]),
+  );
+  return lines.map(visible).join('\n');
+}
+
+function table(rows: readonly string[][]): string[] {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  return rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column]!))
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
+/** `1 d 2 h`, `3 min 4 s`: the two largest units. */
+export function duration(seconds: number): string {
+  const units: [string, number][] = [
+    ['d', 86_400],
+    ['h', 3600],
+    ['min', 60],
+    ['s', 1],
+  ];
+  let rest = Math.floor(seconds);
+  const parts: string[] = [];
+  for (const [unit, size] of units) {
+    const count = Math.floor(rest / size);
+    rest -= count * size;
+    if (count > 0 || (unit === 's' && parts.length === 0)) parts.push(`${count} ${unit}`);
+  }
+  return parts.slice(0, 2).join(' ');
+}
+
+function percent(share: number): string {
+  return `${Math.round(share * 100)} %`;
+}
+
+/** Text without control characters: names and reasons come from elsewhere. */
+function visible(line: string): string {
+  let shown = '';
+  for (const character of line)
+    shown += character < ' ' || (character >= '\x7f' && character <= '\x9f') ? '?' : character;
+  return shown;
+}

@@ -1,0 +1,114 @@
+import { isIP } from 'node:net';
+import {
+  type AddressFault,
+  isDomain,
+  isFault,
+  isWildcard,
+  parseAdvertise,
+  parseEndpoint,
+  splitHostPort,
+} from './address.ts';
+import { parseCidr } from './cidr.ts';
+
+/** What a text of a schema `format` must be: undefined when it is right. */
+export type FormatCheck = (text: string) => AddressFault | undefined;
+
+const fault = (text: string, what: string, suggestion: string): AddressFault => ({
+  fault: `"${text}" is not ${what}`,
+  suggestion,
+});
+
+function asFault(parsed: object): AddressFault | undefined {
+  return isFault(parsed) ? parsed : undefined;
+}
+
+function hex(bits: number, example: string): FormatCheck {
+  const digits = bits / 4;
+  return (text) =>
+    text.length === digits && /^[0-9a-fA-F]+$/.test(text)
+      ? undefined
+      : {
+          fault: `has ${text.length} characters, needed are ${digits} hexadecimal digits`,
+          suggestion: `write ${bits / 8} octets such as "${example}"`,
+        };
+}
+
+/** A listener in its short form names one address: a wildcard would put 0.0.0.0 into Via and Record-Route. */
+function listener(text: string): AddressFault | undefined {
+  const parsed = parseEndpoint(text);
+  if (isFault(parsed)) return parsed;
+  if (!isWildcard(parsed.address)) return undefined;
+  return {
+    fault: `${parsed.address} without advertise: Via and Record-Route would carry ${parsed.address}, and no answer would come back`,
+    suggestion: `name one address, or write { listen: "${text}", advertise: HOST } with what others reach this node by`,
+  };
+}
+
+function sipUri(text: string): AddressFault | undefined {
+  const wanted = fault(text, 'a SIP URI of a node', 'write sip:host, sip:host:port or sip:name@host:port');
+  const scheme = text.startsWith('sip:') ? 4 : text.startsWith('sips:') ? 5 : 0;
+  if (scheme === 0 || /[\s<>"]/.test(text)) return wanted;
+  const afterUser = text.slice(text.indexOf('@') + 1 || scheme);
+  const host = afterUser.split(';', 1)[0]!;
+  const bare = splitHostPort(host)?.host ?? (host.startsWith('[') && host.endsWith(']') ? host.slice(1, -1) : host);
+  return isIP(bare) > 0 || isDomain(bare) ? undefined : wanted;
+}
+
+function impu(text: string): AddressFault | undefined {
+  const at = text.indexOf('@');
+  const sip = text.startsWith('sip:') && at > 4 && isDomain(text.slice(at + 1));
+  const tel = /^tel:\+?[0-9]{1,32}(?:;\S*)?$/.test(text);
+  return sip || tel ? undefined : fault(text, 'a public identity', 'write sip:user@domain or "tel:+15550001"');
+}
+
+function impi(text: string): AddressFault | undefined {
+  const at = text.indexOf('@');
+  const fine = at > 0 && !/\s/.test(text) && isDomain(text.slice(at + 1));
+  return fine ? undefined : fault(text, 'a private identity', 'write user@domain, without sip:');
+}
+
+function tcpEndpoint(text: string): AddressFault | undefined {
+  const parsed = parseEndpoint(text);
+  if (isFault(parsed) || parsed.transport === 'tcp') return asFault(parsed);
+  return fault(text, 'a TCP address', 'write tcp:127.0.0.1:3868');
+}
+
+/** Checks of the `format` keywords in config/schema. */
+export const configFormats: ReadonlyMap<string, FormatCheck> = new Map<string, FormatCheck>([
+  ['listener', listener],
+  ['endpoint', (text) => asFault(parseEndpoint(text))],
+  ['tcp-endpoint', tcpEndpoint],
+  ['advertise', (text) => asFault(parseAdvertise(text))],
+  ['cidr', (text) => asFault(parseCidr(text))],
+  [
+    'domain',
+    (text) =>
+      isDomain(text)
+        ? undefined
+        : fault(text, 'a host name', 'write letters, digits, hyphens and dots, as in pcscf.ims.test'),
+  ],
+  [
+    'host',
+    (text) =>
+      isDomain(text) || isIP(text) > 0
+        ? undefined
+        : fault(text, 'an address or host name', 'write 127.0.0.1, ::1 or hss.ims.test'),
+  ],
+  [
+    'path',
+    (text) => (text === '' || text.includes('\0') ? fault(text, 'a path', 'write a file or folder name') : undefined),
+  ],
+  ['sip-uri', sipUri],
+  ['impi', impi],
+  ['impu', impu],
+  [
+    'numbered',
+    (text) =>
+      /^[^\s%]*%0?[1-9]?d[^\s%]*$/.test(text)
+        ? undefined
+        : fault(text, 'a numbered name', 'put the number in as %06d: user%06d'),
+  ],
+  ['hex-128', hex(128, '465b5ce8b199b49faa5f0a2ee238a6bc')],
+  ['hex-48', hex(48, '000000000020')],
+  ['hex-16', hex(16, '8000')],
+]);

@@ -1,0 +1,348 @@
+import { existsSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import type { Listener } from '#sip/transport/flow';
+import {
+  type Endpoint,
+  formatEndpoint,
+  formatHostPort,
+  isFault,
+  isWildcard,
+  parseAdvertise,
+  parseEndpoint,
+} from './address.ts';
+import { type ConfigProblem, problemAt } from './config-problem.ts';
+import type { Config, DiameterConfig, HostEntry, SubscriberConfig } from './config-shape.ts';
+import { type MapNode, nodeAt, positionOf } from './config-tree.ts';
+import { loadSchema, type Role, type Schema } from './schema.ts';
+import { nearest } from './suggestion.ts';
+
+type Data = Record<string, unknown>;
+type Path = readonly string[];
+
+/** The longest path of a Unix socket that the kernel takes, bytes. */
+const maxSocketPath = 107;
+
+/**
+ * Turns data that passed the schema into the typed configuration: computed defaults, parsed addresses, absolute
+ * paths; and checks what no schema can say, one key against another. Sections that already have problems (`earlier`)
+ * are not judged again.
+ *
+ * Gives the configuration where neither finds anything.
+ */
+export function resolveConfig(
+  tree: MapNode,
+  role: Role,
+  data: Data,
+  file: string,
+  earlier: readonly ConfigProblem[],
+): { config?: Config; problems: ConfigProblem[] } {
+  const resolver = new Resolver(tree, role, data, dirname(resolve(file)), earlier);
+  const resolved = role === 'hss' ? resolver.hss() : resolver.node();
+  if (earlier.length > 0 || resolver.problems.length > 0) return { problems: resolver.problems };
+  return { config: resolved as unknown as Config, problems: [] };
+}
+
+class Resolver {
+  readonly problems: ConfigProblem[] = [];
+  readonly #tree: MapNode;
+  readonly #role: Role;
+  readonly #data: Data;
+  readonly #folder: string;
+  readonly #faulty: ReadonlySet<string>;
+
+  constructor(tree: MapNode, role: Role, data: Data, folder: string, earlier: readonly ConfigProblem[]) {
+    this.#tree = tree;
+    this.#role = role;
+    this.#data = data;
+    this.#folder = folder;
+    this.#faulty = new Set(earlier.map(({ path }) => path.split('.', 1)[0]!));
+  }
+
+  node(): Data {
+    const data = this.#data;
+    const homeDomain = String(data.homeDomain);
+    const name = String(data.name ?? `${this.#role}.${homeDomain}`);
+    const common: Data = {
+      ...this.#service(data),
+      name,
+      hosts: this.#sound('hosts') ? resolveHosts(data.hosts as Data) : [],
+    };
+    if (this.#sound('listeners')) common.listeners = this.#listeners(data);
+    if (this.#sound('timers')) this.#timers(data.timers as Data);
+    if (this.#sound('diameter')) common.diameter = this.#diameter(data.diameter as Data, name, homeDomain);
+    if (this.#sound('store')) common.store = this.#store(data.store as Data);
+    if (this.#sound('tls')) this.#filesExist(common.tls as Data | undefined, ['tls']);
+    if (this.#role === 'pcscf') return this.#pcscf(common, homeDomain);
+    if (common.diameter !== undefined && this.#sound('diameter'))
+      this.#needsApplication(common.diameter as DiameterConfig, 'cx', ['diameter']);
+    if (this.#role === 'scscf') return this.#scscf(common);
+    return common;
+  }
+
+  hss(): Data {
+    const data = this.#data;
+    const domain = String(data.domain);
+    const service = this.#service(data);
+    const hss: Data = { ...service, name: data.name ?? `hss.${domain}`, realm: data.realm ?? domain };
+    if (this.#sound('listen')) hss.listen = parseEndpoint(String(data.listen));
+    if (this.#sound('profiles')) this.#filesExist(hss.profiles as Data, ['profiles']);
+    if (this.#sound('subscribers') && this.#sound('profiles')) {
+      hss.subscribers = (data.subscribers as SubscriberConfig[]).map((subscriber, i) =>
+        this.#subscriber(subscriber, i, hss.profiles as Data),
+      );
+    }
+    return hss;
+  }
+
+  /** What every daemon has; paths of all sections made absolute. */
+  #service(data: Data): Data {
+    const absolute = this.#absolute(data, loadSchema(this.#role), []) as Data;
+    if (!this.#sound('management')) return absolute;
+    const management = absolute.management as Data;
+    const socket = String(management.socket ?? resolve(this.#folder, 'var', `${this.#role}.sock`));
+    if (Buffer.byteLength(socket) > maxSocketPath) {
+      this.#problem(
+        ['management', 'socket'],
+        `the path ${socket} is longer than the ${maxSocketPath} bytes a socket may have`,
+        'choose a shorter one, such as /run/cscf/NAME.sock',
+      );
+    }
+    return { ...absolute, management: { socket } };
+  }
+
+  #absolute(value: unknown, schema: Schema | undefined, path: Path): unknown {
+    if (Array.isArray(value)) return value.map((item, i) => this.#absolute(item, schema?.items, [...path, String(i)]));
+    if (typeof value === 'object' && value !== null) {
+      const rest = typeof schema?.additionalProperties === 'object' ? schema.additionalProperties : undefined;
+      const entries = Object.entries(value).map(([key, child]) => [
+        key,
+        this.#absolute(child, schema?.properties?.[key] ?? rest, [...path, key]),
+      ]);
+      return Object.fromEntries(entries);
+    }
+    return schema?.format === 'path' && typeof value === 'string' ? resolve(this.#folderOf(path), value) : value;
+  }
+
+  /** The folder of the file in which a value stands; of the main file for defaults and --set. */
+  #folderOf(path: Path): string {
+    const { file } = (nodeAt(this.#tree, path) ?? this.#tree).position;
+    return file.startsWith('--set ') ? this.#folder : dirname(resolve(file));
+  }
+
+  #listeners(data: Data): readonly Listener[] {
+    const merged = new Map<string, { sides: string[]; endpoint: Endpoint; sentBy: string; path: Path }>();
+    for (const [side, list] of Object.entries(data.listeners as Record<string, readonly (string | Data)[]>)) {
+      list.forEach((entry, i) => {
+        const path = ['listeners', side, String(i)];
+        const endpoint = parseEndpoint(typeof entry === 'string' ? entry : String(entry.listen));
+        if (isFault(endpoint)) return;
+        const sentBy = this.#sentBy(endpoint, typeof entry === 'string' ? undefined : entry.advertise, path);
+        const key = formatEndpoint(endpoint);
+        const known = merged.get(key);
+        if (known === undefined) merged.set(key, { sides: [side], endpoint, sentBy, path });
+        else if (known.sides.includes(side))
+          this.#problem(path, `${key} is listed twice under ${side}`, 'remove one of the two');
+        else if (known.sentBy !== sentBy)
+          this.#problem(
+            path,
+            `${key} is advertised as ${known.sentBy} and as ${sentBy}`,
+            'give both sides the same advertise',
+          );
+        else known.sides.push(side);
+        if (endpoint.transport === 'tls' && data.tls === undefined) {
+          this.#problem(path, 'a tls listener needs a certificate', 'add tls: { certificate: FILE, key: FILE }');
+        }
+      });
+    }
+    const all = [...merged.values()];
+    for (const wild of all.filter(({ endpoint }) => isWildcard(endpoint.address))) {
+      const covered = all.find((other) => other !== wild && overlaps(wild.endpoint, other.endpoint));
+      if (covered === undefined) continue;
+      this.#problem(
+        covered.path,
+        `${formatEndpoint(covered.endpoint)} is already covered by ${formatEndpoint(wild.endpoint)}`,
+        'listen on single addresses, or on the wildcard alone',
+      );
+    }
+    return all.map(({ sides, endpoint, sentBy }, index) => ({ index, sides, ...endpoint, sentBy }));
+  }
+
+  #sentBy(endpoint: Endpoint, advertise: unknown, path: Path): string {
+    if (typeof advertise === 'string') {
+      const parsed = parseAdvertise(advertise);
+      if (!isFault(parsed)) return formatHostPort(parsed.host, parsed.port ?? endpoint.port);
+    } else if (isWildcard(endpoint.address)) {
+      this.#problem(
+        path,
+        `${endpoint.address} without advertise: Via and Record-Route would carry it, and no answer would come back`,
+        'add advertise: HOST, by which others reach this node',
+      );
+    }
+    return formatHostPort(endpoint.address, endpoint.port);
+  }
+
+  #timers(timers: Data): void {
+    for (const [path, profile] of [
+      [['timers'], timers],
+      [['timers', 'gm'], timers.gm],
+    ] as [Path, Data | undefined][]) {
+      if (profile !== undefined && Number(profile.t1) > Number(profile.t2)) {
+        this.#problem(
+          [...path, 't1'],
+          `t1 (${profile.t1}) is larger than t2 (${profile.t2})`,
+          't2 is the longest interval, t1 the first',
+        );
+      }
+    }
+  }
+
+  #diameter(raw: Data, name: string, homeDomain: string): DiameterConfig {
+    const peers = (raw.peers as Data[]).map((peer) => ({
+      host: String(peer.host),
+      address: String(peer.address ?? peer.host),
+      port: Number(peer.port),
+    }));
+    const hosts = peers.map(({ host }) => host);
+    hosts.forEach((host, i) => {
+      if (hosts.indexOf(host) < i)
+        this.#problem(
+          ['diameter', 'peers', String(i), 'host'],
+          `peer ${host} is listed twice`,
+          'a Diameter identity has one connection: remove one',
+        );
+    });
+    const originRealm = String(raw.originRealm ?? homeDomain);
+    const application = this.#role === 'pcscf' ? 'rx' : 'cx';
+    const realms = (raw.realms as DiameterConfig['realms'] | undefined) ?? [
+      { realm: originRealm, application, peers: [...new Set(hosts)] },
+    ];
+    realms.forEach((realm, i) => {
+      realm.peers.forEach((peer, j) => {
+        if (hosts.includes(peer)) return;
+        const near = nearest(peer, hosts);
+        this.#problem(
+          ['diameter', 'realms', String(i), 'peers', String(j)],
+          `${peer} is not among diameter.peers`,
+          near === undefined ? `known are: ${hosts.join(', ')}` : `did you mean ${near}?`,
+        );
+      });
+    });
+    const { timeout, watchdog, reconnect } = raw as unknown as DiameterConfig;
+    return { originHost: String(raw.originHost ?? name), originRealm, timeout, watchdog, reconnect, peers, realms };
+  }
+
+  #needsApplication(diameter: DiameterConfig | undefined, application: 'cx' | 'rx', path: Path): void {
+    if (diameter === undefined) {
+      this.#problem(
+        path,
+        'a PCRF is to be asked, but there is no diameter section',
+        'add diameter: { peers: [{ host: pcrf.ims.test, address: 127.0.0.1 }] }, or set rx: { mode: off }',
+      );
+    } else if (!diameter.realms.some((realm) => realm.application === application)) {
+      const example = `{ realm: ${diameter.originRealm}, application: ${application}, peers: [${diameter.peers[0]?.host}] }`;
+      this.#problem(path, `no realm in diameter.realms serves ${application}`, `add ${example}`);
+    }
+  }
+
+  #store(raw: Data): Data {
+    const path = this.#absolute(raw.path ?? resolve(this.#folder, 'var', this.#role), { format: 'path' }, [
+      'store',
+      'path',
+    ]);
+    if (raw.type === 'redis' && raw.url === undefined)
+      this.#problem(['store'], 'a redis store needs its address', 'add url: redis://127.0.0.1:6379');
+    return { ...raw, path };
+  }
+
+  #pcscf(common: Data, homeDomain: string): Data {
+    const rx = common.rx as { mode: string } | undefined;
+    const access = this.#sound('access') ? (common.access as { from: string; rx?: string }[]) : [];
+    const asked =
+      this.#sound('rx') && rx?.mode !== 'off'
+        ? ['rx', 'mode']
+        : access.some((entry) => entry.rx !== undefined && entry.rx !== 'off')
+          ? ['access']
+          : undefined;
+    if (asked !== undefined && !this.#faulty.has('diameter'))
+      this.#needsApplication(common.diameter as DiameterConfig | undefined, 'rx', asked);
+    access.forEach(({ from }, i) => {
+      if (access.findIndex((other) => other.from === from) < i)
+        this.#problem(['access', String(i), 'from'], `${from} is listed twice`, 'remove one of the two');
+    });
+    return { ...common, visitedNetwork: common.visitedNetwork ?? homeDomain };
+  }
+
+  #scscf(common: Data): Data {
+    const registrar = common.registrar as Record<string, number>;
+    const { minExpires = 0, defaultExpires = 0, maxExpires = 0 } = registrar;
+    if (this.#sound('registrar') && !(minExpires <= defaultExpires && defaultExpires <= maxExpires)) {
+      this.#problem(
+        ['registrar'],
+        `${minExpires}, ${defaultExpires}, ${maxExpires} are not in order`,
+        'minExpires <= defaultExpires <= maxExpires',
+      );
+    }
+    const first = (common.listeners as readonly Listener[] | undefined)?.[0];
+    return { ...common, uri: common.uri ?? `sip:${first?.sentBy}` };
+  }
+
+  #subscriber(raw: SubscriberConfig, index: number, profiles: Data): SubscriberConfig {
+    const path = ['subscribers', String(index)];
+    if ((raw.impi === undefined) === (raw.range === undefined))
+      this.#problem(
+        path,
+        'needs either impi or range',
+        'impi: alice@ims.test is one user, range: { prefix: user%06d, count: 1000 } many',
+      );
+    if ((raw.op === undefined) === (raw.opc === undefined))
+      this.#problem(path, 'needs either op or opc', 'a SIM card sheet says which of the two its value is');
+    if (raw.range !== undefined && raw.impus !== undefined)
+      this.#problem([...path, 'impus'], 'a range has no list of identities', 'range.tel adds a tel URI to each');
+    const named = Object.hasOwn(profiles, raw.profile) ? String(profiles[raw.profile]) : undefined;
+    const profile = named ?? resolve(this.#folderOf([...path, 'profile']), raw.profile);
+    if (named === undefined && !existsSync(profile)) {
+      const near = nearest(raw.profile, Object.keys(profiles));
+      const known = Object.keys(profiles).join(', ');
+      this.#problem(
+        [...path, 'profile'],
+        `"${raw.profile}" is neither a name out of profiles nor a file`,
+        near === undefined ? `profiles has: ${known || 'nothing'}` : `did you mean ${near}?`,
+      );
+    }
+    const impus = raw.impi === undefined ? raw.impus : (raw.impus ?? [`sip:${raw.impi}`]);
+    return impus === undefined ? { ...raw, profile } : { ...raw, impus, profile };
+  }
+
+  #filesExist(files: Data | undefined, path: Path): void {
+    for (const [key, file] of Object.entries(files ?? {})) {
+      if (!existsSync(String(file)))
+        this.#problem([...path, key], `there is no file ${file}`, 'the path is relative to the configuration file');
+    }
+  }
+
+  /** Whether a section is there and has passed so far. */
+  #sound(section: string): boolean {
+    return this.#data[section] !== undefined && !this.#faulty.has(section);
+  }
+
+  #problem(path: Path, message: string, suggestion: string): void {
+    this.problems.push(problemAt(positionOf(this.#tree, path), path, message, suggestion));
+  }
+}
+
+function overlaps(wild: Endpoint, other: Endpoint): boolean {
+  const sameFamily = wild.address.includes(':') === other.address.includes(':');
+  // A datagram socket and a stream one never collide; tcp and tls do.
+  const sameKind = (wild.transport === 'udp') === (other.transport === 'udp');
+  return sameFamily && sameKind && wild.port === other.port;
+}
+
+function resolveHosts(hosts: Data): HostEntry[] {
+  return Object.entries(hosts as Record<string, readonly string[]>).map(([name, targets]) => ({
+    name: name.toLowerCase(),
+    targets: targets.flatMap((text) => {
+      const endpoint = parseEndpoint(text);
+      return isFault(endpoint) ? [] : [endpoint];
+    }),
+  }));
+}

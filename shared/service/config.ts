@@ -1,0 +1,108 @@
+import { checkTree } from './config-check.ts';
+import { ConfigError, type ConfigProblem, problemAt } from './config-problem.ts';
+import { resolveConfig } from './config-resolve.ts';
+import type { Config, ConfigOf } from './config-shape.ts';
+import { readConfigSource } from './config-source.ts';
+import type { Environment } from './config-tree.ts';
+import { type Role, roles } from './schema.ts';
+import { nearest } from './suggestion.ts';
+
+export { ConfigError, type ConfigProblem, formatConfigErrors } from './config-problem.ts';
+
+export interface LoadOptions<R extends Role = Role> {
+  readonly file: string;
+  /** The role that is being started; without it the file's own counts. */
+  readonly role?: R;
+  /** `--set` texts, `key=value`. */
+  readonly sets?: readonly string[];
+  readonly env?: Environment;
+}
+
+export interface LoadedConfig<R extends Role = Role> {
+  readonly config: ConfigOf<R>;
+  /** Absolute paths of every file read, the main one first. */
+  readonly files: readonly string[];
+}
+
+/**
+ * Loads a configuration: include files and environment variables first, then `--set`, then the schema of the role with
+ * its defaults, then the checks between keys. Gives it typed and deeply frozen.
+ *
+ * Throws ConfigError with everything that was found, each with its place and what to do.
+ */
+export function loadConfig<R extends Role = Role>(options: LoadOptions<R>): LoadedConfig<R> {
+  const { tree, files, problems } = readConfigSource(options.file, options.sets ?? [], options.env ?? process.env);
+  if (tree === undefined) throw new ConfigError(problems);
+
+  const roleNode = tree.entries.get('role')?.node;
+  const written = roleNode?.kind === 'scalar' ? roleNode.value : undefined;
+  const known = roles.find((role) => role === written);
+  if (known === undefined || (options.role !== undefined && known !== options.role)) {
+    problems.push(roleProblem(roleNode?.position ?? tree.position, written, options.role));
+    throw new ConfigError(inFileOrder(problems));
+  }
+
+  const checked = checkTree(tree, known);
+  const resolved = resolveConfig(tree, known, checked.data, options.file, checked.problems);
+  const all = [...problems, ...checked.problems, ...resolved.problems];
+  if (all.length > 0 || resolved.config === undefined) throw new ConfigError(inFileOrder(all));
+  return { config: deepFreeze(resolved.config) as ConfigOf<R>, files };
+}
+
+function roleProblem(
+  position: { file: string; line: number; column: number },
+  written: unknown,
+  wanted: Role | undefined,
+): ConfigProblem {
+  const path = ['role'];
+  if (written === undefined)
+    return problemAt(position, path, 'key "role" is missing', `write role: ${wanted ?? 'pcscf, icscf or scscf'}`);
+  if (wanted !== undefined && roles.some((role) => role === written)) {
+    return problemAt(
+      position,
+      path,
+      `this configures ${String(written)}, but ${wanted} was started`,
+      `start bin/${String(written)} with it, or give bin/${wanted} its own file`,
+    );
+  }
+  const near = nearest(String(written), roles);
+  return problemAt(
+    position,
+    path,
+    `"${String(written)}" is no role; there are ${roles.join(', ')}`,
+    near === undefined ? 'write one of them' : `did you mean ${near}?`,
+  );
+}
+
+function inFileOrder(problems: readonly ConfigProblem[]): ConfigProblem[] {
+  const firstOfFile = new Map<string, number>();
+  problems.forEach(({ file }, i) => {
+    if (!firstOfFile.has(file)) firstOfFile.set(file, i);
+  });
+  return [...problems].sort(
+    (a, b) => firstOfFile.get(a.file)! - firstOfFile.get(b.file)! || a.line - b.line || a.column - b.column,
+  );
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    for (const child of Object.values(value)) deepFreeze(child);
+  }
+  return value;
+}
+
+/** A checked configuration in a few lines, for `--check`. */
+export function summarizeConfig(config: Config): string {
+  if (config.role === 'hss') return `hss ${config.name}, ${config.subscribers.length} subscriber entries`;
+  const listeners = config.listeners.map(
+    ({ transport, sentBy, sides }) => `${transport}:${sentBy} (${sides.join(', ')})`,
+  );
+  const peers = config.diameter?.peers.map(({ host, address, port }) => `${host} at ${address}:${port}`) ?? [];
+  return [
+    `${config.role} ${config.name}, home domain ${config.homeDomain}, ${config.workers === 1 ? '1 worker' : `${config.workers} workers`}`,
+    `listeners ${listeners.join(', ')}`,
+    `diameter ${peers.length === 0 ? 'none' : peers.join(', ')}`,
+    `management ${config.management.socket}`,
+  ].join('\n');
+}

@@ -1,0 +1,182 @@
+import { type Counters, type MetricFamily, MetricLayout } from './metrics.ts';
+
+const directions = ['in', 'out'] as const;
+const transports = ['udp', 'tcp', 'tls'] as const;
+const methods = [
+  'REGISTER',
+  'INVITE',
+  'ACK',
+  'CANCEL',
+  'BYE',
+  'PRACK',
+  'UPDATE',
+  'MESSAGE',
+  'SUBSCRIBE',
+  'NOTIFY',
+  'PUBLISH',
+  'INFO',
+  'REFER',
+  'OPTIONS',
+  'OTHER',
+] as const;
+/** Status codes counted by themselves; others count as 1xx to 6xx. */
+const codes = [
+  ...[
+    '100',
+    '180',
+    '181',
+    '182',
+    '183',
+    '199',
+    '200',
+    '202',
+    '204',
+    '302',
+    '380',
+    '400',
+    '401',
+    '403',
+    '404',
+    '405',
+    '406',
+    '407',
+    '408',
+  ],
+  ...[
+    '412',
+    '413',
+    '414',
+    '415',
+    '416',
+    '420',
+    '421',
+    '422',
+    '423',
+    '430',
+    '433',
+    '439',
+    '440',
+    '469',
+    '480',
+    '481',
+    '482',
+    '483',
+    '484',
+  ],
+  ...[
+    '486',
+    '487',
+    '488',
+    '489',
+    '491',
+    '494',
+    '500',
+    '501',
+    '502',
+    '503',
+    '504',
+    '505',
+    '513',
+    '580',
+    '600',
+    '603',
+    '604',
+    '606',
+  ],
+  ...['1xx', '2xx', '3xx', '4xx', '5xx', '6xx'],
+];
+
+const messageLabels = { dir: directions, transport: transports };
+const messagesHelp = 'SIP messages received (in) and sent (out), requests by method, responses by status code.';
+
+/** The metrics of the three CSCFs; docs/metrics.md describes them. */
+export const cscfMetrics: readonly MetricFamily[] = [
+  {
+    name: 'cscf_sip_messages_total',
+    help: messagesHelp,
+    type: 'counter',
+    labels: { ...messageLabels, method: methods },
+  },
+  { name: 'cscf_sip_messages_total', help: messagesHelp, type: 'counter', labels: { ...messageLabels, code: codes } },
+  { name: 'cscf_malformed_total', help: 'Messages that could not be used.', type: 'counter', dynamic: 'reason' },
+  {
+    name: 'cscf_refusals_total',
+    help: 'Requests refused by a procedure, by reason id.',
+    type: 'counter',
+    dynamic: 'reason',
+  },
+  { name: 'cscf_events_total', help: 'What the procedures did, by event.', type: 'counter', dynamic: 'event' },
+  { name: 'cscf_internal_errors_total', help: 'Messages whose handling threw: each is a defect.', type: 'counter' },
+  { name: 'cscf_worker_messages_total', help: 'SIP messages a worker received.', type: 'counter' },
+  { name: 'cscf_worker_busy_ratio', help: 'Share of the time a thread was not idle.', type: 'gauge' },
+  { name: 'cscf_transactions', help: 'Transactions under way.', type: 'gauge' },
+  { name: 'cscf_registrations', help: 'Registered private identities.', type: 'gauge' },
+  { name: 'cscf_sessions', help: 'Dialogs under way.', type: 'gauge' },
+  {
+    name: 'cscf_diameter_requests_total',
+    help: 'Diameter requests sent, by outcome.',
+    type: 'counter',
+    labels: { app: ['cx', 'rx'] },
+    dynamic: 'result',
+  },
+];
+
+/** The layout of every CSCF thread. */
+export const cscfLayout = new MetricLayout(cscfMetrics);
+
+/**
+ * Counts SIP messages by method or code without building a label: the places are looked up once.
+ */
+export class SipMessageCounters {
+  readonly #counters: Counters;
+  readonly #methodBase: Int32Array;
+  readonly #codeBase: Int32Array;
+  readonly #methods = new Map<string, number>(methods.map((method, i) => [method, i]));
+  /** Place of each status code 100 to 699 within its row. */
+  readonly #codes = new Uint8Array(700);
+  readonly #workerMessages = cscfLayout.id('cscf_worker_messages_total');
+
+  constructor(counters: Counters) {
+    this.#counters = counters;
+    const rows = directions.flatMap((dir) => transports.map((transport) => ({ dir, transport })));
+    this.#methodBase = Int32Array.from(rows, (row) =>
+      cscfLayout.id('cscf_sip_messages_total', { ...row, method: methods[0] }),
+    );
+    this.#codeBase = Int32Array.from(rows, (row) =>
+      cscfLayout.id('cscf_sip_messages_total', { ...row, code: codes[0]! }),
+    );
+    for (let code = 100; code < 700; code++) {
+      const single = codes.indexOf(String(code));
+      this.#codes[code] = single >= 0 ? single : codes.indexOf(`${Math.trunc(code / 100)}xx`);
+    }
+  }
+
+  request(dir: 'in' | 'out', transport: (typeof transports)[number], method: string): void {
+    const place = this.#methods.get(method) ?? methods.length - 1;
+    this.#counters.add(this.#methodBase[row(dir, transport)]! + place);
+    if (dir === 'in') this.#counters.add(this.#workerMessages);
+  }
+
+  response(dir: 'in' | 'out', transport: (typeof transports)[number], code: number): void {
+    const known = code >= 100 && code < 700 ? code : 600;
+    this.#counters.add(this.#codeBase[row(dir, transport)]! + this.#codes[known]!);
+    if (dir === 'in') this.#counters.add(this.#workerMessages);
+  }
+}
+
+function row(dir: 'in' | 'out', transport: (typeof transports)[number]): number {
+  const column = transport === 'udp' ? 0 : transport === 'tcp' ? 1 : 2;
+  return dir === 'in' ? column : 3 + column;
+}
+
+/** How busy the thread it is made in has been between two looks, 0 to 1. */
+export class BusyMeter {
+  #last = performance.eventLoopUtilization();
+
+  sample(): number {
+    const now = performance.eventLoopUtilization();
+    const { utilization } = performance.eventLoopUtilization(now, this.#last);
+    this.#last = now;
+    return utilization;
+  }
+}

@@ -1,0 +1,41 @@
+import type { CxClient } from '#diameter/cx/cx-client';
+import type { SipRequest } from '#sip/message/request';
+import type { OwnNames } from '#sip/proxy/route-processing';
+import type { Reason } from '#sip/reasons';
+import type { TimerWheel } from '#sip/transaction/timer-wheel';
+import type { ListenerTable } from '#sip/transport/listener-table';
+import type { Store } from '#store/store';
+import type { CallOwnership } from '#workers/frame-link';
+import type { Clock } from './clock.ts';
+import type { CommonConfig } from './config-shape.ts';
+
+/** What a node writes to its log with: fields first, then the words. */
+export interface NodeLog {
+  debug(fields: object, message: string): void;
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** Everything the procedures of one node, in one worker, are given. */
+export interface NodeContext<C extends CommonConfig = CommonConfig> {
+  readonly config: C;
+  /** Number of this worker and how many there are. */
+  readonly worker: number;
+  readonly workers: number;
+  readonly listeners: ListenerTable;
+  /** The addresses and names under which this node is known. */
+  readonly own: OwnNames;
+  /** Keeps the Call-IDs of dialogs with this worker. */
+  readonly calls: CallOwnership;
+  readonly wheel: TimerWheel;
+  readonly clock: Clock;
+  readonly store: Store;
+  /** Null where the configuration has no Cx. */
+  readonly cx: CxClient | null;
+  readonly log: NodeLog;
+  /** Logs and counts one refusal; `reason.id` is its label. */
+  refused(request: SipRequest, reason: Reason, detail: string): void;
+  /** Counts one event of the node under a name of docs/metrics.md. */
+  count(event: string): void;
+}

@@ -1,0 +1,48 @@
+import type { Role } from './schema.ts';
+
+/** One thread that handles messages. */
+export interface WorkerStatus {
+  readonly worker: number;
+  /** SIP messages received since the start. */
+  readonly messages: number;
+  /** Share of the last seconds it was not idle, 0 to 1. */
+  readonly busy: number;
+}
+
+/** A Diameter peer. */
+export interface PeerStatus {
+  readonly host: string;
+  /** `address:port`. */
+  readonly address: string;
+  /** State of the peer machine, as RFC 6733 5.6 names it. */
+  readonly state: string;
+  /** The same for people: what it waits for or why it is down. */
+  readonly words: string;
+}
+
+/** What a node tells of itself at this moment. */
+export interface LiveStatus {
+  readonly workers: readonly WorkerStatus[];
+  /** `transport:address:port`, and what it serves. */
+  readonly listeners: readonly { readonly address: string; readonly sides: readonly string[] }[];
+  readonly peers: readonly PeerStatus[];
+  readonly registrations: number;
+  /** Refusals and unusable messages by reason id. */
+  readonly reasons: Readonly<Record<string, number>>;
+}
+
+/** The whole status, as the management interface gives it. */
+export interface NodeStatus extends LiveStatus {
+  readonly role: Role;
+  readonly name: string;
+  readonly version: string;
+  readonly pid: number;
+  readonly uptimeSeconds: number;
+  /** False from the moment it drains. */
+  readonly serving: boolean;
+}
+
+/** Where the status comes from; the daemon frame implements it around what the node tells. */
+export interface StatusSource {
+  status(): NodeStatus;
+}

@@ -1,0 +1,144 @@
+import { readFileSync } from 'node:fs';
+import { type Clock, systemClock } from './clock.ts';
+import { readCommandLine } from './command-line.ts';
+import { ConfigError, type LoadedConfig, loadConfig, summarizeConfig } from './config.ts';
+import type { ConfigOf } from './config-shape.ts';
+import { createLogger, type Logger } from './log.ts';
+import type { LiveStatus, StatusSource } from './node-status.ts';
+import type { Role } from './schema.ts';
+import { explainStartFailure } from './start-failure.ts';
+
+/** What a node is given when it starts. */
+export interface ServiceContext {
+  readonly log: Logger;
+  readonly clock: Clock;
+  /** Every configuration file read, the main one first. */
+  readonly configFiles: readonly string[];
+  /** Of package.json. */
+  readonly version: string;
+}
+
+/** A node that serves. */
+export interface RunningNode {
+  /** For the ready line: `transport:address:port` of what it listens on. */
+  readonly listeners: readonly string[];
+  /** For the ready line: Diameter hosts it connects to. */
+  readonly peers: readonly string[];
+  status(): LiveStatus;
+  /**
+   * Refuses new calls and registrations, lets what is under way end, and closes everything; done after `seconds` at
+   * the latest.
+   */
+  drain(seconds: number): Promise<void>;
+}
+
+/** Something that listens and can be told to stop. */
+export interface Closable {
+  close(): Promise<void>;
+}
+
+export interface ServiceOptions<R extends Role> {
+  readonly role: R;
+  /** Without node and script: `process.argv.slice(2)`. */
+  readonly argv: readonly string[];
+  start(config: ConfigOf<R>, context: ServiceContext): Promise<RunningNode>;
+  /** Opens the management socket: `startManagement` of shared/manage, which this folder must not know. */
+  manage?(socketPath: string, source: StatusSource, log: Logger): Promise<Closable>;
+}
+
+/** How long after the drain time a node may take to close before the process ends anyway, milliseconds. */
+const closingMs = 1000;
+
+/** The version in package.json. */
+export function packageVersion(): string {
+  return (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string })
+    .version;
+}
+
+/**
+ * The frame of every daemon: command line, configuration, start, the `ready` line, management socket, signals, end.
+ *
+ * Exit codes: 0 after `--check`, `--help` and a drained stop; 1 when it cannot start or a defect ends it; 2 for a wrong
+ * command line or configuration. The process ends itself; the promise is done when the node serves or never will.
+ */
+export async function runService<R extends Role>(options: ServiceOptions<R>): Promise<void> {
+  const version = packageVersion();
+  const command = await readCommandLine(options.role, options.argv, version);
+  if ('exitCode' in command) return end(command.exitCode, command.text);
+
+  let loaded: LoadedConfig<R>;
+  try {
+    loaded = loadConfig({ file: command.config, role: options.role, sets: command.sets });
+  } catch (error) {
+    if (error instanceof ConfigError) return end(2, error.message);
+    throw error;
+  }
+  const { config, files } = loaded;
+  if (command.check) return end(0, `ok\n${summarizeConfig(config)}`);
+
+  const log = createLogger({ ...config.log, base: { role: options.role, name: config.name } });
+  process.on('uncaughtException', (error, origin) => {
+    log.fatal(
+      { reason: origin === 'unhandledRejection' ? 'unhandled-rejection' : 'uncaught-exception', err: error },
+      'a defect ends this process',
+    );
+    process.exit(1);
+  });
+
+  const startedMs = systemClock.nowMs();
+  let serving = true;
+  let node: RunningNode | undefined;
+  let management: Closable | undefined;
+  const stop = async (signal: NodeJS.Signals) => {
+    if (!serving) process.exit(signal === 'SIGINT' ? 130 : 143);
+    serving = false;
+    log.info({ signal, seconds: config.drain }, 'draining');
+    const limit = setTimeout(
+      () => {
+        log.warn({ reason: 'drain-overrun', seconds: config.drain }, 'something did not close in time');
+        process.exit(0);
+      },
+      config.drain * 1000 + closingMs,
+    );
+    await node?.drain(config.drain);
+    await management?.close();
+    clearTimeout(limit);
+    process.exit(0);
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+
+  try {
+    node = await options.start(config, { log, clock: systemClock, configFiles: files, version });
+    const running = node;
+    const source: StatusSource = {
+      status: () => ({
+        role: options.role,
+        name: config.name,
+        version,
+        pid: process.pid,
+        uptimeSeconds: Math.round((systemClock.nowMs() - startedMs) / 100) / 10,
+        serving,
+        ...running.status(),
+      }),
+    };
+    management = await options.manage?.(config.management.socket, source, log);
+  } catch (error) {
+    const words = explainStartFailure(error);
+    // What has no explanation may be a defect: then the log gets the whole error.
+    log[words === undefined ? 'fatal' : 'debug']({ reason: 'start-failed', err: error }, 'cannot start');
+    return end(
+      1,
+      `${options.role}: cannot start: ${words ?? (error instanceof Error ? error.message : String(error))}`,
+    );
+  }
+  const peers = node.peers.length === 0 ? 'none' : node.peers.join(',');
+  process.stdout.write(`ready ${options.role} listeners=${node.listeners.join(',')} peers=${peers}\n`);
+}
+
+/** Prints to where the exit code belongs and ends the process once it is written. */
+function end(exitCode: number, text: string): void {
+  process.exitCode = exitCode;
+  const stream = exitCode === 0 ? process.stdout : process.stderr;
+  stream.write(`${text}\n`, () => process.exit(exitCode));
+}

@@ -1,0 +1,44 @@
+import type { SipRequest } from '../message/request.ts';
+import type { SipResponse } from '../message/response.ts';
+import type { Reason } from '../reasons.ts';
+import type { SipUri } from '../uri/sip-uri.ts';
+import type { ProxyBranch } from './proxy-branch.ts';
+import type { ProxyTransaction } from './proxy-transaction.ts';
+
+/**
+ * What a node does differently from a plain proxy. Every method may be left out: a node that gives none of them is a
+ * correct RFC 3261 section 16 proxy. Its edits on messages are true at once.
+ */
+export interface NodeLogic {
+  /**
+   * Whether a request may enter at all, asked before routing. Gives why not, or null; `drop` says nothing to the sender.
+   */
+  admit?(request: SipRequest): Reason | 'drop' | null;
+
+  /**
+   * A request (not ACK, not CANCEL) after validation and route processing. It must lead to `transaction.forward()`,
+   * `reply()` or `refuse()`, at once or after its promise. Default: `transaction.forward()`.
+   */
+  handleRequest?(transaction: ProxyTransaction): void | Promise<void>;
+
+  /**
+   * A response other than 100 on its way upstream, our Via already popped. A promise holds it (and what follows it in
+   * this transaction) back. `false`: do not forward it (a final one then counts as answered elsewhere).
+   */
+  handleResponse?(transaction: ProxyTransaction, branch: ProxyBranch, response: SipResponse): void | false | Promise<void | false>;
+
+  /**
+   * A branch ended without 2xx (its final response stands in `branch.final`; made by us after a timeout or transport
+   * error). `true`: taken over, a new branch was or will be started, this response is not a candidate any more.
+   */
+  handleFailure?(transaction: ProxyTransaction, branch: ProxyBranch): boolean | Promise<boolean>;
+
+  /** An ACK that goes end to end. `false`: drop it. Default: forward by Route and Request-URI. */
+  handleAck?(request: SipRequest, ownRoute: SipUri | null): void | false;
+
+  /** The transaction is over; nothing of it comes any more. */
+  handleEnd?(transaction: ProxyTransaction): void;
+
+  /** A request that the core refused by itself, for the node's log and counters. */
+  refused?(request: SipRequest, reason: Reason, detail: string): void;
+}

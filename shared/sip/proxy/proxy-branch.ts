@@ -1,0 +1,240 @@
+import { ParseFailure } from '../errors.ts';
+import { parseNameAddr } from '../header/name-addr.ts';
+import { Header } from '../message/header-names.ts';
+import type { SipRequest } from '../message/request.ts';
+import type { SipResponse } from '../message/response.ts';
+import { coreReasons, type Reason } from '../reasons.ts';
+import type { InviteClient } from '../transaction/invite-client.ts';
+import { Timer, type TimerOwner } from '../transaction/timer-wheel.ts';
+import { coreTimers, giveUpMs } from '../transaction/timers.ts';
+import type { ClientTransaction } from '../transaction/transaction-layer.ts';
+import type { ClientUser } from '../transaction/transaction-port.ts';
+import type { Target } from '../transport/flow.ts';
+import { parseUri, type Uri } from '../uri/uri.ts';
+import type { ProxyCore } from './proxy-core.ts';
+
+/** How one branch is to be sent; everything left out follows RFC 3261 16.6. */
+export interface ForwardOptions {
+  /** Reference point whose listeners send it (`mw` when left out). */
+  readonly side?: string;
+  /** Where to, in order of trial; default: what Route or the Request-URI resolves to. */
+  readonly targets?: readonly Target[];
+  /** Refusal when no target can be reached. */
+  readonly unreachable?: Reason;
+  /** Refusal when the next hop stays silent. */
+  readonly silent?: Reason;
+  /** Gives a target up when not even a 100 came within this time (milliseconds); 0: only timers B and F do. */
+  readonly responseTimeoutMs?: number;
+}
+
+/** Who hears of a branch. */
+export interface BranchUser {
+  branchResponse(branch: ProxyBranch, response: SipResponse): void;
+  /** The branch is over without an answer from the next hop. */
+  branchFailed(branch: ProxyBranch, reason: Reason): void;
+}
+
+/**
+ * One copy of a request on its way to one next hop: tries its targets in order, runs Timer C, carries CANCEL.
+ * Source: RFC 3261 16.6, 16.7, 16.8, 16.10; requirements C-06, C-14, C-16.
+ */
+export class ProxyBranch implements ClientUser, TimerOwner {
+  readonly request: SipRequest;
+  readonly options: ForwardOptions;
+  /** The final response of this branch, ours after a timeout or transport error; null while pending. */
+  final: SipResponse | null = null;
+  /** Why it failed without an answer of the next hop, else null. */
+  failure: Reason | null = null;
+  /** Whatever the node wants to remember with the branch. */
+  context: unknown = null;
+  #targets: readonly Target[] = [];
+  #next = 0;
+  #client: ClientTransaction | null = null;
+  #provisional = false;
+  #cancelReason: string | null | undefined;
+  #over = false;
+  readonly #user: BranchUser;
+  readonly #core: ProxyCore;
+  readonly #timerC = new Timer(this, 'C');
+  readonly #silence = new Timer(this, 'silence');
+
+  constructor(request: SipRequest, options: ForwardOptions, user: BranchUser, core: ProxyCore) {
+    this.request = request;
+    this.options = options;
+    this.#user = user;
+    this.#core = core;
+  }
+
+  /** Whether the next hop may still answer. */
+  get pending(): boolean {
+    return !this.#over;
+  }
+
+  /** The target in use, null before the first. */
+  get target(): Target | null {
+    return this.#targets[this.#next - 1] ?? null;
+  }
+
+  /** Resolves the next hop and sends. */
+  start(): void {
+    if (this.options.targets !== undefined) {
+      this.#begin(this.options.targets);
+      return;
+    }
+    const uri = nextHop(this.request);
+    if (uri === null) {
+      this.#fail(coreReasons.unresolvable);
+      return;
+    }
+    const targets = this.#core.resolve(uri, this.options.side ?? 'mw');
+    if (!(targets instanceof Promise)) this.#begin(targets);
+    else
+      targets.then(
+        (found) => this.#begin(found),
+        () => this.#begin([]),
+      );
+  }
+
+  /** Cancels: at once when a provisional came, else as soon as one comes. `reason`: value of the Reason header. */
+  cancel(reason: string | null): void {
+    if (this.#over || this.#cancelReason !== undefined) return;
+    this.#cancelReason = reason;
+    if (this.#client === null) {
+      this.#fail(coreReasons.canceled);
+      return;
+    }
+    if (this.#provisional) this.#sendCancel();
+  }
+
+  /** Nobody waits for this branch any more. */
+  abandon(): void {
+    if (this.#over) return;
+    this.#finish();
+    this.#client?.abandon();
+  }
+
+  onResponse(response: SipResponse): void {
+    this.#core.wheel.stop(this.#silence);
+    if (response.status < 200) {
+      this.#proceed(response);
+      return;
+    }
+    if (response.status === 503 && this.#hasNext && !this.#over) {
+      this.#tryNext();
+      return;
+    }
+    if (response.status >= 300 && this.#over) return;
+    this.#finish();
+    this.#pass(response);
+  }
+
+  onTimeout(): void {
+    if (this.#over) return;
+    if (this.#hasNext) this.#tryNext();
+    else this.#fail(this.#silentReason);
+  }
+
+  onTransportError(): void {
+    if (this.#over) return;
+    if (this.#hasNext) this.#tryNext();
+    else this.#fail(this.options.unreachable ?? coreReasons.nextHopUnreachable);
+  }
+
+  onTimer(timer: Timer): void {
+    if (timer === this.#silence) {
+      this.#client?.abandon();
+      this.onTimeout();
+      return;
+    }
+    if (this.#cancelReason !== undefined) {
+      this.#client?.abandon();
+      this.#fail(coreReasons.canceled);
+      return;
+    }
+    if (this.#provisional) this.cancel(null);
+    else this.#fail(this.#silentReason);
+  }
+
+  get #silentReason(): Reason {
+    if (this.options.silent !== undefined) return this.options.silent;
+    return this.request.method === 'INVITE' ? coreReasons.noAnswer : coreReasons.nextHopSilent;
+  }
+
+  get #hasNext(): boolean {
+    return this.#next < this.#targets.length && this.#cancelReason === undefined && !this.#provisional;
+  }
+
+  #begin(targets: readonly Target[]): void {
+    if (this.#over) return;
+    this.#targets = targets;
+    if (targets.length === 0) this.#fail(this.options.unreachable ?? coreReasons.unresolvable);
+    else this.#tryNext();
+  }
+
+  #tryNext(): void {
+    const target = this.#targets[this.#next]!;
+    this.#next += 1;
+    const last = this.#next === this.#targets.length;
+    const timeout = this.options.responseTimeoutMs ?? 0;
+    if (timeout > 0) this.#core.wheel.start(this.#silence, timeout);
+    if (this.request.method === 'INVITE') this.#core.wheel.start(this.#timerC, this.#core.timerCMs);
+    this.#client = this.#core.startClient(last ? this.request : this.request.clone(), target, this);
+    if (this.#client === null) this.#fail(coreReasons.overload);
+  }
+
+  #proceed(response: SipResponse): void {
+    if (this.#over) return;
+    this.#provisional = true;
+    if (this.#cancelReason !== undefined) this.#sendCancel();
+    else if (response.status > 100 && this.request.method === 'INVITE') {
+      this.#core.wheel.start(this.#timerC, this.#core.timerCMs);
+    }
+    if (response.status > 100 && this.request.method === 'INVITE') this.#pass(response);
+  }
+
+  #sendCancel(): void {
+    const client = this.#client;
+    if (client === null || client.method !== 'INVITE') return;
+    this.#core.cancelClient(client as InviteClient, this.#cancelReason ?? null);
+    this.#core.wheel.start(this.#timerC, giveUpMs(client.profile ?? coreTimers));
+  }
+
+  #pass(response: SipResponse): void {
+    response.headers.removeFirst(Header.Via);
+    this.#user.branchResponse(this, response);
+  }
+
+  #fail(reason: Reason): void {
+    if (this.#over) return;
+    this.#finish();
+    this.#user.branchFailed(this, reason);
+  }
+
+  #finish(): void {
+    this.#over = true;
+    this.#core.wheel.stop(this.#timerC);
+    this.#core.wheel.stop(this.#silence);
+  }
+}
+
+/**
+ * The URI a request goes to: the topmost Route, else the Request-URI. A Route without lr makes the request strict
+ * routed: the two change places as RFC 3261 16.6 step 6 says.
+ */
+export function nextHop(request: SipRequest): Uri | null {
+  const route = request.headers.first(Header.Route);
+  if (route === null) return usable(parseUri(request.requestUri));
+  const address = parseNameAddr(route);
+  if (address instanceof ParseFailure) return null;
+  const uri = usable(parseUri(address.uri));
+  if (uri?.kind === 'sip' && !uri.parameters.has('lr')) {
+    request.headers.removeFirst(Header.Route);
+    request.headers.append(Header.Route, `<${request.requestUri}>`);
+    request.setRequestUri(address.uri);
+  }
+  return uri;
+}
+
+function usable(uri: Uri | ParseFailure): Uri | null {
+  return uri instanceof ParseFailure ? null : uri;
+}

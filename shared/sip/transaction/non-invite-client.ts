@@ -1,0 +1,114 @@
+import type { SipRequest } from '../message/request.ts';
+import type { SipResponse } from '../message/response.ts';
+import { writeMessage } from '../message/write.ts';
+import type { Target } from '../transport/flow.ts';
+import { Timer, type TimerOwner } from './timer-wheel.ts';
+import { giveUpMs, type TimerProfile } from './timers.ts';
+import type { ClientUser, Ended, TransactionPort } from './transaction-port.ts';
+
+export type NonInviteClientState = 'trying' | 'proceeding' | 'completed' | 'terminated';
+
+/**
+ * Non-INVITE client transaction. Timers: E retransmits, F gives up, K absorbs further finals.
+ * Source: RFC 3261 17.1.2; requirement C-01.
+ */
+export class NonInviteClient implements TimerOwner {
+  readonly method: string;
+  readonly branch: string;
+  readonly token: number;
+  readonly target: Target;
+  readonly profile: TimerProfile;
+  #state: NonInviteClientState = 'trying';
+  #text: string;
+  #intervalMs: number;
+  readonly #user: ClientUser;
+  readonly #port: TransactionPort & Ended<NonInviteClient>;
+  readonly #retransmit = new Timer(this, 'E');
+  readonly #giveUp = new Timer(this, 'F');
+
+  constructor(
+    request: SipRequest,
+    branch: string,
+    token: number,
+    target: Target,
+    profile: TimerProfile,
+    user: ClientUser,
+    port: TransactionPort & Ended<NonInviteClient>,
+  ) {
+    this.method = request.method;
+    this.branch = branch;
+    this.token = token;
+    this.target = target;
+    this.profile = profile;
+    this.#text = writeMessage(request);
+    this.#user = user;
+    this.#port = port;
+    this.#intervalMs = profile.t1Ms;
+  }
+
+  get state(): NonInviteClientState {
+    return this.#state;
+  }
+
+  /** Sends the request and starts timers E (UDP) and F. */
+  start(): void {
+    this.#port.send(this.#text, this.target, this.token);
+    if (this.#state !== 'trying') return;
+    if (this.target.transport === 'udp') this.#port.wheel.start(this.#retransmit, this.#intervalMs);
+    this.#port.wheel.start(this.#giveUp, giveUpMs(this.profile));
+  }
+
+  receive(response: SipResponse): void {
+    switch (this.#state) {
+      case 'trying':
+      case 'proceeding':
+        if (response.status < 200) this.#state = 'proceeding';
+        else this.#complete();
+        this.#user.onResponse(response);
+        return;
+      case 'completed':
+      case 'terminated':
+        return;
+    }
+  }
+
+  transportFailed(): void {
+    if (this.#state !== 'trying' && this.#state !== 'proceeding') return;
+    this.#end();
+    this.#user.onTransportError();
+  }
+
+  onTimer(timer: Timer): void {
+    if (timer === this.#retransmit) {
+      const { t2Ms } = this.profile;
+      this.#intervalMs = this.#state === 'proceeding' ? t2Ms : Math.min(this.#intervalMs * 2, t2Ms);
+      this.#port.send(this.#text, this.target, this.token);
+      if (this.#state === 'trying' || this.#state === 'proceeding') this.#port.wheel.start(this.#retransmit, this.#intervalMs);
+      return;
+    }
+    const silent = this.#state !== 'completed';
+    this.#end();
+    if (silent) this.#user.onTimeout();
+  }
+
+  abandon(): void {
+    this.#end();
+  }
+
+  #complete(): void {
+    this.#state = 'completed';
+    this.#text = '';
+    this.#port.wheel.stop(this.#retransmit);
+    if (this.target.transport === 'udp') this.#port.wheel.start(this.#giveUp, this.profile.t4Ms);
+    else this.#end();
+  }
+
+  #end(): void {
+    if (this.#state === 'terminated') return;
+    this.#state = 'terminated';
+    this.#text = '';
+    this.#port.wheel.stop(this.#retransmit);
+    this.#port.wheel.stop(this.#giveUp);
+    this.#port.ended(this);
+  }
+}

@@ -1,0 +1,87 @@
+import { createResponse } from '../message/create.ts';
+import type { SipRequest } from '../message/request.ts';
+import type { SipResponse } from '../message/response.ts';
+import { writeMessage } from '../message/write.ts';
+import type { Target } from '../transport/flow.ts';
+import { Timer, type TimerOwner } from './timer-wheel.ts';
+import { giveUpMs, lateTryingMs, type TimerProfile } from './timers.ts';
+import type { Ended, ServerTransaction, TransactionPort } from './transaction-port.ts';
+
+export type NonInviteServerState = 'trying' | 'proceeding' | 'completed' | 'terminated';
+
+/**
+ * Non-INVITE server transaction. Over UDP a late 100 tells the peer to stop retransmitting (RFC 4320 4.1); Timer J
+ * absorbs retransmissions after the final response; without a final response it ends when the peer must have given up.
+ * Source: RFC 3261 17.2.2; RFC 4320; requirements C-01, C-04.
+ */
+export class NonInviteServer implements ServerTransaction, TimerOwner {
+  readonly method: string;
+  readonly key: string;
+  readonly callId: string;
+  readonly profile: TimerProfile;
+  readonly target: Target;
+  context: unknown = null;
+  #request: SipRequest | null;
+  #state: NonInviteServerState = 'trying';
+  #last = '';
+  readonly #port: TransactionPort & Ended<NonInviteServer>;
+  readonly #trying = new Timer(this, '100');
+  readonly #life = new Timer(this, 'J');
+
+  constructor(request: SipRequest, key: string, callId: string, target: Target, profile: TimerProfile, port: TransactionPort & Ended<NonInviteServer>) {
+    this.#request = request;
+    this.method = request.method;
+    this.key = key;
+    this.callId = callId;
+    this.target = target;
+    this.profile = profile;
+    this.#port = port;
+    if (target.transport === 'udp') port.wheel.start(this.#trying, lateTryingMs(profile));
+    // The user answers well before this (Timer F of its own branches is as long); it only ends what was forgotten.
+    port.wheel.start(this.#life, 2 * giveUpMs(profile));
+  }
+
+  get state(): NonInviteServerState {
+    return this.#state;
+  }
+
+  get answered(): boolean {
+    return this.#state === 'completed' || this.#state === 'terminated';
+  }
+
+  respond(response: SipResponse): void {
+    if (this.answered || response.status < 200) return;
+    this.#state = 'completed';
+    this.#request = null;
+    this.#port.wheel.stop(this.#trying);
+    this.#last = writeMessage(response);
+    this.#port.send(this.#last, this.target, 0);
+    if (this.target.transport === 'udp') this.#port.wheel.start(this.#life, giveUpMs(this.profile));
+    else this.#end();
+  }
+
+  /** The request came again. */
+  retransmitted(): void {
+    if (this.#last !== '') this.#port.send(this.#last, this.target, 0);
+  }
+
+  onTimer(timer: Timer): void {
+    if (timer === this.#trying) {
+      this.#state = 'proceeding';
+      this.#last = writeMessage(createResponse(this.#request!, 100, ''));
+      this.#port.send(this.#last, this.target, 0);
+      return;
+    }
+    this.#end();
+  }
+
+  #end(): void {
+    if (this.#state === 'terminated') return;
+    this.#state = 'terminated';
+    this.#last = '';
+    this.#request = null;
+    this.#port.wheel.stop(this.#trying);
+    this.#port.wheel.stop(this.#life);
+    this.#port.ended(this);
+  }
+}

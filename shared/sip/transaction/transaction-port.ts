@@ -1,0 +1,49 @@
+import type { SipRequest } from '../message/request.ts';
+import type { SipResponse } from '../message/response.ts';
+import type { Target } from '../transport/flow.ts';
+import type { TimerWheel } from './timer-wheel.ts';
+
+/** What the four machines act through. */
+export interface TransactionPort {
+  readonly wheel: TimerWheel;
+  /** Sends a written message; `token` (0: none) names the client transaction that hears of a failure. */
+  send(text: string, target: Target, token: number): void;
+}
+
+/** Who started a client transaction hears this. */
+export interface ClientUser {
+  /** A response to pass on: every provisional, the first final, and further 2xx to an INVITE. */
+  onResponse(response: SipResponse): void;
+  /** Timer B or F. */
+  onTimeout(): void;
+  /** The request could not be sent. Source: RFC 3261 17.1.4, 18.4. */
+  onTransportError(): void;
+}
+
+/** Who handles server transactions hears this. */
+export interface ServerUser {
+  /** A new request, after sanity checks and retransmission matching. */
+  onRequest(transaction: ServerTransaction, request: SipRequest): void;
+  /** An ACK that belongs to no INVITE server transaction with a non-2xx final: it goes end to end. */
+  onAck(request: SipRequest): void;
+  /** A CANCEL, already answered 200, for this INVITE server transaction. */
+  onCancel(invite: ServerTransaction, cancel: SipRequest): void;
+  /** The transaction is over and forgotten. */
+  onServerEnded(transaction: ServerTransaction): void;
+}
+
+/** A server transaction as its user sees it. */
+export interface ServerTransaction {
+  readonly method: string;
+  /** Whether a final response has gone out. */
+  readonly answered: boolean;
+  /** Whoever handles the transaction may leave his state here. */
+  context: unknown;
+  /** Sends a response; after a final one only further 2xx to an INVITE still go. */
+  respond(response: SipResponse): void;
+}
+
+/** How a machine reports its end to the layer that indexes it. */
+export interface Ended<T> {
+  ended(transaction: T): void;
+}

@@ -1,0 +1,463 @@
+import { createRequire } from 'node:module';
+import { isIP } from 'node:net';
+import { isMainThread } from 'node:worker_threads';
+import { SipError } from '#sip/errors';
+import { readLatin1, writeLatin1 } from '#sip/parser/latin1';
+import type { Listener } from './flow.ts';
+import { isKeepAlive } from './keep-alive.ts';
+import { encodeAddress, readAddress, readPort, sockaddrBytes } from './native-address.ts';
+import type { TransportFailure } from './transport-failure.ts';
+import { receiveBufferBytes, type UdpHandlers, type UdpSocket } from './udp.ts';
+
+/*
+ * UDP on descriptors of our own: libuv's public uv_poll tells on the main loop when one is readable, recvmmsg and
+ * sendmmsg move up to 64 datagrams per call. Struct layouts are those of Linux on 64 bit, little endian (x64, arm64).
+ */
+
+type Koffi = typeof import('koffi');
+type Native = (...args: unknown[]) => number;
+
+const socketDatagram = 2;
+const nonBlockCloseOnExec = 0o2004000;
+const levelSocket = 1;
+const levelIp = 0;
+const levelIpv6 = 41;
+const optionReceiveBuffer = 8;
+const optionReceiveBufferForce = 33;
+const optionV6Only = 26;
+const optionReceiveErrorsV4 = 11;
+const optionReceiveErrorsV6 = 25;
+const messageDontWait = 0x40;
+const messageErrorQueue = 0x2000;
+const uvPollHandle = 8;
+const readable = 1;
+const writable = 2;
+const eintr = 4;
+const eagain = 11;
+const emsgsize = 90;
+const enobufs = 105;
+const econnrefused = 111;
+
+/** struct mmsghdr, struct iovec, room for a sockaddr, and the largest datagram. */
+const headerBytes = 64;
+const vectorBytes = 16;
+const nameBytes = 32;
+const datagramBytes = 65_536;
+const slots = 64;
+/** Reads of one wake: at most this many times `slots`, so that the loop's other work has its turn. */
+const roundsPerWake = 4;
+const sendBytes = 256 * 1024;
+const largestPayload = 65_507;
+const waitingDatagrams = 1024;
+const rememberedSends = 1024;
+/** An ICMP error is matched with what was sent within this time. */
+const errorWindowMs = 5_000;
+
+interface Library {
+  readonly koffi: Koffi;
+  readonly socket: Native;
+  readonly bind: Native;
+  readonly close: Native;
+  readonly setsockopt: Native;
+  readonly getsockname: Native;
+  readonly recvmmsg: Native;
+  readonly recvmsg: Native;
+  readonly sendmmsg: Native;
+  readonly pollInit: Native;
+  readonly pollStart: Native;
+  readonly pollStop: Native;
+  readonly uvClose: (handle: unknown, callback: unknown) => void;
+  readonly pollCallback: unknown;
+  readonly closeCallback: unknown;
+  readonly loop: unknown;
+  readonly handleBytes: number;
+}
+
+let library: Library | string | undefined;
+
+/**
+ * Whether the native implementation can be used here: null, or the reason why not in words.
+ *
+ * It needs Linux on x64 or arm64, the main thread, koffi's binary and a node that exports libuv.
+ */
+export function probeNativeUdp(): string | null {
+  library ??= loadLibrary();
+  return typeof library === 'string' ? library : null;
+}
+
+function loadLibrary(): Library | string {
+  if (process.platform !== 'linux') return `no native UDP on ${process.platform}`;
+  if (process.arch !== 'x64' && process.arch !== 'arm64') return `no native UDP on ${process.arch}`;
+  if (!isMainThread) return 'native UDP exists on the main thread only';
+  try {
+    const koffi = createRequire(import.meta.url)('koffi') as Koffi;
+    const lib = koffi.load(null);
+    const func = (definition: string) => lib.func(definition) as unknown as Native;
+    const pollCallback = koffi.pointer(koffi.proto('void (void *handle, int status, int events)'));
+    const closeCallback = koffi.pointer(koffi.proto('void (void *handle)'));
+    const handleSize = func('size_t uv_handle_size(int type)');
+    const defaultLoop = lib.func('void *uv_default_loop()');
+    return {
+      koffi,
+      socket: func('int socket(int domain, int type, int protocol)'),
+      bind: func('int bind(int fd, const void *address, uint32_t length)'),
+      close: func('int close(int fd)'),
+      setsockopt: func('int setsockopt(int fd, int level, int name, const void *value, uint32_t length)'),
+      getsockname: func('int getsockname(int fd, void *address, void *length)'),
+      recvmmsg: func('int recvmmsg(int fd, void *headers, unsigned int count, int flags, void *timeout)'),
+      recvmsg: func('intptr_t recvmsg(int fd, void *header, int flags)'),
+      sendmmsg: func('int sendmmsg(int fd, void *headers, unsigned int count, int flags)'),
+      pollInit: func('int uv_poll_init(void *loop, void *handle, int fd)'),
+      pollStart: lib.func('uv_poll_start', 'int', ['void *', 'int', pollCallback]) as unknown as Native,
+      pollStop: func('int uv_poll_stop(void *handle)'),
+      uvClose: lib.func('uv_close', 'void', ['void *', closeCallback]) as unknown as Library['uvClose'],
+      pollCallback,
+      closeCallback,
+      loop: defaultLoop(),
+      handleBytes: Number(handleSize(uvPollHandle)),
+    };
+  } catch (error) {
+    return `native UDP is not available: ${(error as Error).message}`;
+  }
+}
+
+/** A block of message headers with their address and data vectors; `headers` is passed to the kernel. */
+class Arena {
+  readonly headers: Buffer;
+  readonly names: Buffer;
+  readonly words: Uint32Array;
+  readonly vectors: BigUint64Array;
+  readonly dataAddress: bigint;
+
+  constructor(koffi: Koffi, data: Buffer, stride: number) {
+    // Memory of its own, outside the heap: its address stays while the buffer is referenced.
+    const block = new ArrayBuffer(slots * (headerBytes + vectorBytes + nameBytes));
+    this.headers = Buffer.from(block, 0, slots * headerBytes);
+    this.names = Buffer.from(block, slots * (headerBytes + vectorBytes), slots * nameBytes);
+    this.words = new Uint32Array(block, 0, (slots * headerBytes) / 4);
+    this.vectors = new BigUint64Array(block, slots * headerBytes, (slots * vectorBytes) / 8);
+    const address = BigInt(koffi.address(this.headers));
+    this.dataAddress = BigInt(koffi.address(data));
+    const pointers = new BigUint64Array(block, 0, (slots * headerBytes) / 8);
+    for (let i = 0; i < slots; i++) {
+      const header = i * 8;
+      pointers[header] = address + BigInt(slots * (headerBytes + vectorBytes) + i * nameBytes);
+      pointers[header + 2] = address + BigInt(slots * headerBytes + i * vectorBytes);
+      pointers[header + 3] = 1n;
+      this.vectors[i * 2] = this.dataAddress + BigInt(i * stride);
+      this.vectors[i * 2 + 1] = BigInt(stride);
+      this.words[i * 16 + 2] = sockaddrBytes;
+    }
+  }
+}
+
+/** Everything received is read out before the next call: all sockets share one arena. */
+let receiving: { readonly arena: Arena; readonly data: Buffer } | undefined;
+/** Sockets with datagrams that leave when the batch ends; null outside a batch. */
+let batch: NativeSocket[] | null = null;
+
+/**
+ * Opens a UDP socket on a descriptor of its own. Call it only where `probeNativeUdp` gives null.
+ *
+ * ICMP errors are read from the socket's error queue and told of for what was sent to that address lately (C-14).
+ * Throws SipError ERR_SIP_LISTEN when the address can't be bound.
+ */
+export async function openNativeUdp(listener: Listener, handlers: UdpHandlers): Promise<UdpSocket> {
+  library ??= loadLibrary();
+  if (typeof library === 'string') throw new SipError('ERR_SIP_LISTEN', library);
+  return new NativeSocket(library, listener, handlers);
+}
+
+class NativeSocket implements UdpSocket {
+  readonly port: number;
+  readonly #lib: Library;
+  readonly #handlers: UdpHandlers;
+  readonly #version: 4 | 6;
+  readonly #fd: number;
+  /** libuv's memory: referenced until its close callback has run. */
+  readonly #handle: Buffer;
+  readonly #onPoll: unknown;
+  readonly #onClosed: unknown;
+  #closed: Promise<void> | undefined;
+  #finishClose: () => void = () => {};
+
+  readonly #sendData = Buffer.allocUnsafeSlow(sendBytes);
+  readonly #sending: Arena;
+  readonly #sendTokens = new Float64Array(slots);
+  #queued = 0;
+  #queuedBytes = 0;
+  /** What the kernel had no room for. */
+  #waiting: { readonly text: string; readonly address: string; readonly port: number; readonly token: number }[] = [];
+
+  readonly #sentAddress: string[] = [];
+  readonly #sentPort = new Uint16Array(rememberedSends);
+  readonly #sentToken = new Float64Array(rememberedSends);
+  readonly #sentAt = new Float64Array(rememberedSends);
+  #sentNext = 0;
+
+  constructor(lib: Library, listener: Listener, handlers: UdpHandlers) {
+    this.#lib = lib;
+    this.#handlers = handlers;
+    this.#version = isIP(listener.address) === 6 ? 6 : 4;
+    this.#fd = this.#bind(listener);
+    this.port = this.#boundPort();
+    receiving ??= createReceiving(lib.koffi);
+    this.#sending = new Arena(lib.koffi, this.#sendData, 0);
+    this.#handle = Buffer.allocUnsafeSlow(lib.handleBytes);
+    this.#onPoll = lib.koffi.register((_handle: unknown, status: number, events: number) => {
+      this.#wake(status, events);
+    }, lib.pollCallback as never);
+    this.#onClosed = lib.koffi.register(() => this.#finishClose(), lib.closeCallback as never);
+    const status = lib.pollInit(lib.loop, this.#handle, this.#fd) || this.#watch(readable);
+    if (status !== 0) {
+      lib.close(this.#fd);
+      throw new SipError('ERR_SIP_LISTEN', `udp ${listener.address}:${listener.port}: uv_poll says ${status}`);
+    }
+  }
+
+  send(text: string, address: string, port: number, token: number): void {
+    if (this.#closed) this.#fail(token, 'closed');
+    else if (text.length > largestPayload) this.#fail(token, 'too-large');
+    else if (this.#waiting.length > 0) this.#wait(text, address, port, token);
+    else this.#queue(text, address, port, token);
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= new Promise((resolve) => {
+      this.#flush();
+      this.#lib.pollStop(this.#handle);
+      this.#finishClose = () => {
+        this.#lib.close(this.#fd);
+        // Not from inside the callback that is being given back.
+        setImmediate(() => {
+          this.#lib.koffi.unregister(this.#onPoll as never);
+          this.#lib.koffi.unregister(this.#onClosed as never);
+          resolve();
+        });
+      };
+      this.#lib.uvClose(this.#handle, this.#onClosed);
+    });
+    return this.#closed;
+  }
+
+  #bind(listener: Listener): number {
+    const lib = this.#lib;
+    const domain = this.#version === 4 ? 2 : 10;
+    const fd = lib.socket(domain, socketDatagram | nonBlockCloseOnExec, 0);
+    const name = encodeAddress(listener.address, this.#version);
+    if (fd < 0 || !name) {
+      if (fd >= 0) lib.close(fd);
+      throw new SipError('ERR_SIP_LISTEN', `udp ${listener.address}:${listener.port}: no such address`);
+    }
+    const bytes = Buffer.from(name);
+    bytes.writeUInt16BE(listener.port, 2);
+    if (this.#version === 6) this.#option(fd, levelIpv6, optionV6Only, 1);
+    if (this.#version === 6) this.#option(fd, levelIpv6, optionReceiveErrorsV6, 1);
+    else this.#option(fd, levelIp, optionReceiveErrorsV4, 1);
+    // The forced form passes the system's limit where we may; the other takes what is granted.
+    if (this.#option(fd, levelSocket, optionReceiveBufferForce, receiveBufferBytes) !== 0) {
+      this.#option(fd, levelSocket, optionReceiveBuffer, receiveBufferBytes);
+    }
+    if (lib.bind(fd, bytes, bytes.length) !== 0) {
+      const errno = lib.koffi.errno();
+      lib.close(fd);
+      throw new SipError('ERR_SIP_LISTEN', `udp ${listener.address}:${listener.port}: bind failed (errno ${errno})`);
+    }
+    return fd;
+  }
+
+  #option(fd: number, level: number, name: number, value: number): number {
+    const bytes = Buffer.alloc(4);
+    bytes.writeInt32LE(value);
+    return this.#lib.setsockopt(fd, level, name, bytes, 4);
+  }
+
+  #boundPort(): number {
+    const name = Buffer.alloc(nameBytes);
+    const length = Buffer.alloc(4);
+    length.writeUInt32LE(sockaddrBytes);
+    this.#lib.getsockname(this.#fd, name, length);
+    return readPort(name, 0);
+  }
+
+  #watch(events: number): number {
+    return this.#lib.pollStart(this.#handle, events, this.#onPoll);
+  }
+
+  /** The loop's call: never throws into native code. */
+  #wake(status: number, events: number): void {
+    if (this.#closed) return;
+    if (status < 0) {
+      // libuv stops a poll that has an error pending (POLLERR): here that is the ICMP error queue.
+      this.#readErrors();
+      this.#watch(this.#waiting.length > 0 ? readable | writable : readable);
+    }
+    if (events & writable) this.#sendWaiting();
+    if (status < 0 || events & readable) this.#read();
+  }
+
+  #read(): void {
+    batch = [];
+    this.#handlers.beginBatch();
+    try {
+      for (let round = 0; round < roundsPerWake && !this.#closed; round++) if (this.#readRound() < slots) break;
+    } finally {
+      this.#handlers.endBatch();
+      const touched = batch;
+      batch = null;
+      for (let i = 0; i < touched.length; i++) touched[i]!.#flush();
+    }
+  }
+
+  #readRound(): number {
+    const { arena, data } = receiving!;
+    const count = this.#lib.recvmmsg(this.#fd, arena.headers, slots, messageDontWait, null);
+    for (let i = 0; i < count; i++) {
+      const word = i * 16;
+      const length = arena.words[word + 14]!;
+      const address = readAddress(arena.names, i * nameBytes);
+      const port = readPort(arena.names, i * nameBytes);
+      // The kernel has put the length it used in the place of the length there is.
+      arena.words[word + 2] = sockaddrBytes;
+      if (length <= 4) continue;
+      const start = i * datagramBytes;
+      const text = readLatin1(data, start, start + length);
+      if (!isKeepAlive(text)) this.#handlers.datagram(text, address, port);
+    }
+    return count;
+  }
+
+  #queue(text: string, address: string, port: number, token: number): void {
+    const name = encodeAddress(address, this.#version);
+    if (!name || port < 1 || port > 65535) {
+      this.#fail(token, 'unreachable');
+      return;
+    }
+    if (this.#queued === slots || this.#queuedBytes + text.length > sendBytes) this.#flush();
+    const slot = this.#queued++;
+    const { names, words, vectors, dataAddress } = this.#sending;
+    const at = this.#queuedBytes;
+    writeLatin1(this.#sendData, text, at);
+    this.#queuedBytes = at + text.length;
+    vectors[slot * 2] = dataAddress + BigInt(at);
+    vectors[slot * 2 + 1] = BigInt(text.length);
+    names.set(name, slot * nameBytes);
+    names[slot * nameBytes + 2] = port >> 8;
+    names[slot * nameBytes + 3] = port & 255;
+    words[slot * 16 + 2] = name.length;
+    this.#sendTokens[slot] = token;
+    if (token !== 0) this.#remember(address, port, token);
+    if (batch === null) this.#flush();
+    else if (slot === 0) batch.push(this);
+  }
+
+  #flush(): void {
+    const count = this.#queued;
+    let sent = 0;
+    let retried = -1;
+    while (sent < count) {
+      const headers = sent === 0 ? this.#sending.headers : this.#sending.headers.subarray(sent * headerBytes);
+      const done = this.#lib.sendmmsg(this.#fd, headers, count - sent, messageDontWait);
+      if (done > 0) {
+        sent += done;
+        continue;
+      }
+      const errno = this.#lib.koffi.errno();
+      if (errno === eintr) continue;
+      if (errno === eagain || errno === enobufs) {
+        this.#postpone(sent, count);
+        break;
+      }
+      // An error that an earlier datagram met is told by the next call: try this one once more.
+      if (retried !== sent) retried = sent;
+      else {
+        this.#fail(this.#sendTokens[sent]!, failureOfErrno(errno));
+        sent++;
+      }
+    }
+    this.#queued = 0;
+    this.#queuedBytes = 0;
+  }
+
+  /** Keeps the queued datagrams from `first` on until the kernel has room. */
+  #postpone(first: number, count: number): void {
+    const { names, vectors, dataAddress } = this.#sending;
+    for (let slot = first; slot < count; slot++) {
+      const at = Number(vectors[slot * 2]! - dataAddress);
+      const text = readLatin1(this.#sendData, at, at + Number(vectors[slot * 2 + 1]));
+      const name = slot * nameBytes;
+      this.#wait(text, readAddress(names, name), readPort(names, name), this.#sendTokens[slot]!);
+    }
+  }
+
+  #wait(text: string, address: string, port: number, token: number): void {
+    if (this.#waiting.length === 0) this.#watch(readable | writable);
+    // Beyond the bound a datagram is lost, as the network may lose it: transactions send again.
+    if (this.#waiting.length < waitingDatagrams) this.#waiting.push({ text, address, port, token });
+  }
+
+  #sendWaiting(): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const { text, address, port, token } of waiting) this.send(text, address, port, token);
+    if (this.#waiting.length === 0) this.#watch(readable);
+  }
+
+  #remember(address: string, port: number, token: number): void {
+    const i = this.#sentNext;
+    this.#sentNext = (i + 1) % rememberedSends;
+    this.#sentAddress[i] = address;
+    this.#sentPort[i] = port;
+    this.#sentToken[i] = token;
+    this.#sentAt[i] = performance.now();
+  }
+
+  /** Reads the ICMP errors: each names where the datagram went. Source: ip(7), IP_RECVERR. */
+  #readErrors(): void {
+    const { arena } = receiving!;
+    const control = Buffer.allocUnsafeSlow(512);
+    const pointers = new BigUint64Array(arena.headers.buffer, 0, 8);
+    try {
+      for (;;) {
+        pointers[4] = BigInt(this.#lib.koffi.address(control));
+        pointers[5] = BigInt(control.length);
+        arena.words[2] = sockaddrBytes;
+        if (this.#lib.recvmsg(this.#fd, arena.headers, messageErrorQueue | messageDontWait) < 0) break;
+        // struct cmsghdr (16 bytes), then struct sock_extended_err, which begins with the errno.
+        const errno = Number(pointers[5]) >= 32 ? control.readUInt32LE(16) : 0;
+        if (errno !== 0 && errno !== emsgsize) {
+          this.#failSent(readAddress(arena.names, 0), readPort(arena.names, 0), failureOfErrno(errno));
+        }
+      }
+    } finally {
+      pointers[4] = 0n;
+      pointers[5] = 0n;
+      arena.words[2] = sockaddrBytes;
+    }
+  }
+
+  #failSent(address: string, port: number, failure: TransportFailure): void {
+    const since = performance.now() - errorWindowMs;
+    for (let i = 0; i < this.#sentAddress.length; i++) {
+      const token = this.#sentToken[i]!;
+      if (token === 0 || this.#sentPort[i] !== port || this.#sentAt[i]! < since) continue;
+      if (this.#sentAddress[i] !== address) continue;
+      this.#sentToken[i] = 0;
+      this.#fail(token, failure);
+    }
+  }
+
+  #fail(token: number, failure: TransportFailure): void {
+    if (token !== 0) this.#handlers.failed(token, failure);
+  }
+}
+
+function createReceiving(koffi: Koffi): { arena: Arena; data: Buffer } {
+  const data = Buffer.allocUnsafeSlow(slots * datagramBytes);
+  return { arena: new Arena(koffi, data, datagramBytes), data };
+}
+
+function failureOfErrno(errno: number): TransportFailure {
+  if (errno === econnrefused) return 'refused';
+  return errno === emsgsize ? 'too-large' : 'unreachable';
+}

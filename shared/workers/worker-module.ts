@@ -1,0 +1,28 @@
+import type { WorkerOwnership } from './dispatch.ts';
+import type { TransportPort, WorkerInbox } from './frame-link.ts';
+
+/** What a worker is told of itself. */
+export interface WorkerContext {
+  /** 0 up to `workers` - 1; a replacement has the number of the worker it replaces. */
+  readonly worker: number;
+  readonly workers: number;
+  /** Plain data (structured clone), the same for all workers. */
+  readonly config: unknown;
+}
+
+/** A worker as the pool sees it. */
+export interface WorkerInstance extends WorkerInbox {
+  /** Answers a question of the control side (metrics, reload); plain data both ways. */
+  control?(request: unknown): unknown;
+  /** Ends timers and store connections; nothing is delivered afterwards. */
+  stop?(): void | Promise<void>;
+}
+
+/** What the module that a pool is given exports; it runs inline or in worker threads. */
+export interface WorkerModule {
+  createInbox(
+    port: TransportPort,
+    ownership: WorkerOwnership,
+    context: WorkerContext,
+  ): WorkerInstance | Promise<WorkerInstance>;
+}

@@ -1,0 +1,172 @@
+import type { OwnNames } from '#sip/proxy/route-processing';
+import type { NodeLogic } from '#sip/proxy/node-logic';
+import { ProxyCore } from '#sip/proxy/proxy-core';
+import type { SipRequest } from '#sip/message/request';
+import type { SipResponse } from '#sip/message/response';
+import type { Reason } from '#sip/reasons';
+import { resolveTarget, type ResolverOptions } from '#sip/resolver/resolve-target';
+import { TimerWheel } from '#sip/transaction/timer-wheel';
+import type { TimerProfile } from '#sip/transaction/timers';
+import { TransactionLayer } from '#sip/transaction/transaction-layer';
+import type { Flow, Listener } from '#sip/transport/flow';
+import type { CallOwnership, SendFailure, TransportPort, WorkerInbox } from './frame-link.ts';
+
+/** Who takes Diameter messages of this worker (shared/diameter's client). */
+export interface DiameterInbox {
+  onMessage(message: Buffer): void;
+  onFailed(hopByHop: number, reason: 'no-peer' | 'peer-lost'): void;
+}
+
+/** What the world outside the protocol hears of a worker: its log, counters and store. */
+export interface WorkerEvents {
+  received(message: SipRequest | SipResponse, flow: Flow): void;
+  /** Refused or dropped before any procedure saw it. */
+  rejected(reason: Reason, detail: string, answered: boolean, message: SipRequest | null, flow: Flow): void;
+  /** An exception: in a procedure (`request`), or while a frame was read (null). */
+  failed(error: unknown, request: SipRequest | null): void;
+  /** A wake's work is done: the place to commit the store. */
+  batchDone(): void;
+}
+
+export interface WorkerSideOptions {
+  readonly worker: number;
+  readonly name: string;
+  readonly own: OwnNames;
+  readonly resolver: ResolverOptions;
+  readonly profileOf: (listener: Listener, address: string) => TimerProfile;
+  readonly timerCMs: number;
+  readonly proxyRequire: readonly string[];
+  readonly allow: readonly string[];
+  readonly traced: boolean;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+}
+
+/**
+ * Everything that handles messages, in one thread: frames in, transactions, the node's procedures, frames out.
+ * One catch per message keeps a bad one from the process.
+ */
+export class WorkerSide implements WorkerInbox {
+  readonly wheel: TimerWheel;
+  readonly core: ProxyCore;
+  readonly layer: TransactionLayer;
+  readonly #events: WorkerEvents;
+  readonly #diameter: DiameterInbox | null;
+  readonly #now: () => number;
+  #alarm: NodeJS.Timeout | null = null;
+  #onWorkerMessage: ((from: number, kind: number, payload: string) => void) | null = null;
+  #onConnectionClosed: ((connection: number) => void) | null = null;
+
+  constructor(
+    port: TransportPort,
+    ownership: CallOwnership,
+    options: WorkerSideOptions,
+    events: WorkerEvents,
+    createLogic: (wheel: TimerWheel) => NodeLogic,
+    diameter: DiameterInbox | null,
+  ) {
+    this.#events = events;
+    this.#diameter = diameter;
+    this.#now = options.now;
+    this.wheel = new TimerWheel(options.now, (atMs) => this.#setAlarm(atMs));
+    this.core = new ProxyCore(
+      {
+        name: options.name,
+        own: options.own,
+        wheel: this.wheel,
+        timerCMs: options.timerCMs,
+        proxyRequire: options.proxyRequire,
+        allow: options.allow,
+        resolve: (uri, side) => resolveTarget(uri, side, options.resolver),
+        failed: (error, request) => events.failed(error, request),
+      },
+      createLogic(this.wheel),
+    );
+    this.layer = new TransactionLayer(
+      {
+        worker: options.worker,
+        wheel: this.wheel,
+        listeners: options.resolver.listeners.all,
+        profileOf: options.profileOf,
+        send: (text, target, token) => port.sip(text, target, token),
+        traced: options.traced,
+        retain: (callId) => ownership.retain(callId),
+        release: (callId) => ownership.release(callId),
+        rejected: (reason, detail, answered, message, flow) => events.rejected(reason, detail, answered, message, flow),
+        received: (message, flow) => events.received(message, flow),
+      },
+      this.core,
+    );
+    this.core.attach(this.layer);
+  }
+
+  /** Hears messages of other workers. */
+  onWorkerMessage(listener: (from: number, kind: number, payload: string) => void): void {
+    this.#onWorkerMessage = listener;
+  }
+
+  onConnectionClosed(listener: (connection: number) => void): void {
+    this.#onConnectionClosed = listener;
+  }
+
+  beginBatch(): void {
+    this.wheel.advance();
+  }
+
+  endBatch(): void {
+    this.#events.batchDone();
+  }
+
+  sip(text: string, flow: Flow): void {
+    try {
+      this.layer.receive(text, flow);
+    } catch (error) {
+      this.#events.failed(error, null);
+    }
+  }
+
+  sendFailed(token: number, _failure: SendFailure): void {
+    this.#guarded(() => this.layer.sendFailed(token));
+  }
+
+  connectionClosed(connection: number): void {
+    this.#guarded(() => this.#onConnectionClosed?.(connection));
+  }
+
+  diameter(message: Buffer): void {
+    this.#guarded(() => this.#diameter?.onMessage(message));
+  }
+
+  diameterFailed(hopByHop: number, reason: 'no-peer' | 'peer-lost'): void {
+    this.#guarded(() => this.#diameter?.onFailed(hopByHop, reason));
+  }
+
+  workerMessage(from: number, kind: number, payload: string): void {
+    this.#guarded(() => this.#onWorkerMessage?.(from, kind, payload));
+  }
+
+  /** Ends the clock of this worker; nothing is sent any more. */
+  stop(): void {
+    if (this.#alarm !== null) clearTimeout(this.#alarm);
+    this.#alarm = null;
+  }
+
+  #guarded(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      this.#events.failed(error, null);
+    }
+  }
+
+  #setAlarm(atMs: number): void {
+    if (this.#alarm !== null) clearTimeout(this.#alarm);
+    this.#alarm = setTimeout(() => this.#ring(), Math.max(0, atMs - this.#now()));
+  }
+
+  #ring(): void {
+    this.#alarm = null;
+    this.#guarded(() => this.wheel.advance());
+    this.#events.batchDone();
+  }
+}

@@ -1,0 +1,315 @@
+import { describe, expect, it } from 'vitest';
+import { DiameterClient, type DiameterClientOptions, type DiameterRoute } from '#diameter/client';
+import { avp, encodedAvps } from '#diameter/codec/avp-types';
+import { decodeMessage } from '#diameter/codec/decode';
+import { encodeAvps, encodeMessage } from '#diameter/codec/encode';
+import { type DiameterMessage, readHeader, writeHopByHop } from '#diameter/codec/message';
+import { baseAvps } from '#diameter/dictionary/base';
+import { cxAvps, cxCommands, cxDictionary } from '#diameter/dictionary/cx';
+import { DecodeFailure } from '#diameter/errors';
+import { workerOf } from '#diameter/hop-by-hop';
+import { baseResult, experimentalResult, readResult, resultAvp } from '#diameter/result';
+import { ManualClock } from './manual-clock.ts';
+
+const identity = { originHost: 'scscf.ims.test', originRealm: 'ims.test' };
+const request = {
+  command: cxCommands.locationInfo,
+  destinationRealm: 'ims.test',
+  avps: [avp(cxAvps.publicIdentity, 'sip:a@ims.test')],
+};
+
+function setUp(options: Partial<DiameterClientOptions> = {}) {
+  const sent: Buffer[] = [];
+  const routes: DiameterRoute[] = [];
+  const answers: Buffer[] = [];
+  const clock = new ManualClock();
+  const port = {
+    send: (message: Buffer, route: DiameterRoute) => {
+      sent.push(message);
+      routes.push(route);
+    },
+    answer: (message: Buffer) => {
+      answers.push(message);
+    },
+  };
+  const client = new DiameterClient(port, {
+    worker: 0,
+    identity,
+    dictionary: cxDictionary,
+    clock,
+    bootSeconds: 1000,
+    ...options,
+  });
+  return { client, sent, routes, answers, clock };
+}
+
+function decoded(octets: Buffer | undefined): DiameterMessage {
+  const message = decodeMessage(octets ?? Buffer.alloc(0), cxDictionary);
+  if (message instanceof DecodeFailure) throw new Error(message.reason);
+  return message;
+}
+
+function answerTo(octets: Buffer | undefined, change: { command?: number; application?: number } = {}, code = 2001) {
+  return encodeMessage({ ...readHeader(octets ?? Buffer.alloc(20)), flags: 0x40, ...change }, [
+    resultAvp(baseResult(code)),
+  ]);
+}
+
+const codeOf = (answer: DiameterMessage) => readResult(answer)?.code;
+const tick = () => new Promise((resolve) => setImmediate(resolve));
+
+describe('requests of the DiameterClient', () => {
+  it('D-02 begin with Session-Id and have the common AVPs in the order of the command table', () => {
+    const { client, sent, routes } = setUp();
+    void client.request({ ...request, destinationHost: 'hss.ims.test' }, codeOf);
+    const message = decoded(sent[0]);
+    const codes: number[] = [];
+    message.avps.forEach((_offset, code) => {
+      codes.push(code);
+    });
+    expect(codes).toEqual([263, 260, 277, 264, 296, 293, 283, 601]);
+    expect(message.avps.text(baseAvps.sessionId)).toBe('scscf.ims.test;1000;1');
+    expect(message.flags).toBe(0xc0);
+    expect(message.application).toBe(16777216);
+    const group = message.avps.grouped(baseAvps.vendorSpecificApplicationId);
+    expect(group?.unsigned32(baseAvps.vendorId)).toBe(10415);
+    expect(group?.unsigned32(baseAvps.authApplicationId)).toBe(16777216);
+    expect(message.avps.integer32(baseAvps.authSessionState)).toBe(1);
+    expect(routes[0]).toEqual({ application: 16777216, realm: 'ims.test', host: 'hss.ims.test' });
+  });
+
+  it('D-10 have no Destination-Host unless it was given', () => {
+    const { client, sent, routes } = setUp();
+    void client.request(request, codeOf);
+    expect(decoded(sent[0]).avps.has(baseAvps.destinationHost)).toBe(false);
+    expect(routes[0]?.host).toBe('');
+  });
+
+  it('D-12 have unique identifiers over all workers; the top 6 bits of the hop-by-hop one name the worker', () => {
+    const hopByHops = new Set<number>();
+    const endToEnds = new Set<number>();
+    const sessions = new Set<string>();
+    for (const worker of [0, 1, 31, 32, 63]) {
+      const { client, sent } = setUp({ worker });
+      for (let i = 0; i < 500; i++) void client.request(request, codeOf);
+      for (const octets of sent) {
+        const message = decoded(octets);
+        expect(workerOf(message.hopByHop)).toBe(worker);
+        hopByHops.add(message.hopByHop);
+        endToEnds.add(message.endToEnd);
+        sessions.add(message.avps.text(baseAvps.sessionId) ?? '');
+      }
+      client.stop();
+    }
+    expect([hopByHops.size, endToEnds.size, sessions.size]).toEqual([2500, 2500, 2500]);
+  });
+
+  it('D-11 match answers by hop-by-hop id, in any order, whatever application the answer names', async () => {
+    const { client, sent } = setUp({ worker: 40 });
+    const outcomes = [client.request(request, codeOf), client.request(request, codeOf)];
+    client.onMessage(answerTo(sent[1], { application: 16777217 }, 5012));
+    client.onMessage(answerTo(sent[0]));
+    expect(await Promise.all(outcomes)).toEqual([2001, 5012]);
+    expect(client.pendingRequests).toBe(0);
+  });
+
+  it('X-D6 are not completed by answers that are unknown, of another worker or command, twice or late', async () => {
+    const { client, sent, clock } = setUp({ worker: 1 });
+    const outcome = client.request(request, codeOf);
+    const foreign = answerTo(sent[0]);
+    writeHopByHop(foreign, readHeader(foreign).hopByHop ^ 0x04000000);
+    client.onMessage(foreign);
+    const unknown = answerTo(sent[0]);
+    writeHopByHop(unknown, readHeader(unknown).hopByHop ^ 0x00001000);
+    client.onMessage(unknown);
+    client.onMessage(answerTo(sent[0], { command: 303 }));
+    expect(client.pendingRequests).toBe(1);
+    client.onMessage(answerTo(sent[0]));
+    client.onMessage(answerTo(sent[0]));
+    expect(await outcome).toBe(2001);
+    const late = client.request(request, codeOf);
+    clock.advance(5000);
+    client.onMessage(answerTo(sent[1]));
+    expect(await late).toMatchObject({ failure: 'timeout' });
+    expect(client.counters.unmatchedAnswers).toBe(5);
+  });
+
+  it('D-13 time out after 5 s, or after their own time, by one timer', async () => {
+    const { client, clock } = setUp();
+    const first = client.request(request, codeOf);
+    const quick = client.request({ ...request, timeoutMs: 1000 }, codeOf);
+    clock.advance(2000);
+    expect(await quick).toMatchObject({ failure: 'timeout' });
+    const second = client.request(request, codeOf);
+    expect(clock.timers).toBe(1);
+    clock.advance(2999);
+    expect(client.pendingRequests).toBe(2);
+    clock.advance(1);
+    expect(await first).toMatchObject({ failure: 'timeout' });
+    expect(client.pendingRequests).toBe(1);
+    clock.advance(2000);
+    expect(await second).toMatchObject({ failure: 'timeout' });
+    expect(clock.timers).toBe(0);
+    expect(client.counters.timeouts).toBe(3);
+  });
+
+  it('D-12 fail as a value when there is no peer, the peer is lost, or the answer is damaged', async () => {
+    const { client, sent } = setUp();
+    const outcomes = [0, 1, 2].map(() => client.request(request, codeOf));
+    client.onFailed(readHeader(sent[0]!).hopByHop, 'no-peer');
+    client.onFailed(readHeader(sent[1]!).hopByHop, 'peer-lost');
+    const damaged = answerTo(sent[2]);
+    damaged.writeUIntBE(10, 25, 3);
+    client.onMessage(damaged);
+    expect((await Promise.all(outcomes)).map((outcome) => typeof outcome === 'object' && outcome.failure)).toEqual([
+      'no-peer',
+      'peer-lost',
+      'malformed',
+    ]);
+  });
+
+  it('D-21 are not made under a name that is no DiameterIdentity', () => {
+    for (const originHost of ['', 'aaa://hss', 'a..b', 'a b', 'hss:3868', 'x'.repeat(64)]) {
+      expect(() => setUp({ identity: { ...identity, originHost } })).toThrow('DiameterIdentity');
+    }
+    expect(() => setUp({ worker: 64 })).toThrow('worker');
+  });
+});
+
+describe('requests of peers', () => {
+  const header = { flags: 0xc0, command: 304, application: 16777216, hopByHop: 77, endToEnd: 88 };
+  const proxyInfos = [1, 2].map((n) =>
+    avp(baseAvps.proxyInfo, [avp(baseAvps.proxyHost, `p${n}`), avp(baseAvps.proxyState, Buffer.from([n, 0, 255]))]),
+  );
+  const full = [
+    avp(baseAvps.sessionId, 'hss.ims.test;1;2;odd'),
+    avp(baseAvps.vendorSpecificApplicationId, []),
+    avp(baseAvps.authSessionState, 1),
+    avp(baseAvps.originHost, 'hss.ims.test'),
+    avp(baseAvps.originRealm, 'ims.test'),
+    avp(baseAvps.destinationRealm, 'ims.test'),
+    avp(baseAvps.destinationHost, 'scscf.ims.test'),
+    avp(baseAvps.userName, 'a@ims.test'),
+    avp(cxAvps.deregistrationReason, [avp(cxAvps.reasonCode, 0)]),
+    ...proxyInfos,
+    avp(baseAvps.routeRecord, 'dra.test'),
+  ];
+  const taker = (options: Partial<DiameterClientOptions> = {}) => {
+    const parts = setUp(options);
+    parts.client.handle(cxCommands.registrationTermination, () => ({ result: baseResult(2001), avps: [] }));
+    return parts;
+  };
+
+  it('D-16 get an answer that mirrors Session-Id, Proxy-Info in order and P, without Route-Record', async () => {
+    const { client, answers } = taker();
+    client.onMessage(encodeMessage(header, full));
+    await tick();
+    const answer = decoded(answers[0]);
+    expect(answer).toMatchObject({ flags: 0x40, command: 304, application: 16777216, hopByHop: 77, endToEnd: 88 });
+    expect(answer.avps.text(baseAvps.sessionId)).toBe('hss.ims.test;1;2;odd');
+    expect(answer.avps.unsigned32(baseAvps.resultCode)).toBe(2001);
+    expect(answer.avps.text(baseAvps.originHost)).toBe('scscf.ims.test');
+    expect(Buffer.concat(answer.avps.encoded(baseAvps.proxyInfo))).toEqual(encodeAvps(proxyInfos));
+    expect(answer.avps.has(baseAvps.routeRecord)).toBe(false);
+    const codes: number[] = [];
+    answer.avps.forEach((_offset, code) => {
+      codes.push(code);
+    });
+    expect(codes).toEqual([263, 260, 268, 277, 264, 296, 284, 284]);
+  });
+
+  it('D-14 get 3001 for an unknown command and 3007 for a foreign application, with the E bit', () => {
+    const { client, answers } = taker();
+    client.onMessage(encodeMessage({ ...header, command: 999 }, full));
+    client.onMessage(encodeMessage({ ...header, application: 4 }, full));
+    client.onMessage(encodeMessage({ ...header, flags: 0xa0 }, full));
+    expect(answers.map((octets) => codeOf(decoded(octets)))).toEqual([3001, 3007, 3008]);
+    expect(answers.map((octets) => readHeader(octets).flags)).toEqual([0x60, 0x60, 0x20]);
+    expect(decoded(answers[0]).avps.encoded(baseAvps.proxyInfo)).toHaveLength(2);
+  });
+
+  it('D-14 get 5005 with an example of the missing AVP', () => {
+    const { client, answers } = taker();
+    for (const left of [263, 264, 1, 615, 293]) {
+      client.onMessage(
+        encodeMessage(
+          header,
+          full.filter((part) => part.definition?.code !== left),
+        ),
+      );
+      const answer = decoded(answers.at(-1));
+      expect(codeOf(answer)).toBe(5005);
+      expect(answer.flags).toBe(0x40);
+      let shown = 0;
+      answer.avps.grouped(baseAvps.failedAvp)?.forEach((_offset, code) => {
+        shown = code;
+      });
+      expect(shown).toBe(left);
+    }
+    expect(client.counters.requestsRefused).toBe(5);
+  });
+
+  it('D-14 get 5001 with an unknown AVP that has M, unless it is listed as harmless', async () => {
+    const odd = { name: 'Odd', code: 4711, vendor: 4242, type: 'OctetString', mandatory: true } as const;
+    const octets = encodeMessage(header, [...full, avp(odd, 'abc'), avp({ ...odd, code: 4712 }, 'def')]);
+    const strict = taker();
+    strict.client.onMessage(octets);
+    const answer = decoded(strict.answers[0]);
+    expect(codeOf(answer)).toBe(5001);
+    expect(answer.avps.grouped(baseAvps.failedAvp)?.text(odd)).toBe('abc');
+    const lenient = taker({ ignoreUnknownMandatory: ['4242:4711'] });
+    lenient.client.onMessage(octets);
+    expect(
+      decoded(lenient.answers[0])
+        .avps.grouped(baseAvps.failedAvp)
+        ?.text({ ...odd, code: 4712 }),
+    ).toBe('def');
+    const optional = taker();
+    optional.client.onMessage(encodeMessage(header, [...full, avp({ ...odd, mandatory: false }, 'abc')]));
+    await tick();
+    expect(codeOf(decoded(optional.answers[0]))).toBe(2001);
+  });
+
+  it('X-D2 get 5014 with the damaged AVP, and their Session-Id back', () => {
+    const { client, answers } = taker();
+    client.onMessage(encodeMessage(header, [...full, encodedAvps(Buffer.from('000002684000000700000000', 'hex'))]));
+    client.onMessage(encodeMessage(header, [...full, encodedAvps(Buffer.from('0000010b4000000900000000', 'hex'))]));
+    for (const octets of answers) {
+      const answer = decoded(octets);
+      expect(codeOf(answer)).toBe(5014);
+      expect(answer.avps.has(baseAvps.failedAvp)).toBe(true);
+      expect(answer.avps.text(baseAvps.sessionId)).toBe('hss.ims.test;1;2;odd');
+    }
+    expect(answers).toHaveLength(2);
+  });
+
+  it('D-14 get 5012 when the handler fails', async () => {
+    const { client, answers } = setUp();
+    client.handle(cxCommands.registrationTermination, async () => Promise.reject(new Error('broken')));
+    client.onMessage(encodeMessage(header, full));
+    await tick();
+    expect(codeOf(decoded(answers[0]))).toBe(5012);
+    expect(client.counters.handlerErrors).toBe(1);
+  });
+});
+
+describe('results', () => {
+  const read = (...avps: Parameters<typeof encodeMessage>[1]) =>
+    readResult(
+      decoded(encodeMessage({ flags: 0, command: 300, application: 16777216, hopByHop: 1, endToEnd: 1 }, avps)),
+    );
+
+  it('D-15 are read by the rule for both forms', () => {
+    const base = (code: number) => resultAvp(baseResult(code));
+    const experimental = (code: number, vendor?: number) => resultAvp(experimentalResult(code, vendor));
+    expect(read(base(2001))).toEqual({ kind: 'base', code: 2001, vendor: 0 });
+    expect(read(experimental(2002))).toEqual({ kind: 'experimental', code: 2002, vendor: 10415 });
+    expect(read(base(5012), experimental(5001))).toMatchObject({ kind: 'experimental', code: 5001 });
+    expect(read(base(2001), experimental(5001))).toMatchObject({ kind: 'base', code: 2001 });
+    expect(read(base(5012), experimental(5001, 9))).toMatchObject({ kind: 'base', code: 5012 });
+    expect(read(experimental(5001, 9))).toMatchObject({ kind: 'experimental', vendor: 9 });
+    expect(read(base(5002), base(2001))).toMatchObject({ code: 5002 });
+    expect(read()).toBeUndefined();
+    expect(read(avp(baseAvps.experimentalResult, []))).toBeUndefined();
+  });
+});

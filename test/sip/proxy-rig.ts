@@ -1,0 +1,115 @@
+import { Header } from '#sip/message/header-names';
+import type { SipRequest } from '#sip/message/request';
+import type { SipResponse } from '#sip/message/response';
+import { parseMessage } from '#sip/parser/parse-message';
+import type { NodeLogic } from '#sip/proxy/node-logic';
+import { ProxyCore } from '#sip/proxy/proxy-core';
+import { OwnNames } from '#sip/proxy/route-processing';
+import type { Reason } from '#sip/reasons';
+import { resolveTarget } from '#sip/resolver/resolve-target';
+import { TimerWheel } from '#sip/transaction/timer-wheel';
+import { coreTimers } from '#sip/transaction/timers';
+import { TransactionLayer } from '#sip/transaction/transaction-layer';
+import type { Flow } from '#sip/transport/flow';
+import { ListenerTable } from '#sip/transport/listener-table';
+import { flowFrom, type Sent, TestTime, tcpListener, udpListener } from './wire-port.ts';
+
+/** A whole plain proxy at 127.0.0.1:5060 without sockets: texts in, texts out, the clock in the test's hand. */
+export function startProxy(logic: NodeLogic = {}) {
+  const time = new TestTime();
+  const sent: Sent[] = [];
+  const rejected: { reason: Reason; detail: string; answered: boolean }[] = [];
+  const errors: unknown[] = [];
+  const retained = new Map<string, number>();
+  const wheel = new TimerWheel(time.now, time.alarm);
+  time.onAlarm(() => wheel.advance());
+  const listeners = new ListenerTable([udpListener, tcpListener]);
+  const resolver = {
+    listeners,
+    hosts: new Map([['pool.test', [10, 11].map((n) => ({ transport: 'udp' as const, address: `10.0.0.${n}`, port: 5060 }))]]),
+    dns: { addresses: async (host: string) => (host === 'slow.test' ? ['10.0.0.20'] : []) },
+  };
+  const core = new ProxyCore(
+    {
+      name: 'proxy.test',
+      own: new OwnNames(['127.0.0.1:5060', 'proxy.test:0']),
+      wheel,
+      timerCMs: 185_000,
+      proxyRequire: ['privacy'],
+      allow: ['INVITE', 'ACK', 'OPTIONS'],
+      resolve: (uri, side) => resolveTarget(uri, side, resolver),
+      failed: (error) => void errors.push(error),
+    },
+    logic,
+  );
+  const layer = new TransactionLayer(
+    {
+      worker: 0,
+      wheel,
+      listeners: listeners.all,
+      profileOf: () => coreTimers,
+      send: (text, target, token) => void sent.push({ text, target, token }),
+      traced: false,
+      retain: (callId) => void retained.set(callId, (retained.get(callId) ?? 0) + 1),
+      release: (callId) => void retained.set(callId, (retained.get(callId) ?? 0) - 1),
+      rejected: (reason, detail, answered) => void rejected.push({ reason, detail, answered }),
+    },
+    core,
+  );
+  core.attach(layer);
+  return {
+    time,
+    sent,
+    rejected,
+    errors,
+    retained,
+    layer,
+    core,
+    receive: (text: string, flow: Flow = flowFrom('10.0.0.1', 5060)) => layer.receive(text, flow),
+    /** What left since the last call: start line and destination. */
+    take(): string[] {
+      return sent.splice(0).map(({ text, target }) => `${text.slice(0, text.indexOf('\r\n'))} > ${target.address}:${target.port}`);
+    },
+  };
+}
+
+export type ProxyRig = ReturnType<typeof startProxy>;
+
+export function requestText(method: string, fields: Record<string, string> = {}, uri = 'sip:bob@10.0.0.2', body = ''): string {
+  const headers: Record<string, string> = {
+    Via: 'SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bKua1',
+    'Max-Forwards': '70',
+    From: '<sip:alice@ims.test>;tag=a',
+    To: '<sip:bob@ims.test>',
+    'Call-ID': 'call-1',
+    CSeq: `1 ${method}`,
+    Contact: '<sip:alice@10.0.0.1>',
+    ...fields,
+    'Content-Length': String(body.length),
+  };
+  const lines = Object.entries(headers).filter(([, value]) => value !== '');
+  return `${method} ${uri} SIP/2.0\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${body}`;
+}
+
+/** The answer of the next hop to a request that the proxy sent. */
+export function answerTo(sentText: string, status: number, phrase = 'Answer', extra: string[] = []): string {
+  const parsed = parseMessage(sentText, flowFrom('127.0.0.1', 5060)) as SipRequest;
+  const copy = (id: number) => parsed.headers.lines.filter((line) => line.id === id).map((line) => line.text.slice(line.start, line.end));
+  const to = parsed.headers.get(Header.To)!;
+  return [
+    `SIP/2.0 ${status} ${phrase}\r\n`,
+    ...copy(Header.Via),
+    ...copy(Header.From),
+    `To: ${to}${status > 100 && !to.includes('tag=') ? ';tag=b' : ''}\r\n`,
+    ...copy(Header['Call-ID']),
+    ...copy(Header.CSeq),
+    ...extra.map((line) => `${line}\r\n`),
+    'Content-Length: 0\r\n\r\n',
+  ].join('');
+}
+
+export function parsed(text: string): SipRequest & SipResponse {
+  const message = parseMessage(text, flowFrom('127.0.0.1', 5060));
+  if (message.kind === 'broken') throw new Error(message.reason);
+  return message as SipRequest & SipResponse;
+}
