@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { AuthDataItem } from '#diameter/cx/cx-results';
-import type { Subscriber } from './subscriber-table.ts';
 import type { SubscriberState } from './subscriber-state.ts';
+import type { Subscriber } from './subscriber-table.ts';
 
 const IND_VALUES = 32;
 /** SEQ has 43 bits. */
@@ -23,7 +23,12 @@ export class AuthenticationCentre {
   }
 
   /** The next vector; moves the state's sequence number. */
-  akaVector(subscriber: Subscriber, state: SubscriberState, scheme: string, itemNumber: number): Partial<AuthDataItem> & { itemNumber: number } {
+  akaVector(
+    subscriber: Subscriber,
+    state: SubscriberState,
+    scheme: string,
+    itemNumber: number,
+  ): Partial<AuthDataItem> & { itemNumber: number } {
     const sqn = this.#nextSqn(subscriber, state);
     for (;;) {
       const rand = randomBytes(16);

@@ -3,8 +3,8 @@ import type { DiameterMessage } from '#diameter/codec/message';
 import { serverAssignmentTypes, userAuthorizationTypes } from '#diameter/cx/cx-requests';
 import { cxResultCodes } from '#diameter/cx/cx-results';
 import {
-  locationInfoAnswer,
   type LocationContent,
+  locationInfoAnswer,
   multimediaAuthAnswer,
   readLocationInfo,
   readMultimediaAuth,
@@ -52,7 +52,8 @@ export function answerUserAuthorization(context: CxContext, request: DiameterMes
     return userAuthorizationAnswer({ result: baseResult(resultCodes.AUTHORIZATION_REJECTED) });
   }
   const { serverName } = context.states.of(subscriber.impi);
-  if (type === userAuthorizationTypes.REGISTRATION_AND_CAPABILITIES) return userAuthorizationAnswer({ result: success });
+  if (type === userAuthorizationTypes.REGISTRATION_AND_CAPABILITIES)
+    return userAuthorizationAnswer({ result: success });
   if (serverName === '') {
     const first = experimentalResult(cxResultCodes.FIRST_REGISTRATION);
     return userAuthorizationAnswer({ result: deregistration ? notRegistered : first });
@@ -85,9 +86,7 @@ export function answerMultimediaAuth(context: CxContext, request: DiameterMessag
     return multimediaAuthAnswer({ result: success, impi, impu, items: [{ itemNumber: 1, scheme: chosen, digest }] });
   }
   const count = Math.min(Math.max(items, 1), MAX_VECTORS);
-  const vectors = Array.from({ length: count }, (_, i) =>
-    context.centre.akaVector(subscriber, state, chosen, i + 1),
-  );
+  const vectors = Array.from({ length: count }, (_, i) => context.centre.akaVector(subscriber, state, chosen, i + 1));
   return multimediaAuthAnswer({ result: success, impi, impu, items: vectors });
 }
 

@@ -1,7 +1,7 @@
+import type { SubscriberConfig } from '#service/config-shape';
 import { Milenage, opcFromOp } from '#sip/auth/milenage';
 import { ParseFailure } from '#sip/errors';
 import { parseUri } from '#sip/uri/uri';
-import type { SubscriberConfig } from '#service/config-shape';
 import { type NumberedName, numberedName } from './numbered-name.ts';
 import { type ProfileTemplate, readProfileTemplate } from './profile-template.ts';
 
@@ -98,7 +98,9 @@ export class SubscriberTable {
     for (const impu of subscriber.impus) {
       const other = this.#byImpu.get(impu);
       if (other !== undefined) {
-        throw new SubscriberError(`identity ${impu} belongs to ${other.impi} and ${subscriber.impi}; remove one of them`);
+        throw new SubscriberError(
+          `identity ${impu} belongs to ${other.impi} and ${subscriber.impi}; remove one of them`,
+        );
       }
       this.#byImpu.set(impu, subscriber);
     }

@@ -7,7 +7,13 @@ import { Header } from '#sip/message/header-names';
 import type { NodeLogic } from '#sip/proxy/node-logic';
 import type { OwnNames } from '#sip/proxy/route-processing';
 import { ChallengeMemory } from './challenge-memory.ts';
-import { needsOtherScscf, noteRegisterResponse, type RegisterAttempt, reselectScscf, routeRegister } from './register.ts';
+import {
+  needsOtherScscf,
+  noteRegisterResponse,
+  type RegisterAttempt,
+  reselectScscf,
+  routeRegister,
+} from './register.ts';
 import { type LocationAttempt, reselectForRequest, routeInitialRequest } from './terminating.ts';
 
 /** What the procedures of the I-CSCF share. */
@@ -24,7 +30,12 @@ export interface IcscfState {
  */
 export function createIcscf(context: NodeContext<IcscfConfig>, cx: CxClient): NodeLogic {
   const trusted = new CidrTable(context.config.trusted.map((network) => [network, true] as const));
-  const state: IcscfState = { context, cx, own: context.own, challenges: new ChallengeMemory(() => context.clock.nowMs()) };
+  const state: IcscfState = {
+    context,
+    cx,
+    own: context.own,
+    challenges: new ChallengeMemory(() => context.clock.nowMs()),
+  };
   return {
     admit: (request) => (trusted.find(request.flow!.address) ? null : reasons.untrustedPeer),
 

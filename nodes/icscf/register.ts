@@ -1,8 +1,8 @@
-import { impuOf } from '#ims/identity';
-import { reasons } from '#ims/reasons';
-import { outcomeDetail, retryAfterSeconds, uarRefusal } from '#ims/result-reasons';
 import { userAuthorizationTypes } from '#diameter/cx/cx-requests';
 import { cxResultCodes, type UserAuthorizationAnswer } from '#diameter/cx/cx-results';
+import { impiFrom, impuOf } from '#ims/identity';
+import { reasons } from '#ims/reasons';
+import { outcomeDetail, retryAfterSeconds, uarRefusal } from '#ims/result-reasons';
 import { parseDigest } from '#sip/auth/digest';
 import { ParseFailure } from '#sip/errors';
 import { parseContacts } from '#sip/header/contact';
@@ -170,11 +170,13 @@ export function registerIdentity(request: SipRequest, homeDomain: string): Regis
   const authorization = headers.get(Header.Authorization);
   const credentials = authorization === null ? null : parseDigest(authorization);
   const username = credentials === null || credentials instanceof ParseFailure ? null : credentials.get('username');
+  const impi = impiFrom(username, impu);
+  if (impi instanceof ParseFailure) return null;
   const visited = headers.first(Header['P-Visited-Network-ID']);
   const network = visited === null ? homeDomain : parseVisitedNetwork(visited);
   const contacts = parseContacts(headers.values(Header.Contact));
   return {
-    impi: username || impu.slice(impu.indexOf(':') + 1),
+    impi,
     impu,
     visitedNetwork: network instanceof ParseFailure || network === '' ? homeDomain : network,
     deregistration: !(contacts instanceof ParseFailure) && asksToLeave(request, contacts),

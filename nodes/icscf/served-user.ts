@@ -1,10 +1,9 @@
-import { telephoneImpuOf } from '#ims/identity';
+import { lookupIdentityOf } from '#ims/identity';
 import { ParseFailure } from '#sip/errors';
 import { parseNameAddr } from '#sip/header/name-addr';
 import { parseServedUser } from '#sip/header/served-user';
 import { Header } from '#sip/message/header-names';
 import type { SipRequest } from '#sip/message/request';
-import { parseUri } from '#sip/uri/uri';
 
 /**
  * The user a request out of the blue is originated for: P-Served-User, else the sip, else the tel identity of
@@ -30,16 +29,10 @@ export function originatingUser(request: SipRequest): string | null {
  * Source: TS 24.229 5.3.2.1; requirement I-21.
  */
 export function calledUser(request: SipRequest): string | null {
-  const uri = parseUri(request.requestUri);
-  if (uri instanceof ParseFailure) return null;
-  if (uri.kind === 'other') {
-    if (uri.scheme !== 'pres' && uri.scheme !== 'im') return null;
-    return canonical(`sip:${uri.opaque}`);
-  }
   return canonical(request.requestUri);
 }
 
 function canonical(uri: string): string | null {
-  const impu = telephoneImpuOf(uri);
+  const impu = lookupIdentityOf(uri);
   return impu instanceof ParseFailure ? null : impu;
 }

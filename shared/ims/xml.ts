@@ -198,23 +198,24 @@ function scanAttributes(text: string, from: number): Tag | ParseFailure {
   }
 }
 
-/** Text from `from` to `to` with its entities resolved. */
+/** Text from `from` to `to` with its entities resolved. Cut out first: a search must not run through the whole document. */
 function resolveEntities(text: string, from: number, to: number): string | ParseFailure {
-  let ampersand = text.indexOf('&', from);
-  if (ampersand < 0 || ampersand >= to) return text.slice(from, to);
+  const raw = text.slice(from, to);
+  let ampersand = raw.indexOf('&');
+  if (ampersand < 0) return raw;
   let resolved = '';
-  let at = from;
-  while (ampersand >= 0 && ampersand < to) {
-    const end = text.indexOf(';', ampersand);
+  let at = 0;
+  while (ampersand >= 0) {
+    const end = raw.indexOf(';', ampersand);
     // The longest one we know is &#x10FFFF;
-    if (end < 0 || end >= to || end - ampersand > 10) return new ParseFailure('entity does not end', ampersand);
-    const char = entity(text.slice(ampersand + 1, end));
-    if (char === null) return new ParseFailure('unknown entity refused', ampersand);
-    resolved += text.slice(at, ampersand) + char;
+    if (end < 0 || end - ampersand > 10) return new ParseFailure('entity does not end', from + ampersand);
+    const char = entity(raw.slice(ampersand + 1, end));
+    if (char === null) return new ParseFailure('unknown entity refused', from + ampersand);
+    resolved += raw.slice(at, ampersand) + char;
     at = end + 1;
-    ampersand = text.indexOf('&', at);
+    ampersand = raw.indexOf('&', at);
   }
-  return resolved + text.slice(at, to);
+  return resolved + raw.slice(at);
 }
 
 function entity(name: string): string | null {

@@ -67,7 +67,7 @@ class Resolver {
       name,
       hosts: this.#sound('hosts') ? resolveHosts(data.hosts as Data) : [],
     };
-    if (this.#sound('listeners')) common.listeners = this.#listeners(data);
+    common.listeners = this.#listeners(data);
     if (this.#sound('timers')) this.#timers(data.timers as Data);
     if (this.#sound('diameter')) common.diameter = this.#diameter(data.diameter as Data, name, homeDomain);
     if (this.#sound('store')) common.store = this.#store(data.store as Data);
@@ -131,12 +131,14 @@ class Resolver {
 
   #listeners(data: Data): readonly Listener[] {
     const merged = new Map<string, { sides: string[]; endpoint: Endpoint; sentBy: string; path: Path }>();
-    for (const [side, list] of Object.entries(data.listeners as Record<string, readonly (string | Data)[]>)) {
-      list.forEach((entry, i) => {
+    // Shape and form are the schema's to judge; what is usable is checked against the rest even where some is not.
+    for (const [side, list] of Object.entries((data.listeners ?? {}) as Data)) {
+      if (!Array.isArray(list)) continue;
+      (list as readonly (string | Data | null)[]).forEach((entry, i) => {
         const path = ['listeners', side, String(i)];
-        const endpoint = parseEndpoint(typeof entry === 'string' ? entry : String(entry.listen));
+        const endpoint = parseEndpoint(typeof entry === 'object' ? String(entry?.listen) : String(entry));
         if (isFault(endpoint)) return;
-        const sentBy = this.#sentBy(endpoint, typeof entry === 'string' ? undefined : entry.advertise, path);
+        const sentBy = this.#sentBy(endpoint, typeof entry === 'object' ? entry : null, path);
         const key = formatEndpoint(endpoint);
         const known = merged.get(key);
         if (known === undefined) merged.set(key, { sides: [side], endpoint, sentBy, path });
@@ -167,11 +169,12 @@ class Resolver {
     return all.map(({ sides, endpoint, sentBy }, index) => ({ index, sides, ...endpoint, sentBy }));
   }
 
-  #sentBy(endpoint: Endpoint, advertise: unknown, path: Path): string {
-    if (typeof advertise === 'string') {
-      const parsed = parseAdvertise(advertise);
-      if (!isFault(parsed)) return formatHostPort(parsed.host, parsed.port ?? endpoint.port);
-    } else if (isWildcard(endpoint.address)) {
+  /** `entry`: null for the short form, in which the schema refuses wildcards. */
+  #sentBy(endpoint: Endpoint, entry: Data | null, path: Path): string {
+    const advertised = typeof entry?.advertise === 'string' ? parseAdvertise(entry.advertise) : undefined;
+    if (advertised !== undefined && !isFault(advertised))
+      return formatHostPort(advertised.host, advertised.port ?? endpoint.port);
+    if (entry !== null && advertised === undefined && isWildcard(endpoint.address)) {
       this.#problem(
         path,
         `${endpoint.address} without advertise: Via and Record-Route would carry it, and no answer would come back`,

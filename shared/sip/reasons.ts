@@ -28,7 +28,11 @@ export const coreReasons = Object.freeze({
   noAnswer: reason('no-answer', 408, 'the next hop did not answer'),
   nextHopSilent: reason('next-hop-silent', 504, 'the next hop did not answer'),
   nextHopUnreachable: reason('next-hop-unreachable', 504, 'the next hop cannot be reached'),
-  unresolvable: reason('unresolvable', 504, 'no address was found for the next hop; name it under hosts: or in the DNS'),
+  unresolvable: reason(
+    'unresolvable',
+    504,
+    'no address was found for the next hop; name it under hosts: or in the DNS',
+  ),
   draining: reason('draining', 503, 'this node is shutting down'),
   overload: reason('overload', 503, 'this node is overloaded'),
 });

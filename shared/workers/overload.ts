@@ -56,14 +56,19 @@ function hasToTag(text: string): boolean {
       while (text.charCodeAt(colon) === 32 || text.charCodeAt(colon) === 9) colon++;
       if (text.charCodeAt(colon) === 58) {
         let end = text.indexOf('\n', colon);
-        while (end >= 0 && (text.charCodeAt(end + 1) === 32 || text.charCodeAt(end + 1) === 9)) end = text.indexOf('\n', end + 1);
+        while (end >= 0 && (text.charCodeAt(end + 1) === 32 || text.charCodeAt(end + 1) === 9))
+          end = text.indexOf('\n', end + 1);
         const value = text.slice(colon + 1, end < 0 ? text.length : end);
         return tagOf(value.replaceAll('\r', ' ').replaceAll('\n', ' ').trim()) !== '';
       }
     }
     const next = text.indexOf('\n', at) + 1;
     // The empty line ends the head.
-    if (next > 0 && (text.charCodeAt(next) === 10 || (text.charCodeAt(next) === 13 && text.charCodeAt(next + 1) === 10))) break;
+    if (
+      next > 0 &&
+      (text.charCodeAt(next) === 10 || (text.charCodeAt(next) === 13 && text.charCodeAt(next + 1) === 10))
+    )
+      break;
     at = next;
   }
   return false;

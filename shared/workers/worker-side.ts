@@ -1,10 +1,10 @@
-import type { OwnNames } from '#sip/proxy/route-processing';
-import type { NodeLogic } from '#sip/proxy/node-logic';
-import { ProxyCore } from '#sip/proxy/proxy-core';
 import type { SipRequest } from '#sip/message/request';
 import type { SipResponse } from '#sip/message/response';
+import type { NodeLogic } from '#sip/proxy/node-logic';
+import { ProxyCore } from '#sip/proxy/proxy-core';
+import type { OwnNames } from '#sip/proxy/route-processing';
 import type { Reason } from '#sip/reasons';
-import { resolveTarget, type ResolverOptions } from '#sip/resolver/resolve-target';
+import { type ResolverOptions, resolveTarget } from '#sip/resolver/resolve-target';
 import { TimerWheel } from '#sip/transaction/timer-wheel';
 import type { TimerProfile } from '#sip/transaction/timers';
 import { TransactionLayer } from '#sip/transaction/transaction-layer';

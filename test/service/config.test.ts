@@ -121,18 +121,18 @@ describe('environment variables', () => {
   });
 
   it('says which variable is not set, and where', () => {
-    expect(withKey('visitedNetwork: "${V}"')).toEqual([
+    expect(withKey(`visitedNetwork: "\${V}"`)).toEqual([
       `${next}:17 : environment variable V is not set | set it, or give a default: \${V:-value}`,
     ]);
   });
 
-  it('writes $${ for a literal ${ and refuses one that never closes', () => {
-    expect((load(`${smallPcscf}visitedNetwork: "a$\${b}"\n`) as PcscfConfig).visitedNetwork).toBe('a${b}');
-    expect(withKey('visitedNetwork: "a${b"')[0]).toContain('no closing "}"');
+  it('doubles the dollar for a literal one and refuses a brace that never closes', () => {
+    expect((load(`${smallPcscf}visitedNetwork: "a$\${b}"\n`) as PcscfConfig).visitedNetwork).toBe(`a\${b}`);
+    expect(withKey(`visitedNetwork: "a\${b"`)[0]).toContain('no closing "}"');
   });
 
-  it('asks for quotes where ${...} breaks the YAML', () => {
-    expect(withKey('rx: { signalling: ${S:-true} }')[0]).toContain('put values with ${...} in quotes');
+  it('asks for quotes where a variable breaks the YAML', () => {
+    expect(withKey(`rx: { signalling: \${S:-true} }`)[0]).toContain(`put values with \${...} in quotes`);
   });
 });
 
@@ -149,8 +149,8 @@ describe('--set', () => {
     ]);
   });
 
-  it('does not replace ${...}, which the shell has done', () => {
-    expect((load(smallPcscf, { sets: ['visitedNetwork=${X}'] }) as PcscfConfig).visitedNetwork).toBe('${X}');
+  it('does not replace variables, which the shell has done', () => {
+    expect((load(smallPcscf, { sets: [`visitedNetwork=\${X}`] }) as PcscfConfig).visitedNetwork).toBe(`\${X}`);
   });
 
   it('names the text as the place of a problem', () => {
@@ -311,7 +311,7 @@ rx: { mode: of }
     [smallScscf.replace('[udp:127.0.0.1:6060]', '[udp:[::1]:6060]'), 'put IPv6 addresses in quotes: "udp:[::1]:5060"'],
     [
       smallScscf.replace('[udp:127.0.0.1:6060]', '[udp:127.0.0.1:6060, udp:127.0.0.1:6060]'),
-      '3:40 listeners.mw.1: udp:127.0.0.1:6060 is listed twice under mw',
+      '3:39 listeners.mw.1: udp:127.0.0.1:6060 is listed twice under mw',
     ],
     [
       smallScscf.replace(
@@ -420,7 +420,7 @@ describe('shipped files', () => {
       { prefix: 'user%06d', first: 0, count: 100_000, tel: 'tel:+1555%06d' },
     ]);
     expect(config.listen).toEqual({ transport: 'tcp', address: '127.0.0.1', port: 3868 });
-    for (const { profile } of config.subscribers) expect(readFileSync(profile, 'utf8')).toContain('${IMPI}');
+    for (const { profile } of config.subscribers) expect(readFileSync(profile, 'utf8')).toContain(`\${IMPI}`);
     expect(Buffer.from(many!.k, 'hex').toString()).toBe('lab-ims-key-0001');
   });
 

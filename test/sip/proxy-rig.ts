@@ -26,7 +26,9 @@ export function startProxy(logic: NodeLogic = {}) {
   const listeners = new ListenerTable([udpListener, tcpListener]);
   const resolver = {
     listeners,
-    hosts: new Map([['pool.test', [10, 11].map((n) => ({ transport: 'udp' as const, address: `10.0.0.${n}`, port: 5060 }))]]),
+    hosts: new Map([
+      ['pool.test', [10, 11].map((n) => ({ transport: 'udp' as const, address: `10.0.0.${n}`, port: 5060 }))],
+    ]),
     dns: { addresses: async (host: string) => (host === 'slow.test' ? ['10.0.0.20'] : []) },
   };
   const core = new ProxyCore(
@@ -68,14 +70,21 @@ export function startProxy(logic: NodeLogic = {}) {
     receive: (text: string, flow: Flow = flowFrom('10.0.0.1', 5060)) => layer.receive(text, flow),
     /** What left since the last call: start line and destination. */
     take(): string[] {
-      return sent.splice(0).map(({ text, target }) => `${text.slice(0, text.indexOf('\r\n'))} > ${target.address}:${target.port}`);
+      return sent
+        .splice(0)
+        .map(({ text, target }) => `${text.slice(0, text.indexOf('\r\n'))} > ${target.address}:${target.port}`);
     },
   };
 }
 
 export type ProxyRig = ReturnType<typeof startProxy>;
 
-export function requestText(method: string, fields: Record<string, string> = {}, uri = 'sip:bob@10.0.0.2', body = ''): string {
+export function requestText(
+  method: string,
+  fields: Record<string, string> = {},
+  uri = 'sip:bob@10.0.0.2',
+  body = '',
+): string {
   const headers: Record<string, string> = {
     Via: 'SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bKua1',
     'Max-Forwards': '70',
@@ -94,7 +103,8 @@ export function requestText(method: string, fields: Record<string, string> = {},
 /** The answer of the next hop to a request that the proxy sent. */
 export function answerTo(sentText: string, status: number, phrase = 'Answer', extra: string[] = []): string {
   const parsed = parseMessage(sentText, flowFrom('127.0.0.1', 5060)) as SipRequest;
-  const copy = (id: number) => parsed.headers.lines.filter((line) => line.id === id).map((line) => line.text.slice(line.start, line.end));
+  const copy = (id: number) =>
+    parsed.headers.lines.filter((line) => line.id === id).map((line) => line.text.slice(line.start, line.end));
   const to = parsed.headers.get(Header.To)!;
   return [
     `SIP/2.0 ${status} ${phrase}\r\n`,
@@ -108,8 +118,8 @@ export function answerTo(sentText: string, status: number, phrase = 'Answer', ex
   ].join('');
 }
 
-export function parsed(text: string): SipRequest & SipResponse {
+export function parsed(text: string): SipRequest | SipResponse {
   const message = parseMessage(text, flowFrom('127.0.0.1', 5060));
   if (message.kind === 'broken') throw new Error(message.reason);
-  return message as SipRequest & SipResponse;
+  return message;
 }

@@ -1,10 +1,10 @@
+import { tagOf } from '../header/name-addr.ts';
 import type { Flow } from '../transport/flow.ts';
-import { HeaderList, type HeaderKey, makeLine } from './header-list.ts';
+import { type HeaderKey, HeaderList, makeLine } from './header-list.ts';
 import { Header } from './header-names.ts';
 import { reasonPhrase } from './reason-phrases.ts';
 import { SipRequest } from './request.ts';
 import { SipResponse } from './response.ts';
-import { tagOf } from '../header/name-addr.ts';
 
 /** A request of our own, with the header fields in the order given. */
 export function createRequest(
@@ -13,7 +13,13 @@ export function createRequest(
   headers: readonly (readonly [HeaderKey, string])[],
   body = '',
 ): SipRequest {
-  return new SipRequest(method, requestUri, new HeaderList(headers.map(([key, value]) => makeLine(key, value))), body, null);
+  return new SipRequest(
+    method,
+    requestUri,
+    new HeaderList(headers.map(([key, value]) => makeLine(key, value))),
+    body,
+    null,
+  );
 }
 
 /**
@@ -22,7 +28,12 @@ export function createRequest(
  *
  * Source: RFC 3261 8.2.6.
  */
-export function createResponse(request: SipRequest, status: number, toTag: string, phrase = reasonPhrase(status)): SipResponse {
+export function createResponse(
+  request: SipRequest,
+  status: number,
+  toTag: string,
+  phrase = reasonPhrase(status),
+): SipResponse {
   const headers = new HeaderList([]);
   const from = request.headers;
   headers.copyFrom(from, Header.Via);
@@ -43,5 +54,11 @@ function hasTag(value: string): boolean {
 
 /** A copy of a response that came from a flow, without one: for responses that we send in its place. */
 export function withoutFlow(response: SipResponse): SipResponse {
-  return new SipResponse(response.status, response.reasonPhrase, response.headers.clone(), response.body, null as Flow | null);
+  return new SipResponse(
+    response.status,
+    response.reasonPhrase,
+    response.headers.clone(),
+    response.body,
+    null as Flow | null,
+  );
 }

@@ -1,5 +1,5 @@
-import { firstListValue, splitListValues } from '../header/list-values.ts';
 import { ParseFailure } from '../errors.ts';
+import { firstListValue, splitListValues } from '../header/list-values.ts';
 import { Header, headerId, headerName, isListHeader } from './header-names.ts';
 import type { Journal } from './journal.ts';
 
@@ -132,7 +132,8 @@ export class HeaderList {
   append(key: HeaderKey, value: string): void {
     const line = makeLine(key, value);
     let index = this.#lines.length - 1;
-    while (index >= 0 && !(this.#lines[index]!.id === line.id && this.#lines[index]!.extension === line.extension)) index--;
+    while (index >= 0 && !(this.#lines[index]!.id === line.id && this.#lines[index]!.extension === line.extension))
+      index--;
     this.#lines.splice(index < 0 ? this.#lines.length : index + 1, 0, line);
     this.journal?.add(line, null);
   }

@@ -112,7 +112,12 @@ const slots: (readonly [spelling: string, id: number][])[] = Array.from({ length
 for (const [i, names] of spellings.entries()) {
   for (const name of names) {
     const lower = name.toLowerCase();
-    const slot = slotOf(lower.length, lower.charCodeAt(0), lower.charCodeAt(lower.length - 1), lower.charCodeAt(lower.length >> 1));
+    const slot = slotOf(
+      lower.length,
+      lower.charCodeAt(0),
+      lower.charCodeAt(lower.length - 1),
+      lower.charCodeAt(lower.length >> 1),
+    );
     (slots[slot] as [string, number][]).push([lower, i + 1]);
   }
 }

@@ -123,7 +123,8 @@ function readHeaders(text: string, start: number, lines: HeaderLine[]): Failure 
     while (valueEnd > valueStart && isWhite(text.charCodeAt(valueEnd - 1))) valueEnd--;
     while (valueStart < valueEnd && isWhite(text.charCodeAt(valueStart))) valueStart++;
     const id = headerId(text, lineStart, nameEnd);
-    if (id !== 0 && ++counts[id]! > limits.fieldsOfOneKind) failure ??= fail(400, 'too many header fields of one kind', lineStart);
+    if (id !== 0 && ++counts[id]! > limits.fieldsOfOneKind)
+      failure ??= fail(400, 'too many header fields of one kind', lineStart);
     lines.push({
       id,
       extension: id === 0 ? text.slice(lineStart, nameEnd).toLowerCase() : '',
@@ -233,9 +234,22 @@ function readRequestLine(
 }
 
 const methods = new Map(
-  ['REGISTER', 'INVITE', 'ACK', 'BYE', 'CANCEL', 'OPTIONS', 'MESSAGE', 'SUBSCRIBE', 'NOTIFY', 'PRACK', 'UPDATE', 'INFO', 'REFER', 'PUBLISH'].map(
-    (m) => [m, m],
-  ),
+  [
+    'REGISTER',
+    'INVITE',
+    'ACK',
+    'BYE',
+    'CANCEL',
+    'OPTIONS',
+    'MESSAGE',
+    'SUBSCRIBE',
+    'NOTIFY',
+    'PRACK',
+    'UPDATE',
+    'INFO',
+    'REFER',
+    'PUBLISH',
+  ].map((m) => [m, m]),
 );
 
 /** The one shared string of a usual method, so that comparing is by pointer and no slice keeps the message alive. */
@@ -252,7 +266,8 @@ function readStatusLine(
   flow: Flow,
 ): SipResponse | BrokenMessage {
   const digits = start + 8;
-  if (text.slice(start, digits).toUpperCase() !== 'SIP/2.0 ') return new BrokenMessage(0, 'status line of another version', start, null);
+  if (text.slice(start, digits).toUpperCase() !== 'SIP/2.0 ')
+    return new BrokenMessage(0, 'status line of another version', start, null);
   const status = decimal(text.slice(digits, digits + 3));
   const after = text.charCodeAt(digits + 3);
   if (status < 100 || status > 699 || (after !== space && digits + 3 !== end)) {

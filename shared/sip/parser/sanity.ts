@@ -1,8 +1,8 @@
 import { ParseFailure } from '../errors.ts';
 import { type CSeq, parseCSeq } from '../header/cseq.ts';
 import { parseNameAddr } from '../header/name-addr.ts';
-import { parseVia } from '../header/via.ts';
 import { parseDecimal } from '../header/number-value.ts';
+import { parseVia } from '../header/via.ts';
 import { Header } from '../message/header-names.ts';
 import type { SipRequest } from '../message/request.ts';
 import type { SipResponse } from '../message/response.ts';

@@ -1,6 +1,7 @@
 /** Character classes of RFC 3261 25.1, looked up by code (latin1). */
 const tokenTable = new Uint8Array(256);
-for (const c of "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.!%*_+`'~") tokenTable[c.charCodeAt(0)] = 1;
+for (const c of "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-.!%*_+`'~")
+  tokenTable[c.charCodeAt(0)] = 1;
 
 export const lf = 10;
 export const cr = 13;

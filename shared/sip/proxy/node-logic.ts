@@ -25,7 +25,11 @@ export interface NodeLogic {
    * A response other than 100 on its way upstream, our Via already popped. A promise holds it (and what follows it in
    * this transaction) back. `false`: do not forward it (a final one then counts as answered elsewhere).
    */
-  handleResponse?(transaction: ProxyTransaction, branch: ProxyBranch, response: SipResponse): void | false | Promise<void | false>;
+  handleResponse?(
+    transaction: ProxyTransaction,
+    branch: ProxyBranch,
+    response: SipResponse,
+  ): void | false | Promise<void | false>;
 
   /**
    * A branch ended without 2xx (its final response stands in `branch.final`; made by us after a timeout or transport

@@ -1,7 +1,7 @@
 import { ParseFailure } from '../errors.ts';
 import { tagOf } from '../header/name-addr.ts';
-import { parseOptionTags } from '../header/option-tags.ts';
 import { parseDecimal } from '../header/number-value.ts';
+import { parseOptionTags } from '../header/option-tags.ts';
 import { createResponse } from '../message/create.ts';
 import { Header } from '../message/header-names.ts';
 import type { SipRequest } from '../message/request.ts';
@@ -173,7 +173,8 @@ export class ProxyCore implements ServerUser {
     server.context = transaction;
     if (!this.#validate(transaction)) return;
     try {
-      const result = this.logic.handleRequest === undefined ? transaction.forward() : this.logic.handleRequest(transaction);
+      const result =
+        this.logic.handleRequest === undefined ? transaction.forward() : this.logic.handleRequest(transaction);
       if (result instanceof Promise) this.#await(result, transaction, callId);
     } catch (error) {
       this.#crashed(error, transaction);
@@ -213,7 +214,11 @@ export class ProxyCore implements ServerUser {
     if (this.#spent(request)) transaction.refuse(coreReasons.tooManyHops);
     else if (request.headers.countLines(Header.Via) > maxOwnVias && this.#ownVias(request) > maxOwnVias) {
       transaction.refuse(coreReasons.loop);
-    } else if (this.#draining && !transaction.inDialog && (request.method === 'INVITE' || request.method === 'REGISTER')) {
+    } else if (
+      this.#draining &&
+      !transaction.inDialog &&
+      (request.method === 'INVITE' || request.method === 'REGISTER')
+    ) {
       transaction.refuse(coreReasons.draining, '', (response) => response.headers.append(Header['Retry-After'], '5'));
     } else {
       const unsupported = this.#unsupported(request);

@@ -42,6 +42,7 @@ export function mergeChallenges(chosen: SipResponse, finals: readonly SipRespons
   if (chosen.status !== 401 && chosen.status !== 407) return;
   for (const other of finals) {
     if (other === chosen || (other.status !== 401 && other.status !== 407)) continue;
-    for (const id of [Header['WWW-Authenticate'], Header['Proxy-Authenticate']]) chosen.headers.copyFrom(other.headers, id);
+    for (const id of [Header['WWW-Authenticate'], Header['Proxy-Authenticate']])
+      chosen.headers.copyFrom(other.headers, id);
   }
 }

@@ -26,7 +26,11 @@ export interface ResolverOptions {
  * An empty list: the URI has no host (tel, urn), its name is unknown, or no listener of `side` reaches it.
  * Source: RFC 3263 4; requirements C-16, C-17.
  */
-export function resolveTarget(uri: Uri, side: string, options: ResolverOptions): readonly Target[] | Promise<readonly Target[]> {
+export function resolveTarget(
+  uri: Uri,
+  side: string,
+  options: ResolverOptions,
+): readonly Target[] | Promise<readonly Target[]> {
   if (uri.kind !== 'sip') return [];
   const host = uri.parameters.get('maddr')?.toLowerCase() || uri.host;
   const transport = transportOf(uri);
@@ -48,7 +52,13 @@ export function resolveTarget(uri: Uri, side: string, options: ResolverOptions):
   return lookUp(host, uri, transport, side, options);
 }
 
-async function lookUp(host: string, uri: SipUri, transport: TransportName | null, side: string, options: ResolverOptions): Promise<Target[]> {
+async function lookUp(
+  host: string,
+  uri: SipUri,
+  transport: TransportName | null,
+  side: string,
+  options: ResolverOptions,
+): Promise<Target[]> {
   const targets: Target[] = [];
   for (const address of await options.dns.addresses(host)) {
     const target = options.listeners.target(side, transport ?? 'udp', address, portOf(uri, transport));

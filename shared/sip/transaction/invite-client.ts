@@ -1,6 +1,6 @@
-import { Header } from '../message/header-names.ts';
 import { createRequest } from '../message/create.ts';
 import type { HeaderKey } from '../message/header-list.ts';
+import { Header } from '../message/header-names.ts';
 import type { SipRequest } from '../message/request.ts';
 import type { SipResponse } from '../message/response.ts';
 import { writeMessage } from '../message/write.ts';

@@ -32,7 +32,14 @@ export class InviteServer implements ServerTransaction, TimerOwner {
   readonly #resend = new Timer(this, 'G');
   readonly #life = new Timer(this, 'H');
 
-  constructor(request: SipRequest, key: string, callId: string, target: Target, profile: TimerProfile, port: TransactionPort & Ended<InviteServer>) {
+  constructor(
+    request: SipRequest,
+    key: string,
+    callId: string,
+    target: Target,
+    profile: TimerProfile,
+    port: TransactionPort & Ended<InviteServer>,
+  ) {
     this.#request = request;
     this.key = key;
     this.callId = callId;

@@ -83,7 +83,8 @@ export class NonInviteClient implements TimerOwner {
       const { t2Ms } = this.profile;
       this.#intervalMs = this.#state === 'proceeding' ? t2Ms : Math.min(this.#intervalMs * 2, t2Ms);
       this.#port.send(this.#text, this.target, this.token);
-      if (this.#state === 'trying' || this.#state === 'proceeding') this.#port.wheel.start(this.#retransmit, this.#intervalMs);
+      if (this.#state === 'trying' || this.#state === 'proceeding')
+        this.#port.wheel.start(this.#retransmit, this.#intervalMs);
       return;
     }
     const silent = this.#state !== 'completed';

@@ -28,7 +28,14 @@ export class NonInviteServer implements ServerTransaction, TimerOwner {
   readonly #trying = new Timer(this, '100');
   readonly #life = new Timer(this, 'J');
 
-  constructor(request: SipRequest, key: string, callId: string, target: Target, profile: TimerProfile, port: TransactionPort & Ended<NonInviteServer>) {
+  constructor(
+    request: SipRequest,
+    key: string,
+    callId: string,
+    target: Target,
+    profile: TimerProfile,
+    port: TransactionPort & Ended<NonInviteServer>,
+  ) {
     this.#request = request;
     this.method = request.method;
     this.key = key;

@@ -1,5 +1,5 @@
-import type { Via } from '../header/via.ts';
 import { tagOf } from '../header/name-addr.ts';
+import type { Via } from '../header/via.ts';
 import { Header } from '../message/header-names.ts';
 import type { SipRequest } from '../message/request.ts';
 import { readCSeq } from '../parser/sanity.ts';

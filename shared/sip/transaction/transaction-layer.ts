@@ -36,7 +36,13 @@ export interface TransactionLayerOptions {
   readonly retain: (callId: string) => void;
   readonly release: (callId: string) => void;
   /** Told of what was answered or dropped before it reached a procedure. */
-  readonly rejected: (reason: Reason, detail: string, answered: boolean, message: SipRequest | null, flow: Flow) => void;
+  readonly rejected: (
+    reason: Reason,
+    detail: string,
+    answered: boolean,
+    message: SipRequest | null,
+    flow: Flow,
+  ) => void;
   /** Every message that was read, after parsing, before anything else looks at it. */
   readonly received?: (message: SipRequest | SipResponse, flow: Flow) => void;
 }

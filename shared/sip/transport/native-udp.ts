@@ -156,6 +156,22 @@ let receiving: { readonly arena: Arena; readonly data: Buffer } | undefined;
 /** Sockets with datagrams that leave when the batch ends; null outside a batch. */
 let batch: NativeSocket[] | null = null;
 
+/** Runs `work` and lets the datagrams it sends leave together, one system call per socket. */
+export function gatherSends(work: () => void): void {
+  if (batch !== null) {
+    work();
+    return;
+  }
+  batch = [];
+  try {
+    work();
+  } finally {
+    const touched = batch;
+    batch = null;
+    for (let i = 0; i < touched.length; i++) touched[i]!.flush();
+  }
+}
+
 /**
  * Opens a UDP socket on a descriptor of its own. Call it only where `probeNativeUdp` gives null.
  *
@@ -224,7 +240,7 @@ class NativeSocket implements UdpSocket {
 
   close(): Promise<void> {
     this.#closed ??= new Promise((resolve) => {
-      this.#flush();
+      this.flush();
       this.#lib.pollStop(this.#handle);
       this.#finishClose = () => {
         this.#lib.close(this.#fd);
@@ -293,21 +309,17 @@ class NativeSocket implements UdpSocket {
       this.#watch(this.#waiting.length > 0 ? readable | writable : readable);
     }
     if (events & writable) this.#sendWaiting();
-    if (status < 0 || events & readable) this.#read();
+    if (status < 0 || events & readable) gatherSends(this.#readBatch);
   }
 
-  #read(): void {
-    batch = [];
+  readonly #readBatch = (): void => {
     this.#handlers.beginBatch();
     try {
       for (let round = 0; round < roundsPerWake && !this.#closed; round++) if (this.#readRound() < slots) break;
     } finally {
       this.#handlers.endBatch();
-      const touched = batch;
-      batch = null;
-      for (let i = 0; i < touched.length; i++) touched[i]!.#flush();
     }
-  }
+  };
 
   #readRound(): number {
     const { arena, data } = receiving!;
@@ -333,7 +345,7 @@ class NativeSocket implements UdpSocket {
       this.#fail(token, 'unreachable');
       return;
     }
-    if (this.#queued === slots || this.#queuedBytes + text.length > sendBytes) this.#flush();
+    if (this.#queued === slots || this.#queuedBytes + text.length > sendBytes) this.flush();
     const slot = this.#queued++;
     const { names, words, vectors, dataAddress } = this.#sending;
     const at = this.#queuedBytes;
@@ -347,11 +359,12 @@ class NativeSocket implements UdpSocket {
     words[slot * 16 + 2] = name.length;
     this.#sendTokens[slot] = token;
     if (token !== 0) this.#remember(address, port, token);
-    if (batch === null) this.#flush();
+    if (batch === null) this.flush();
     else if (slot === 0) batch.push(this);
   }
 
-  #flush(): void {
+  /** Hands what is queued to the kernel. */
+  flush(): void {
     const count = this.#queued;
     let sent = 0;
     let retried = -1;

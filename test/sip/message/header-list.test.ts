@@ -72,7 +72,8 @@ describe('header list', () => {
 
   it('X-S7 refuses to write CR, LF or NUL into a value', () => {
     const { headers } = parse();
-    for (const bad of ['a\r\nb', 'a\nb', 'a\0b']) expect(() => headers.set('Subject', bad)).toThrow(/control character/);
+    for (const bad of ['a\r\nb', 'a\nb', 'a\0b'])
+      expect(() => headers.set('Subject', bad)).toThrow(/control character/);
   });
 
   it('X-S14 a header called __proto__ is a header like any other', () => {

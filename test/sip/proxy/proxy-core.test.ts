@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { Header } from '#sip/message/header-names';
 import { reasons } from '#ims/reasons';
+import { Header } from '#sip/message/header-names';
 import { answerTo, parsed, requestText, startProxy } from '../proxy-rig.ts';
 
 const ua = '10.0.0.1:5060';
@@ -37,7 +37,10 @@ describe('forwarding', () => {
     const rig = startProxy();
     rig.receive(requestText('MESSAGE', { Route: '<sip:127.0.0.1:5060;lr>, <sip:10.0.0.7;lr>,<sip:10.0.0.8:5080;lr>' }));
     expect(rig.sent[0]!.target.address).toBe('10.0.0.7');
-    expect(parsed(rig.sent[0]!.text).headers.values(Header.Route)).toEqual(['<sip:10.0.0.7;lr>', '<sip:10.0.0.8:5080;lr>']);
+    expect(parsed(rig.sent[0]!.text).headers.values(Header.Route)).toEqual([
+      '<sip:10.0.0.7;lr>',
+      '<sip:10.0.0.8:5080;lr>',
+    ]);
   });
 
   it('C-21 pops both of an RFC 5658 pair, but not two traversals with other tokens', () => {
@@ -102,7 +105,10 @@ describe('forwarding', () => {
   it('C-20 more than eight passes through this node are a loop', () => {
     const rig = startProxy();
     const vias = Array.from({ length: 9 }, (_, i) => `SIP/2.0/UDP 127.0.0.1:5060;branch=z9hG4bKl${i}`);
-    const text = requestText('MESSAGE').replace('Max-Forwards', `${vias.map((via) => `Via: ${via}\r\n`).join('')}Max-Forwards`);
+    const text = requestText('MESSAGE').replace(
+      'Max-Forwards',
+      `${vias.map((via) => `Via: ${via}\r\n`).join('')}Max-Forwards`,
+    );
     rig.receive(text);
     expect(statusOf(rig.sent[0]!.text)).toBe(482);
   });
@@ -232,7 +238,10 @@ describe('forking', () => {
     rig.receive(answerTo(b!, 180));
     rig.take();
     rig.receive(answerTo(a!, 603));
-    expect(rig.take()).toEqual(['ACK sip:10.0.0.2 SIP/2.0 > 10.0.0.2:5060', 'CANCEL sip:10.0.0.3 SIP/2.0 > 10.0.0.3:5060']);
+    expect(rig.take()).toEqual([
+      'ACK sip:10.0.0.2 SIP/2.0 > 10.0.0.2:5060',
+      'CANCEL sip:10.0.0.3 SIP/2.0 > 10.0.0.3:5060',
+    ]);
     rig.receive(answerTo(b!, 487));
     expect(rig.take().at(-1)).toBe(`SIP/2.0 603 Answer > ${ua}`);
   });
@@ -322,7 +331,9 @@ describe('procedures', () => {
   });
 
   it('a refusal carries status, reason id and words', () => {
-    const rig = startProxy({ handleRequest: (transaction) => transaction.refuse(reasons.notRegistered, 'from 10.0.0.1') });
+    const rig = startProxy({
+      handleRequest: (transaction) => transaction.refuse(reasons.notRegistered, 'from 10.0.0.1'),
+    });
     rig.receive(requestText('MESSAGE'));
     expect(statusOf(rig.sent[0]!.text)).toBe(403);
     expect(parsed(rig.sent[0]!.text).headers.get(Header.Warning)).toBe(

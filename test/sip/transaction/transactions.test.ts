@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Header } from '#sip/message/header-names';
-import { gmTimers, giveUpMs, lateTryingMs, timerDMs, coreTimers } from '#sip/transaction/timers';
+import { coreTimers, giveUpMs, gmTimers, lateTryingMs, timerDMs } from '#sip/transaction/timers';
 import { answerTo, parsed, requestText, startProxy } from '../proxy-rig.ts';
 import { flowFrom } from '../wire-port.ts';
 
@@ -153,7 +153,10 @@ describe('matching', () => {
 
   it('C-12 fills received and rport, and answers to the source', () => {
     const rig = startProxy();
-    rig.receive(requestText('MESSAGE', { Via: 'SIP/2.0/UDP 192.168.1.1:5060;branch=z9hG4bKn;rport' }), flowFrom('10.0.0.1', 40_000));
+    rig.receive(
+      requestText('MESSAGE', { Via: 'SIP/2.0/UDP 192.168.1.1:5060;branch=z9hG4bKn;rport' }),
+      flowFrom('10.0.0.1', 40_000),
+    );
     const via = parsed(rig.sent[0]!.text).headers.values(Header.Via)[1]!;
     expect(via).toContain('received=10.0.0.1');
     expect(via).toContain('rport=40000');
@@ -165,7 +168,10 @@ describe('matching', () => {
 
   it('C-12 without rport answers to the sent-by port at the received address', () => {
     const rig = startProxy();
-    rig.receive(requestText('MESSAGE', { Via: 'SIP/2.0/UDP host.test:5070;branch=z9hG4bKn' }), flowFrom('10.0.0.1', 40_000));
+    rig.receive(
+      requestText('MESSAGE', { Via: 'SIP/2.0/UDP host.test:5070;branch=z9hG4bKn' }),
+      flowFrom('10.0.0.1', 40_000),
+    );
     const forwarded = rig.sent[0]!.text;
     rig.take();
     rig.receive(answerTo(forwarded, 200));
@@ -182,7 +188,11 @@ describe('sanity', () => {
     ['two To', requestText('MESSAGE', { T: '<sip:x@y>' }), 400],
     ['unknown scheme', requestText('MESSAGE', {}, 'nobody:knows'), 416],
     ['INVITE without Contact', requestText('INVITE', { Contact: '' }), 400],
-    ['Content-Length beyond the datagram', requestText('MESSAGE').replace('Content-Length: 0', 'Content-Length: 9'), 400],
+    [
+      'Content-Length beyond the datagram',
+      requestText('MESSAGE').replace('Content-Length: 0', 'Content-Length: 9'),
+      400,
+    ],
     ['negative Content-Length', requestText('MESSAGE').replace('Content-Length: 0', 'Content-Length: -9'), 400],
     ['Content-Length 1e3', requestText('MESSAGE').replace('Content-Length: 0', 'Content-Length: 1e3'), 400],
     ['ACK with errors', requestText('ACK', { CSeq: '1 INVITE' }), null],
@@ -201,7 +211,9 @@ describe('sanity', () => {
   it('C-23 a refusal names its reason in a Warning', () => {
     const rig = startProxy();
     rig.receive(requestText('MESSAGE', { CSeq: '1 INVITE' }));
-    expect(parsed(rig.sent[0]!.text).headers.get(Header.Warning)).toMatch(/^399 127\.0\.0\.1:5060 "malformed: .*CSeq names another method/);
+    expect(parsed(rig.sent[0]!.text).headers.get(Header.Warning)).toMatch(
+      /^399 127\.0\.0\.1:5060 "malformed: .*CSeq names another method/,
+    );
   });
 
   it('C-23 a body longer than Content-Length is cut', () => {

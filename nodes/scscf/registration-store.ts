@@ -1,0 +1,119 @@
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import { CachedReader } from '#store/cached-reader';
+import type { Store } from '#store/store';
+import { decodeRegistration, encodeRegistration, type RegisteredIdentity, type Registration } from './registration.ts';
+
+/** Registrations by one of their identities. */
+export const REGISTRATIONS = 'registrations';
+/** The other identities of a registration, each with the key of its registration. */
+const IDENTITIES = 'identities';
+/** The user profile of a registration as the HSS sent it, deflated. */
+const PROFILES = 'profiles';
+
+/** The tables that the store of an S-CSCF needs for its registrations. */
+export const registrationTables: readonly string[] = [REGISTRATIONS, IDENTITIES, PROFILES];
+
+/** A contact stays this long after its time, for a refresh that is on its way. Requirement S-39. */
+export const GRACE_MS = 10_000;
+
+/** Decoded registrations kept per worker, 1 to 2 KB each. */
+const CACHE_CAPACITY = 8192;
+/** Largest profile that is inflated again. Requirement S-23. */
+const MAX_PROFILE = 512 * 1024;
+
+/**
+ * A change of one registration: gets it or null, gives the next one, null to remove it, undefined to leave it. Pure: it
+ * runs twice, first to see what will change, then for good within the transaction of the store.
+ */
+export type RegistrationChange = (current: Registration | null) => Registration | null | undefined;
+
+/**
+ * The registrations of this S-CSCF, seen alike by all its workers. One record per implicit registration set, found by
+ * any identity of the set: by its key at once, by another identity through the index.
+ */
+export class RegistrationStore {
+  readonly #store: Store;
+  readonly #registrations: CachedReader<Registration>;
+  readonly #keys: CachedReader<string>;
+
+  constructor(store: Store) {
+    this.#store = store;
+    this.#registrations = new CachedReader(store, REGISTRATIONS, decodeRegistration, CACHE_CAPACITY);
+    this.#keys = new CachedReader(store, IDENTITIES, (octets) => octets.toString('latin1'), CACHE_CAPACITY);
+  }
+
+  /** The registration an identity belongs to, null when nobody is registered with it. */
+  find(impu: string): Registration | null {
+    const registration = this.#registrations.get(impu);
+    if (registration !== null) return registration;
+    const key = this.#keys.get(impu);
+    return key === null ? null : this.#registrations.get(key);
+  }
+
+  /** The profile of a registration as the HSS sent it, null when there is none. */
+  profile(key: string): Buffer | null {
+    const octets = this.#store.get(PROFILES, key);
+    return octets === null ? null : inflateRawSync(octets, { maxOutputLength: MAX_PROFILE });
+  }
+
+  /** How many registrations there are. */
+  count(): number {
+    return this.#store.count(REGISTRATIONS);
+  }
+
+  /**
+   * Changes one registration, atomically over all workers; what it gives is committed. `profile`: a new one to keep.
+   *
+   * @throws StoreError ERR_STORE_WRITE when nothing could be written.
+   */
+  change(key: string, change: RegistrationChange, profile?: Buffer): Registration | null {
+    const before = this.#registrations.get(key);
+    const expected = change(before);
+    if (expected === undefined) return before;
+    // Index and profile go into the batch, which the update below commits with the record.
+    this.#index(key, before?.identities ?? [], expected?.identities ?? []);
+    let kept: Buffer | null = null;
+    if (expected === null) {
+      kept = this.#store.get(PROFILES, key);
+      this.#store.remove(PROFILES, key);
+    } else if (profile !== undefined) {
+      this.#store.put(PROFILES, key, deflateRawSync(profile, { level: 1, memLevel: 5, windowBits: 12 }));
+    }
+    let after: Registration | null = null;
+    this.#store.update(REGISTRATIONS, key, (record) => {
+      const current = record === null ? null : decodeRegistration(record.value as Buffer, key);
+      const next = change(current);
+      after = next === undefined ? current : next;
+      if (next === undefined) return undefined;
+      return next === null ? null : { value: encodeRegistration(next), expiresAtMs: dueMs(next) };
+    });
+    this.#heal(key, expected, after, kept);
+    return after;
+  }
+
+  /** Another worker changed the record between our look and our write: the index is made to fit what stands there now. */
+  #heal(key: string, expected: Registration | null, after: Registration | null, profile: Buffer | null): void {
+    if ((expected === null) === (after === null)) return;
+    this.#index(key, expected?.identities ?? [], after?.identities ?? []);
+    if (after === null) this.#store.remove(PROFILES, key);
+    else if (profile !== null) this.#store.put(PROFILES, key, profile);
+    this.#store.commit();
+  }
+
+  #index(key: string, before: readonly RegisteredIdentity[], after: readonly RegisteredIdentity[]): void {
+    for (const { impu } of before) {
+      if (impu !== key && !after.some((identity) => identity.impu === impu)) this.#store.remove(IDENTITIES, impu);
+    }
+    for (const { impu } of after) {
+      if (impu === key || before.some((identity) => identity.impu === impu)) continue;
+      this.#store.put(IDENTITIES, impu, Buffer.from(key, 'latin1'));
+    }
+  }
+}
+
+/** When a registration is to be looked at: at the end of its first contact. */
+function dueMs(registration: Registration): number {
+  let earliestMs = Number.POSITIVE_INFINITY;
+  for (const { expiresAtMs } of registration.bindings) earliestMs = Math.min(earliestMs, expiresAtMs);
+  return earliestMs + GRACE_MS;
+}

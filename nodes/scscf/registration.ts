@@ -1,0 +1,160 @@
+import { ParseFailure } from '#sip/errors';
+import { parseContact } from '#sip/header/contact';
+import { quote } from '#sip/header/token';
+import { openRecord, RecordReader, RecordWriter } from '#store/records';
+
+/** One public identity of an implicit registration set. */
+export interface RegisteredIdentity {
+  /** As the HSS knows it (scheme:user@host), or the text of a wildcard. */
+  readonly impu: string;
+  readonly barred: boolean;
+  /** Stands for many identities: may be announced, but is nobody's name. */
+  readonly wildcard: boolean;
+  /** Identities with the same number are aliases of one another. */
+  readonly alias: number;
+  /** '' when there is none. */
+  readonly displayName: string;
+}
+
+/** One contact bound to the identities of a registration. */
+export interface Binding {
+  readonly impi: string;
+  /** Contact value as received, every parameter in it. Requirement S-35. */
+  readonly contact: string;
+  readonly uri: string;
+  /** Thousandths; 1000 when the contact has none. */
+  readonly q: number;
+  /** '' when there is none. */
+  readonly instance: string;
+  /** 0 when RFC 5626 is not used. */
+  readonly regId: number;
+  /** Path values in order, comma-joined; '' when there was none. Requirement S-31. */
+  readonly path: string;
+  readonly callId: string;
+  readonly cseq: number;
+  readonly expiresAtMs: number;
+}
+
+/** What one binding consists of before its Contact value is read. */
+export type BindingSource = Pick<Binding, 'impi' | 'contact' | 'path' | 'callId' | 'cseq' | 'expiresAtMs'>;
+
+/** Addresses for P-Charging-Function-Addresses, '' where the HSS gave none. */
+export interface ChargingAddresses {
+  readonly ccf: string;
+  readonly ecf: string;
+}
+
+/** What is known of one implicit registration set while somebody is registered with it. Read only: it is shared. */
+export interface Registration {
+  /** One of its identities, the same for as long as the registration lives. */
+  readonly key: string;
+  readonly identities: readonly RegisteredIdentity[];
+  readonly charging: ChargingAddresses;
+  readonly bindings: readonly Binding[];
+}
+
+const RECORD_TYPE = 1;
+const RECORD_VERSION = 1;
+const BARRED = 1;
+const WILDCARD = 2;
+
+/** Makes a binding of a Contact value that was parsed before; null when it cannot be read after all. */
+export function makeBinding(source: BindingSource): Binding | null {
+  const contact = parseContact(source.contact);
+  if (contact instanceof ParseFailure) return null;
+  const { uri, q, instance, regId } = contact;
+  return { ...source, uri, q: q < 0 ? 1000 : q, instance, regId: instance === '' ? 0 : regId };
+}
+
+/** The identity of a registration with this name, null when it is not of the set. */
+export function identityOf(registration: Registration, impu: string): RegisteredIdentity | null {
+  for (const identity of registration.identities) if (identity.impu === impu) return identity;
+  return null;
+}
+
+/** The first identity that may be used and is nobody's pattern; null when all are barred. Requirement S-24. */
+export function defaultIdentity(identities: readonly RegisteredIdentity[]): RegisteredIdentity | null {
+  for (const identity of identities) if (!identity.barred && !identity.wildcard) return identity;
+  return null;
+}
+
+/** Whether a contact of this private identity is bound. */
+export function hasBindingOf(registration: Registration, impi: string): boolean {
+  return registration.bindings.some((binding) => binding.impi === impi);
+}
+
+/**
+ * Value of P-Associated-URI: the default identity first, then the others, none that is barred.
+ * Source: TS 24.229 5.4.1.2.2F; requirements S-25, S-27, S-36.
+ */
+export function associatedUris(registration: Registration): string {
+  const first = defaultIdentity(registration.identities);
+  let value = first === null ? '' : nameAddr(first);
+  for (const identity of registration.identities) {
+    if (identity.barred || identity === first) continue;
+    value += value === '' ? nameAddr(identity) : `, ${nameAddr(identity)}`;
+  }
+  return value;
+}
+
+function nameAddr(identity: RegisteredIdentity): string {
+  return identity.displayName === '' ? `<${identity.impu}>` : `${quote(identity.displayName)} <${identity.impu}>`;
+}
+
+/** The record of a registration; its key is the store's. */
+export function encodeRegistration(registration: Registration): Buffer {
+  const { identities, charging, bindings } = registration;
+  return new RecordWriter(RECORD_TYPE, RECORD_VERSION)
+    .list(identities, (writer, identity) => {
+      writer
+        .string(identity.impu)
+        .number((identity.barred ? BARRED : 0) | (identity.wildcard ? WILDCARD : 0))
+        .number(identity.alias)
+        .string(identity.displayName);
+    })
+    .string(charging.ccf)
+    .string(charging.ecf)
+    .list(bindings, (writer, binding) => {
+      writer
+        .string(binding.impi)
+        .string(binding.contact)
+        .string(binding.path)
+        .string(binding.callId)
+        .number(binding.cseq)
+        .number(binding.expiresAtMs);
+    })
+    .finish();
+}
+
+/** Reads a record; null when it is none of ours (another type, a newer release, damage). */
+export function decodeRegistration(octets: Buffer, key: string): Registration | null {
+  const reader = openRecord(octets, RECORD_TYPE, RECORD_VERSION);
+  if (!(reader instanceof RecordReader)) return null;
+  const identities = reader.list((record) => {
+    const impu = record.string();
+    const flags = record.number();
+    return {
+      impu,
+      barred: (flags & BARRED) !== 0,
+      wildcard: (flags & WILDCARD) !== 0,
+      alias: record.number(),
+      displayName: record.string(),
+    };
+  });
+  const charging = { ccf: reader.string(), ecf: reader.string() };
+  const sources = reader.list((record) => ({
+    impi: record.string(),
+    contact: record.string(),
+    path: record.string(),
+    callId: record.string(),
+    cseq: record.number(),
+    expiresAtMs: record.number(),
+  }));
+  if (reader.damaged) return null;
+  const bindings: Binding[] = [];
+  for (const source of sources) {
+    const binding = makeBinding(source);
+    if (binding !== null) bindings.push(binding);
+  }
+  return { key, identities, charging, bindings };
+}

@@ -1,0 +1,254 @@
+import { DiameterClient } from '#diameter/client';
+import { CxClient } from '#diameter/cx/cx-client';
+import { cxDictionary } from '#diameter/dictionary/cx';
+import { Header } from '#sip/message/header-names';
+import type { SipRequest } from '#sip/message/request';
+import type { NodeLogic } from '#sip/proxy/node-logic';
+import { OwnNames } from '#sip/proxy/route-processing';
+import type { Reason } from '#sip/reasons';
+import { systemDns } from '#sip/resolver/dns-client';
+import type { TimerProfile } from '#sip/transaction/timers';
+import type { Listener } from '#sip/transport/flow';
+import { ListenerTable } from '#sip/transport/listener-table';
+import { openLmdbStore } from '#store/lmdb-store';
+import { openMemoryStore } from '#store/memory-store';
+import type { Store } from '#store/store';
+import type { TransportPort } from '#workers/frame-link';
+import type { WorkerContext, WorkerInstance, WorkerModule } from '#workers/worker-module';
+import { WorkerSide } from '#workers/worker-side';
+import { systemClock } from './clock.ts';
+import type { CommonConfig, StoreConfig } from './config-shape.ts';
+import { cscfLayout, SipMessageCounters } from './cscf-metrics.ts';
+import { createLogger, type Logger } from './log.ts';
+import { LogLimiter } from './log-limiter.ts';
+import { Counters } from './metrics.ts';
+import type { NodeContext } from './node-context.ts';
+
+/** What the daemon hands to each of its workers; plain data and shared memory. */
+export interface NodeWorkerData<C extends CommonConfig> {
+  readonly config: C;
+  /** Blocks of counters, by worker. */
+  readonly metrics: readonly SharedArrayBuffer[];
+  /** Generation counters of the store. */
+  readonly generations: Int32Array;
+  /** Seconds since 1970 at the start of the daemon. */
+  readonly bootSeconds: number;
+}
+
+/** What one role gives to its workers. */
+export interface NodeRole<C extends CommonConfig> {
+  /** Tables of its store; none: it keeps nothing. */
+  readonly tables: readonly string[];
+  readonly store: (config: C) => StoreConfig | null;
+  /** `host:port` names beside those of the listeners (port 0: without one). */
+  readonly names: (config: C) => readonly string[];
+  readonly profileOf: (config: C) => (listener: Listener, address: string) => TimerProfile;
+  readonly proxyRequire: readonly string[];
+  readonly create: (context: NodeContext<C>) => NodeLogic & {
+    connectionClosed?(connection: number): void;
+    registrations?(): number;
+    stop?(): void;
+  };
+}
+
+const allow = [
+  'INVITE',
+  'ACK',
+  'CANCEL',
+  'BYE',
+  'PRACK',
+  'UPDATE',
+  'MESSAGE',
+  'SUBSCRIBE',
+  'NOTIFY',
+  'REFER',
+  'INFO',
+  'PUBLISH',
+  'OPTIONS',
+  'REGISTER',
+];
+
+/** Makes the `createInbox` of a role's worker module: SIP core, Diameter client, store, log and counters around its logic. */
+export function nodeWorker<C extends CommonConfig>(role: NodeRole<C>): WorkerModule['createInbox'] {
+  return async (port, ownership, worker) => {
+    const data = worker.config as NodeWorkerData<C>;
+    const { config } = data;
+    const log = createLogger({ ...config.log, base: { role: config.name, worker: worker.worker } });
+    const store = await openStore(role.store(config), role.tables, data.generations);
+    return build(role, data, worker, port, ownership, log, store);
+  };
+}
+
+async function openStore(
+  config: StoreConfig | null,
+  tables: readonly string[],
+  generations: Int32Array,
+): Promise<Store> {
+  if (config === null || config.type === 'memory') return openMemoryStore(tables);
+  return openLmdbStore({ path: config.path, tables, generations });
+}
+
+function build<C extends CommonConfig>(
+  role: NodeRole<C>,
+  data: NodeWorkerData<C>,
+  worker: WorkerContext,
+  port: TransportPort,
+  ownership: Parameters<WorkerModule['createInbox']>[1],
+  log: Logger,
+  store: Store,
+): WorkerInstance {
+  const { config } = data;
+  const counters = new Counters(cscfLayout, data.metrics[worker.worker]!);
+  const messages = new SipMessageCounters(counters);
+  const limiter = new LogLimiter({ log, clock: systemClock });
+  const ids = {
+    malformed: cscfLayout.id('cscf_malformed_total'),
+    refusals: cscfLayout.id('cscf_refusals_total'),
+    events: cscfLayout.id('cscf_events_total'),
+    errors: cscfLayout.id('cscf_internal_errors_total'),
+    registrations: cscfLayout.id('cscf_registrations'),
+  };
+  const listeners = new ListenerTable(config.listeners);
+  const own = new OwnNames(ownNames(config.listeners, role.names(config)));
+  const client = diameterClient(config, worker.worker, data.bootSeconds, port);
+  const hosts = new Map(config.hosts.map((entry) => [entry.name, entry.targets]));
+  let logic: ReturnType<NodeRole<C>['create']> | undefined;
+
+  const reportRefusal = (request: SipRequest, reason: Reason, detail: string) => {
+    counters.addDynamic(ids.refusals, reason.id);
+    limiter.warn(reason.id, request.flow?.address ?? '', refusalFields(request, reason, detail), 'refused');
+  };
+  const side = new WorkerSide(
+    countingPort(port, messages),
+    ownership,
+    {
+      worker: worker.worker,
+      name: config.name,
+      own,
+      resolver: { listeners, hosts, dns: systemDns() },
+      profileOf: role.profileOf(config),
+      timerCMs: config.timers.timerC,
+      proxyRequire: role.proxyRequire,
+      allow,
+      traced: false,
+      now: () => systemClock.nowMs(),
+    },
+    {
+      received(message, flow) {
+        if (message.kind === 'request') messages.request('in', flow.transport, message.method);
+        else messages.response('in', flow.transport, message.status);
+      },
+      rejected(reason, detail, answered, message, flow) {
+        counters.addDynamic(ids.malformed, reason.id);
+        const fields = { detail, answered, callId: message?.headers.get(Header['Call-ID']) ?? undefined };
+        limiter.warn(reason.id, flow.address, fields, answered ? 'refused a message' : 'dropped a message');
+      },
+      failed(error, request) {
+        counters.add(ids.errors);
+        const fields = { reason: 'internal', err: error, callId: request?.headers.get(Header['Call-ID']) ?? undefined };
+        log.error(fields, 'a message was not handled');
+      },
+      batchDone() {
+        try {
+          store.commit();
+        } catch (error) {
+          log.error(
+            { reason: 'store-failed', err: error },
+            'the store does not take writes; they are kept and tried again',
+          );
+        }
+      },
+    },
+    (wheel) => {
+      const context: NodeContext<C> = {
+        config,
+        worker: worker.worker,
+        workers: worker.workers,
+        listeners,
+        own,
+        calls: ownership,
+        wheel,
+        clock: systemClock,
+        store,
+        cx: client === null ? null : new CxClient(client, { homeRealm: config.homeDomain }),
+        log,
+        refused: reportRefusal,
+        count: (event) => counters.addDynamic(ids.events, event),
+      };
+      logic = role.create(context);
+      return logic;
+    },
+    client,
+  );
+  side.onConnectionClosed((connection) => logic?.connectionClosed?.(connection));
+  return Object.assign(side, {
+    control(request: unknown): unknown {
+      if (request === 'drain') side.core.drain();
+      if (request === 'status')
+        return { transactions: side.layer.counts, registrations: logic?.registrations?.() ?? 0 };
+      return null;
+    },
+  });
+}
+
+function refusalFields(request: SipRequest, reason: Reason, detail: string): Record<string, unknown> {
+  return {
+    method: request.method,
+    requestUri: request.requestUri,
+    callId: request.headers.get(Header['Call-ID']),
+    from: request.headers.get(Header.From),
+    status: reason.status,
+    words: reason.text,
+    ...(detail === '' ? {} : { detail }),
+  };
+}
+
+/** Every `host:port` under which Route and Request-URI may name this node. */
+function ownNames(listeners: readonly Listener[], more: readonly string[]): string[] {
+  const names = [...more];
+  for (const listener of listeners) {
+    const host = listener.address.includes(':') ? `[${listener.address}]` : listener.address;
+    names.push(`${host}:${listener.port}`, listener.sentBy);
+  }
+  return names;
+}
+
+function diameterClient(
+  config: CommonConfig,
+  worker: number,
+  bootSeconds: number,
+  port: TransportPort,
+): DiameterClient | null {
+  const { diameter } = config;
+  if (diameter === undefined) return null;
+  return new DiameterClient(
+    {
+      send: (message, route) => port.diameterRequest(message, route),
+      answer: (message) => port.diameterAnswer(message),
+    },
+    {
+      worker,
+      identity: { originHost: diameter.originHost, originRealm: diameter.originRealm },
+      dictionary: cxDictionary,
+      bootSeconds,
+      timeoutMs: diameter.timeout * 1000,
+    },
+  );
+}
+
+/** The port of the transport side, with what goes out counted. */
+function countingPort(port: TransportPort, messages: SipMessageCounters): TransportPort {
+  return {
+    sip(text, target, token) {
+      if (text.charCodeAt(0) === 83 && text.startsWith('SIP/2.0 ')) {
+        const status = (text.charCodeAt(8) - 48) * 100 + (text.charCodeAt(9) - 48) * 10 + text.charCodeAt(10) - 48;
+        messages.response('out', target.transport, status);
+      } else messages.request('out', target.transport, text.slice(0, text.indexOf(' ')));
+      port.sip(text, target, token);
+    },
+    closeConnection: (connection) => port.closeConnection(connection),
+    diameterRequest: (message, route) => port.diameterRequest(message, route),
+    diameterAnswer: (message) => port.diameterAnswer(message),
+    worker: (to, kind, payload) => port.worker(to, kind, payload),
+  };
+}

@@ -1,0 +1,234 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import type { Target } from '#sip/transport/flow';
+import { BucketTable, WorkerOwnership } from './dispatch.ts';
+import { Doorbell, type Drain, DrainLoop } from './doorbell.ts';
+import {
+  copyPayload,
+  decodeDiameterReason,
+  decodeSendFailed,
+  decodeSip,
+  decodeWorkerPayload,
+  encodeConnection,
+  encodeDiameter,
+  encodeDiameterRequest,
+  encodeSendSip,
+  encodeWorkerMessage,
+  frameKind,
+} from './frame-codec.ts';
+import type { DiameterRoute, TransportPort } from './frame-link.ts';
+import { FrameQueue } from './frame-queue.ts';
+import { type FrameVisitor, RingReader } from './frame-ring.ts';
+import type { WorkerInstance, WorkerModule } from './worker-module.ts';
+
+/** What a worker thread is started with. */
+export interface ThreadData {
+  /** URL of the module that exports `createInbox`. */
+  readonly module: string;
+  readonly worker: number;
+  readonly workers: number;
+  readonly config: unknown;
+  readonly seed: number;
+  readonly buckets: SharedArrayBuffer;
+  /** Bell 0 is the main thread's, bell n + 1 that of worker n. */
+  readonly bells: SharedArrayBuffer;
+  readonly fromMain: SharedArrayBuffer;
+  readonly toMain: SharedArrayBuffer;
+  /** Rings from and to the other workers; null at the worker's own place. */
+  readonly fromWorkers: readonly (SharedArrayBuffer | null)[];
+  readonly toWorkers: readonly (SharedArrayBuffer | null)[];
+  readonly coalesce: boolean;
+}
+
+/** What the pool says to a thread, beside the rings. */
+export type ThreadOrder =
+  | { readonly order: 'ask'; readonly id: number; readonly request: unknown }
+  | { readonly order: 'stop' }
+  | { readonly order: 'crash' }
+  | { readonly order: 'busy'; readonly ms: number };
+
+/** What a thread says to the pool. */
+export type ThreadReport =
+  | { readonly report: 'ready' }
+  | { readonly report: 'answer'; readonly id: number; readonly value: unknown; readonly error: string | null };
+
+/** Frames handled before the event loop has its turn, per ring. */
+const framesPerDrain = 128;
+
+/** A worker's thread: drains its rings into the inbox, and writes what the inbox sends into the rings out. */
+class WorkerThread implements FrameVisitor, Drain, TransportPort {
+  readonly #data: ThreadData;
+  readonly #table: BucketTable;
+  readonly #readers: RingReader[] = [];
+  readonly #toMain: FrameQueue;
+  readonly #toWorkers: (FrameQueue | null)[];
+  readonly #loop: DrainLoop;
+  #inbox: WorkerInstance | undefined;
+  #own: { readonly kind: number; readonly payload: string }[] = [];
+  #draining = false;
+  #flushing = false;
+
+  constructor(data: ThreadData) {
+    this.#data = data;
+    this.#table = new BucketTable(data.buckets, data.seed);
+    this.#readers.push(new RingReader(data.fromMain));
+    for (const ring of data.fromWorkers) if (ring !== null) this.#readers.push(new RingReader(ring));
+    this.#toMain = new FrameQueue(data.toMain, new Doorbell(data.bells, 0));
+    this.#toWorkers = data.toWorkers.map((ring, i) =>
+      ring === null ? null : new FrameQueue(ring, new Doorbell(data.bells, i + 1)),
+    );
+    this.#loop = new DrainLoop(new Doorbell(data.bells, data.worker + 1), this, data.coalesce);
+  }
+
+  async start(): Promise<void> {
+    const { module, worker, workers, config } = this.#data;
+    const { createInbox } = (await import(module)) as WorkerModule;
+    const ownership = new WorkerOwnership(this.#table, worker);
+    this.#inbox = await createInbox(this, ownership, { worker, workers, config });
+    this.#loop.start();
+  }
+
+  async stop(): Promise<void> {
+    while (!this.isEmpty()) this.drain();
+    this.#loop.stop();
+    await this.#inbox?.stop?.();
+    this.#flush();
+  }
+
+  ask(request: unknown): unknown {
+    return this.#inbox?.control?.(request);
+  }
+
+  isEmpty(): boolean {
+    if (this.#own.length > 0) return false;
+    for (let i = 0; i < this.#readers.length; i++) if (!this.#readers[i]!.empty) return false;
+    return true;
+  }
+
+  drain(): number {
+    if (this.isEmpty()) return 0;
+    const inbox = this.#inbox!;
+    let count = this.#own.length;
+    this.#draining = true;
+    inbox.beginBatch(performance.now());
+    const own = this.#own;
+    this.#own = [];
+    for (const { kind, payload } of own) inbox.workerMessage(this.#data.worker, kind, payload);
+    for (let i = 0; i < this.#readers.length; i++) count += this.#readers[i]!.read(this, framesPerDrain);
+    inbox.endBatch();
+    this.#draining = false;
+    this.#flush();
+    return count;
+  }
+
+  frame(kind: number, x: number, y: number, a: number, b: number, bytes: Buffer, start: number, length: number): void {
+    const inbox = this.#inbox!;
+    switch (kind) {
+      case frameKind.sip: {
+        const { text, flow, bucket } = decodeSip(x, y, a, b, bytes, start, length);
+        inbox.sip(text, flow);
+        if (bucket >= 0) this.#table.release(bucket, this.#data.worker);
+        break;
+      }
+      case frameKind.sendFailed: {
+        const { token, failure } = decodeSendFailed(x, bytes, start);
+        inbox.sendFailed(token, failure);
+        break;
+      }
+      case frameKind.connectionClosed:
+        inbox.connectionClosed(b);
+        break;
+      case frameKind.diameter:
+        inbox.diameter(copyPayload(bytes, start, length));
+        break;
+      case frameKind.diameterFailed:
+        inbox.diameterFailed(a, decodeDiameterReason(x));
+        break;
+      case frameKind.workerMessage:
+        inbox.workerMessage(b, a, decodeWorkerPayload(bytes, start, length));
+        break;
+    }
+  }
+
+  sip(text: string, target: Target, token: number): void {
+    encodeSendSip(this.#toMain, text, target, token);
+    this.#written();
+  }
+
+  closeConnection(connection: number): void {
+    encodeConnection(this.#toMain, frameKind.closeConnection, connection);
+    this.#written();
+  }
+
+  diameterRequest(message: Buffer, route: DiameterRoute): void {
+    encodeDiameterRequest(this.#toMain, message, route);
+    this.#written();
+  }
+
+  diameterAnswer(message: Buffer): void {
+    encodeDiameter(this.#toMain, frameKind.diameterAnswer, message);
+    this.#written();
+  }
+
+  worker(to: number, kind: number, payload: string): void {
+    if (to === this.#data.worker) {
+      // The loop may be asleep: an immediate looks at it.
+      this.#own.push({ kind, payload });
+      if (this.#own.length === 1 && !this.#draining) setImmediate(() => this.drain());
+      return;
+    }
+    const queue = this.#toWorkers[to];
+    if (!queue) return;
+    encodeWorkerMessage(queue, this.#data.worker, kind, payload);
+    this.#written();
+  }
+
+  /** What is sent outside a drain (timers, continuations) leaves when the loop comes round. */
+  #written(): void {
+    if (this.#draining || this.#flushing) return;
+    this.#flushing = true;
+    setImmediate(() => {
+      this.#flushing = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    this.#toMain.flush();
+    for (let i = 0; i < this.#toWorkers.length; i++) this.#toWorkers[i]?.flush();
+  }
+}
+
+/** Runs the worker of this thread until the pool stops it. */
+async function runThread(data: ThreadData): Promise<void> {
+  const thread = new WorkerThread(data);
+  const report = (message: ThreadReport) => parentPort?.postMessage(message);
+  parentPort?.on('message', async (order: ThreadOrder) => {
+    switch (order.order) {
+      case 'ask':
+        try {
+          report({ report: 'answer', id: order.id, value: await thread.ask(order.request), error: null });
+        } catch (error) {
+          report({ report: 'answer', id: order.id, value: undefined, error: String(error) });
+        }
+        break;
+      case 'stop':
+        await thread.stop();
+        process.exit(0);
+        break;
+      case 'crash':
+        setImmediate(() => {
+          throw new Error('worker ended by the test trigger');
+        });
+        break;
+      case 'busy': {
+        const until = performance.now() + order.ms;
+        while (performance.now() < until);
+        break;
+      }
+    }
+  });
+  await thread.start();
+  report({ report: 'ready' });
+}
+
+await runThread(workerData as ThreadData);

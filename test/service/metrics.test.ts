@@ -1,0 +1,104 @@
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import { describe, expect, it } from 'vitest';
+import { BusyMeter, cscfLayout, SipMessageCounters } from '#service/cscf-metrics';
+import { Counters, MetricLayout, Metrics } from '#service/metrics';
+import { metricsText } from '#service/metrics-text';
+
+describe('counters in shared memory', () => {
+  it('P-146 sums what worker threads count, and shows each of them', async () => {
+    const metrics = new Metrics(cscfLayout);
+    const rounds = [1000, 3000];
+    await Promise.all(
+      rounds.map(async (count, worker) => {
+        const thread = new Worker(new URL('./metrics-worker.ts', import.meta.url), {
+          workerData: { block: metrics.block(worker), rounds: count },
+        });
+        await once(thread, 'message');
+        await thread.terminate();
+      }),
+    );
+    expect(metrics.sum('cscf_sip_messages_total', { method: 'REGISTER', dir: 'in', transport: 'udp' })).toBe(4000);
+    expect(metrics.sum('cscf_sip_messages_total', { code: '401' })).toBe(4000);
+    expect(metrics.workers.map((worker) => metrics.sum('cscf_worker_messages_total', {}, worker))).toEqual(rounds);
+    expect(metrics.by('cscf_refusals_total', 'reason')).toEqual(new Map([['no-dialog', 4000]]));
+  });
+
+  it('counts unknown methods and codes under their class', () => {
+    const metrics = new Metrics(cscfLayout);
+    const counters = new SipMessageCounters(new Counters(cscfLayout, metrics.block(0)));
+    for (const method of ['FOO', 'constructor', 'INVITE']) counters.request('in', 'tls', method);
+    for (const code of [200, 299, 418, 699, 99, 12_345]) counters.response('out', 'udp', code);
+    expect(metrics.by('cscf_sip_messages_total', 'method')).toEqual(
+      new Map([
+        ['INVITE', 1],
+        ['OTHER', 2],
+      ]),
+    );
+    expect(metrics.by('cscf_sip_messages_total', 'code')).toEqual(
+      new Map([
+        ['200', 1],
+        ['2xx', 1],
+        ['4xx', 1],
+        ['600', 2],
+        ['6xx', 1],
+      ]),
+    );
+  });
+
+  it('bounds series that appear while running', () => {
+    const layout = new MetricLayout([{ name: 'x_total', help: 'x', type: 'counter', dynamic: 'reason' }]);
+    const metrics = new Metrics(layout);
+    const counters = new Counters(layout, metrics.block(0));
+    const head = layout.id('x_total');
+    for (let i = 0; i < 1000; i++) counters.addDynamic(head, `reason-${i}`);
+    for (let i = 0; i < 1000; i++) counters.addDynamic(head, `reason-${i}`);
+    counters.addDynamic(head, 'y'.repeat(500));
+    const reasons = metrics.by('x_total', 'reason');
+    expect(reasons.size).toBe(256);
+    expect(reasons.get('reason-0')).toBe(2);
+    expect(metrics.sum('x_total')).toBe(2001);
+    expect(reasons.get('other')).toBe(2001 - 255 * 2);
+  });
+
+  it('lets the next worker go on where the last one stopped', () => {
+    const layout = new MetricLayout([
+      { name: 'x_total', help: 'x', type: 'counter', labels: { app: ['cx', 'rx'] }, dynamic: 'result' },
+    ]);
+    const metrics = new Metrics(layout);
+    for (let life = 0; life < 3; life++) {
+      const counters = new Counters(layout, metrics.block(0));
+      counters.addDynamic(layout.id('x_total', { app: 'rx' }), '2001');
+      counters.addDynamic(layout.id('x_total', { app: 'cx' }), '2001', 5);
+    }
+    expect([metrics.sum('x_total', { app: 'rx', result: '2001' }), metrics.sum('x_total', { app: 'cx' })]).toEqual([
+      3, 15,
+    ]);
+  });
+
+  it('refuses a series that does not exist, and one that exists twice', () => {
+    expect(() => cscfLayout.id('cscf_nothing')).toThrow(RangeError);
+    const family = { name: 'a', help: 'a', type: 'gauge' } as const;
+    expect(() => new MetricLayout([family, family])).toThrow('defined twice');
+  });
+
+  it('is written as Prometheus text, silent series left out', async () => {
+    const metrics = new Metrics(cscfLayout);
+    const counters = new Counters(cscfLayout, metrics.block(0));
+    new SipMessageCounters(counters).request('in', 'udp', 'INVITE');
+    counters.set(cscfLayout.id('cscf_registrations'), 12);
+    counters.addDynamic(cscfLayout.id('cscf_malformed_total'), 'evil "quoted"\nreason');
+    const text = await metricsText(metrics, { role: 'pcscf' });
+    expect(text).toContain('cscf_sip_messages_total{role="pcscf",dir="in",transport="udp",method="INVITE"} 1\n');
+    expect(text).toContain('cscf_registrations{role="pcscf"} 12\n');
+    expect(text).toContain('cscf_malformed_total{role="pcscf",reason="evil \\"quoted\\"\\nreason"} 1\n');
+    expect(text).not.toContain('method="BYE"');
+  });
+
+  it('measures how busy a thread is', () => {
+    const meter = new BusyMeter();
+    for (const until = performance.now() + 30; performance.now() < until; );
+    expect(meter.sample()).toBeGreaterThan(0.5);
+    expect(meter.sample()).toBeLessThanOrEqual(1);
+  });
+});

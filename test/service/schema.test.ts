@@ -1,0 +1,160 @@
+import { describe, expect, it } from 'vitest';
+import { loadConfig } from '#service/config';
+import type { HssConfig, IcscfConfig, PcscfConfig, ScscfConfig } from '#service/config-shape';
+import { loadSchema, type Role, roles, type Schema } from '#service/schema';
+import { writeFiles } from './config-files.ts';
+
+/** Every optional key must be there: what the type has and a sample lacks is a compile error, and so is the reverse. */
+type Complete<T> = T extends readonly (infer E)[]
+  ? readonly Complete<E>[]
+  : T extends object
+    ? { [K in keyof T]-?: Complete<Exclude<T[K], undefined>> }
+    : T;
+
+const service = { management: { socket: '/s' }, log: { level: 'info', format: 'auto' }, drain: 5 } as const;
+const listener = {
+  index: 0,
+  sides: ['mw'],
+  transport: 'udp',
+  address: '127.0.0.1',
+  port: 1,
+  sentBy: '127.0.0.1:1',
+} as const;
+const diameter = {
+  originHost: 'a',
+  originRealm: 'b',
+  timeout: 5,
+  watchdog: 30,
+  reconnect: 5,
+  peers: [{ host: 'h', address: '127.0.0.1', port: 3868 }],
+  realms: [{ realm: 'r', application: 'cx', peers: ['h'] }],
+} as const;
+const common = {
+  ...service,
+  name: 'n',
+  homeDomain: 'd',
+  workers: 1,
+  listeners: [listener],
+  trusted: ['127.0.0.0/8'],
+  hosts: [{ name: 'h', targets: [] }],
+  transport: { ffi: 'auto' },
+  tls: { certificate: '/c', key: '/k', ca: '/a' },
+  limits: { connections: 1, connectionsPerSource: 1, transactions: 100 },
+  diameter,
+} as const;
+const timers = { t1: 1, t2: 1, t4: 1, timerC: 1 } as const;
+const store = { type: 'lmdb', path: '/p', url: 'u' } as const;
+
+const pcscf = {
+  ...common,
+  role: 'pcscf',
+  visitedNetwork: 'v',
+  timers: { ...timers, gm: { t1: 1, t2: 1, t4: 1 } },
+  access: [{ from: 'f', security: 'none', rx: 'off' }],
+  rx: { mode: 'off', signalling: true },
+  policy: { serviceRoute: 'replace' },
+  store,
+} as const satisfies Complete<PcscfConfig>;
+const icscf = {
+  ...common,
+  role: 'icscf',
+  timers,
+  scscfs: [{ uri: 'u', capabilities: [1], priority: 1, weight: 1 }],
+  selection: { tries: 3, responseTimeout: 10 },
+  unknownUser: 604,
+} as const satisfies Complete<IcscfConfig>;
+const scscf = {
+  ...common,
+  role: 'scscf',
+  uri: 'u',
+  timers,
+  auth: {
+    defaultScheme: 'SIP Digest',
+    resyncs: 2,
+    failures: 2,
+    qop: true,
+    schemeSpelling: { 'Digest-AKAv1-MD5': 'a', 'Digest-AKAv2-MD5': 'b', 'SIP Digest': 'c', Unknown: 'd' },
+  },
+  registrar: { minExpires: 1, defaultExpires: 1, maxExpires: 1, maxContacts: 1, sarOnReRegistration: false },
+  store,
+} as const satisfies Complete<ScscfConfig>;
+const hss = {
+  ...service,
+  role: 'hss',
+  name: 'n',
+  domain: 'd',
+  realm: 'r',
+  listen: { transport: 'tcp', address: '127.0.0.1', port: 3868 },
+  profiles: {},
+  subscribers: [
+    {
+      impi: 'i',
+      impus: ['u'],
+      range: { prefix: 'p', first: 0, count: 1, tel: 't' },
+      k: 'k',
+      op: 'o',
+      opc: 'o',
+      amf: 'a',
+      sqn: 's',
+      password: 'p',
+      profile: 'p',
+    },
+  ],
+} as const satisfies Complete<HssConfig>;
+
+const samples: Readonly<Record<Role, object>> = { pcscf, icscf, scscf, hss };
+
+/** Keys whose parsed form differs from the written one. */
+const parsed = new Set(['listeners', 'hosts', 'listen', 'profiles']);
+
+function keysOf(value: unknown, path = ''): string[] {
+  if (Array.isArray(value)) return keysOf(value[0], `${path}[]`);
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([key, child]) => [
+    `${path}.${key}`,
+    ...(parsed.has(key) && path === '' ? [] : keysOf(child, `${path}.${key}`)),
+  ]);
+}
+
+function schemaKeys(schema: Schema, path = ''): string[] {
+  if (schema.items !== undefined) return schemaKeys(schema.items, `${path}[]`);
+  return Object.entries(schema.properties ?? {})
+    .filter(([key]) => key !== 'include')
+    .flatMap(([key, child]) => [
+      `${path}.${key}`,
+      ...(parsed.has(key) && path === '' ? [] : schemaKeys(child, `${path}.${key}`)),
+    ]);
+}
+
+describe.each([...roles])('the schema of %s', (role) => {
+  it('has the keys of the type, and no others', () => {
+    expect(schemaKeys(loadSchema(role)).sort()).toEqual(keysOf(samples[role]).sort());
+  });
+
+  it('describes every key, its default and whether it is taken over live', () => {
+    const lacking: string[] = [];
+    const visit = (schema: Schema, path: string) => {
+      for (const [key, child] of Object.entries(schema.properties ?? {})) {
+        const at = `${path}.${key}`;
+        const required = schema.required?.includes(key) === true || key === 'listen';
+        if ((child.description ?? '').length < 8) lacking.push(`${at} description`);
+        if (!['live', 'restart'].includes(String(child['x-reload']))) lacking.push(`${at} x-reload`);
+        if (!required && child.default === undefined && child['x-default'] === undefined) lacking.push(`${at} default`);
+        visit(child, at);
+      }
+      if (schema.items !== undefined) visit(schema.items, `${path}[]`);
+    };
+    visit(loadSchema(role), role);
+    expect(lacking).toEqual([]);
+  });
+});
+
+describe('what loading gives', () => {
+  it('has every key of the type that is not optional', () => {
+    const text = `role: scscf\nhomeDomain: d\nlisteners: { mw: [udp:127.0.0.1:1] }\ndiameter: { peers: [{ host: h }] }\n`;
+    const { config } = loadConfig({ file: writeFiles({ 'a.yaml': text }), role: 'scscf', env: {} });
+    const optional = ['.tls', '.store.url', '.auth.schemeSpelling.'];
+    const wanted = keysOf(scscf).filter((key) => !optional.some((start) => key.startsWith(start)));
+    expect(keysOf(config).sort()).toEqual(wanted.sort());
+  });
+});
