@@ -1,8 +1,8 @@
 import { createRequire } from 'node:module';
 import { applicationAvps } from '#diameter/answer';
-import { type Avp, avp } from '#diameter/codec/avp-types';
+import { type Avp, avp, encodedAvps } from '#diameter/codec/avp-types';
 import { decodeMessage } from '#diameter/codec/decode';
-import { encodeMessage } from '#diameter/codec/encode';
+import { encodeAvps, encodeMessage } from '#diameter/codec/encode';
 import { multimediaAuthAvps, serverAssignmentAvps } from '#diameter/cx/cx-requests';
 import { readMultimediaAuthAnswer } from '#diameter/cx/cx-results';
 import { multimediaAuthAnswer, readMultimediaAuth, readServerAssignment } from '#diameter/cx/cx-server';
@@ -30,10 +30,14 @@ const npmCodec = createRequire(import.meta.url)('diameter/lib/diameter-codec.js'
 const impi = '001010000000001@ims.mnc001.mcc001.3gppnetwork.org';
 const impu = 'sip:001010000000001@ims.mnc001.mcc001.3gppnetwork.org';
 const serverName = 'sip:scscf.ims.mnc001.mcc001.3gppnetwork.org:6060';
-const common = [
-  avp(baseAvps.originHost, 'scscf.ims.mnc001.mcc001.3gppnetwork.org'),
-  avp(baseAvps.originRealm, 'ims.mnc001.mcc001.3gppnetwork.org'),
-];
+/** As the client does: what is the same in every message is encoded once. */
+const common = encodedAvps(
+  encodeAvps([
+    ...applicationAvps(cxApplication),
+    avp(baseAvps.originHost, 'scscf.ims.mnc001.mcc001.3gppnetwork.org'),
+    avp(baseAvps.originRealm, 'ims.mnc001.mcc001.3gppnetwork.org'),
+  ]),
+);
 
 function header(command: number, flags: number) {
   return { flags, command, application: cxApplication.id, hopByHop: 0x0400_0001, endToEnd: 0x1230_0001 };
@@ -42,8 +46,7 @@ function header(command: number, flags: number) {
 function requestAvps(avps: readonly Avp[]): Avp[] {
   return [
     avp(baseAvps.sessionId, 'scscf.ims.mnc001.mcc001.3gppnetwork.org;1790000000;123456'),
-    ...applicationAvps(cxApplication),
-    ...common,
+    common,
     avp(baseAvps.destinationRealm, 'ims.mnc001.mcc001.3gppnetwork.org'),
     ...avps,
   ];

@@ -17,6 +17,8 @@ export class ProfileTemplateError extends Error {
 
 const OPEN = '<PublicIdentity>';
 const CLOSE = '</PublicIdentity>';
+const IMPI = `\${IMPI}`;
+const IMPU = `\${IMPU}`;
 
 /**
  * Reads a profile template. `${IMPI}` becomes the private identity; the PublicIdentity element with `${IMPU}` in it is
@@ -24,7 +26,7 @@ const CLOSE = '</PublicIdentity>';
  */
 export function parseProfileTemplate(text: string): ProfileTemplate {
   const xml = withoutComments(text).trim();
-  const place = xml.indexOf('${IMPU}');
+  const place = xml.indexOf(IMPU);
   const start = place < 0 ? -1 : xml.lastIndexOf(OPEN, place);
   const end = place < 0 ? -1 : xml.indexOf(CLOSE, place);
   if (start < 0 || end < 0 || xml.lastIndexOf(CLOSE, place) > start) {
@@ -40,8 +42,8 @@ export function parseProfileTemplate(text: string): ProfileTemplate {
     render(impi, impus) {
       const name = escapeXml(impi);
       let out = before;
-      for (const impu of impus) out += identity.replaceAll('${IMPU}', escapeXml(impu));
-      return Buffer.from((out + after).replaceAll('${IMPI}', name));
+      for (const impu of impus) out += identity.replaceAll(IMPU, () => escapeXml(impu));
+      return Buffer.from((out + after).replaceAll(IMPI, () => name));
     },
   };
 }

@@ -14,7 +14,6 @@ export interface Challenge {
   readonly impu: string;
   readonly kind: ChallengeKind;
   readonly realm: string;
-  /** '' once the challenge cannot be answered any more; what follows is then empty as well. */
   readonly nonce: string;
   /** Of AKA: what takes the password's place. */
   readonly password: Buffer;
@@ -29,9 +28,6 @@ export interface Challenge {
   readonly resyncs: number;
   /** Rejections of AUTN in this attempt. */
   readonly macFailures: number;
-  /** How many vectors may be asked for, in thousandths, at `issuedAtMs`. */
-  readonly budget: number;
-  readonly issuedAtMs: number;
   readonly expiresAtMs: number;
 }
 
@@ -78,8 +74,6 @@ function encodeChallenge(challenge: Challenge): Buffer {
     .number(challenge.failures)
     .number(challenge.resyncs)
     .number(challenge.macFailures)
-    .number(challenge.budget)
-    .number(challenge.issuedAtMs)
     .number(challenge.expiresAtMs)
     .finish();
 }
@@ -100,8 +94,6 @@ export function decodeChallenge(octets: Buffer): Challenge | null {
     failures: reader.number(),
     resyncs: reader.number(),
     macFailures: reader.number(),
-    budget: reader.number(),
-    issuedAtMs: reader.number(),
     expiresAtMs: reader.number(),
   };
   return reader.damaged ? null : challenge;

@@ -5,8 +5,10 @@ import { openRecord, RecordReader, RecordWriter } from '#store/records';
 
 /** One public identity of an implicit registration set. */
 export interface RegisteredIdentity {
-  /** As the HSS knows it (scheme:user@host), or the text of a wildcard. */
+  /** As a key: scheme:user@host or tel:number, nothing else; of a wildcard its text. */
   readonly impu: string;
+  /** As the HSS wrote it. */
+  readonly uri: string;
   readonly barred: boolean;
   /** Stands for many identities: may be announced, but is nobody's name. */
   readonly wildcard: boolean;
@@ -48,6 +50,7 @@ export interface ChargingAddresses {
 export interface Registration {
   /** One of its identities, the same for as long as the registration lives. */
   readonly key: string;
+  /** The default one first, those barred last. */
   readonly identities: readonly RegisteredIdentity[];
   readonly charging: ChargingAddresses;
   readonly bindings: readonly Binding[];
@@ -72,12 +75,6 @@ export function identityOf(registration: Registration, impu: string): Registered
   return null;
 }
 
-/** The first identity that may be used and is nobody's pattern; null when all are barred. Requirement S-24. */
-export function defaultIdentity(identities: readonly RegisteredIdentity[]): RegisteredIdentity | null {
-  for (const identity of identities) if (!identity.barred && !identity.wildcard) return identity;
-  return null;
-}
-
 /** Whether a contact of this private identity is bound. */
 export function hasBindingOf(registration: Registration, impi: string): boolean {
   return registration.bindings.some((binding) => binding.impi === impi);
@@ -88,17 +85,14 @@ export function hasBindingOf(registration: Registration, impi: string): boolean 
  * Source: TS 24.229 5.4.1.2.2F; requirements S-25, S-27, S-36.
  */
 export function associatedUris(registration: Registration): string {
-  const first = defaultIdentity(registration.identities);
-  let value = first === null ? '' : nameAddr(first);
+  let value = '';
   for (const identity of registration.identities) {
-    if (identity.barred || identity === first) continue;
-    value += value === '' ? nameAddr(identity) : `, ${nameAddr(identity)}`;
+    if (identity.barred) continue;
+    if (value !== '') value += ', ';
+    if (identity.displayName !== '') value += `${quote(identity.displayName)} `;
+    value += `<${identity.uri}>`;
   }
   return value;
-}
-
-function nameAddr(identity: RegisteredIdentity): string {
-  return identity.displayName === '' ? `<${identity.impu}>` : `${quote(identity.displayName)} <${identity.impu}>`;
 }
 
 /** The record of a registration; its key is the store's. */
@@ -108,6 +102,7 @@ export function encodeRegistration(registration: Registration): Buffer {
     .list(identities, (writer, identity) => {
       writer
         .string(identity.impu)
+        .string(identity.uri === identity.impu ? '' : identity.uri)
         .number((identity.barred ? BARRED : 0) | (identity.wildcard ? WILDCARD : 0))
         .number(identity.alias)
         .string(identity.displayName);
@@ -132,9 +127,11 @@ export function decodeRegistration(octets: Buffer, key: string): Registration | 
   if (!(reader instanceof RecordReader)) return null;
   const identities = reader.list((record) => {
     const impu = record.string();
+    const uri = record.string();
     const flags = record.number();
     return {
       impu,
+      uri: uri === '' ? impu : uri,
       barred: (flags & BARRED) !== 0,
       wildcard: (flags & WILDCARD) !== 0,
       alias: record.number(),

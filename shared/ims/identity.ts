@@ -92,7 +92,8 @@ function isPhone(uri: SipUri): boolean {
 }
 
 function sipKey(scheme: string, uri: SipUri): string {
-  return uri.user === '' ? `${scheme}:${uri.host}` : `${scheme}:${normaliseEscapes(uri.user)}@${uri.host}`;
+  const host = uri.host.includes(':') ? `[${uri.host}]` : uri.host;
+  return uri.user === '' ? `${scheme}:${host}` : `${scheme}:${normaliseEscapes(uri.user)}@${host}`;
 }
 
 function telKey(uri: TelUri): string {

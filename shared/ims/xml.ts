@@ -1,7 +1,7 @@
 /*
- * Why not fast-xml-parser: on the User-Data of a usual subscriber it took 57 us against 5 us here, it wants text instead of
- * octets (so every name outside ASCII would take a way through UTF-16 and back), and the limits that matter to us
- * (depth, size, no DOCTYPE, no entities of the document's own) have to be watched around it anyway.
+ * Why not fast-xml-parser: it takes about seven times as long for the User-Data of a usual subscriber (28 us against 4 us),
+ * it decodes names outside ASCII that we keep as octets, and the limits that matter to us (depth, size, no DOCTYPE, no
+ * entities of the document's own) have to be watched around it anyway.
  */
 import { isUtf8 } from 'node:buffer';
 import { ParseFailure } from '#sip/errors';

@@ -252,8 +252,6 @@ class Resolver {
       'store',
       'path',
     ]);
-    if (raw.type === 'redis' && raw.url === undefined)
-      this.#problem(['store'], 'a redis store needs its address', 'add url: redis://127.0.0.1:6379');
     return { ...raw, path };
   }
 

@@ -20,6 +20,7 @@ export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' |
 
 /** What the three CSCFs share. */
 export interface CommonConfig extends ServiceConfig {
+  readonly role: 'pcscf' | 'icscf' | 'scscf';
   readonly homeDomain: string;
   readonly workers: number;
   /** One entry per socket address; an address given for gm and mw has both sides. */
@@ -70,9 +71,8 @@ export interface DiameterConfig {
 }
 
 export interface StoreConfig {
-  readonly type: 'lmdb' | 'memory' | 'redis';
+  readonly type: 'lmdb' | 'memory';
   readonly path: string;
-  readonly url?: string;
 }
 
 export type RxMode = 'off' | 'optional' | 'required';

@@ -15,14 +15,15 @@ import { openMemoryStore } from '#store/memory-store';
 import type { Store } from '#store/store';
 import type { TransportPort } from '#workers/frame-link';
 import type { WorkerContext, WorkerInstance, WorkerModule } from '#workers/worker-module';
-import { WorkerSide } from '#workers/worker-side';
+import { WorkerSide, type WorkerTrace } from '#workers/worker-side';
 import { systemClock } from './clock.ts';
 import type { CommonConfig, StoreConfig } from './config-shape.ts';
-import { cscfLayout, SipMessageCounters } from './cscf-metrics.ts';
+import { BusyMeter, cscfLayout, SipMessageCounters } from './cscf-metrics.ts';
 import { createLogger, type Logger } from './log.ts';
 import { LogLimiter } from './log-limiter.ts';
 import { Counters } from './metrics.ts';
 import type { NodeContext } from './node-context.ts';
+import type { WorkerAnswer } from './node-main.ts';
 
 /** What the daemon hands to each of its workers; plain data and shared memory. */
 export interface NodeWorkerData<C extends CommonConfig> {
@@ -44,6 +45,8 @@ export interface NodeRole<C extends CommonConfig> {
   readonly names: (config: C) => readonly string[];
   readonly profileOf: (config: C) => (listener: Listener, address: string) => TimerProfile;
   readonly proxyRequire: readonly string[];
+  /** The trace of a worker where somebody asks for one. */
+  readonly openTrace: (node: string) => WorkerTrace | null;
   readonly create: (context: NodeContext<C>) => NodeLogic & {
     connectionClosed?(connection: number): void;
     registrations?(): number;
@@ -100,17 +103,20 @@ function build<C extends CommonConfig>(
   const { config } = data;
   const counters = new Counters(cscfLayout, data.metrics[worker.worker]!);
   const messages = new SipMessageCounters(counters);
+  const meter = new BusyMeter();
   const limiter = new LogLimiter({ log, clock: systemClock });
   const ids = {
     malformed: cscfLayout.id('cscf_malformed_total'),
     refusals: cscfLayout.id('cscf_refusals_total'),
     events: cscfLayout.id('cscf_events_total'),
     errors: cscfLayout.id('cscf_internal_errors_total'),
-    registrations: cscfLayout.id('cscf_registrations'),
+    busy: cscfLayout.id('cscf_worker_busy_ratio'),
   };
   const listeners = new ListenerTable(config.listeners);
   const own = new OwnNames(ownNames(config.listeners, role.names(config)));
-  const client = diameterClient(config, worker.worker, data.bootSeconds, port);
+  const trace = role.openTrace(config.role);
+  const counted = countingPort(port, messages, trace);
+  const client = diameterClient(config, worker.worker, data.bootSeconds, counted);
   const hosts = new Map(config.hosts.map((entry) => [entry.name, entry.targets]));
   let logic: ReturnType<NodeRole<C>['create']> | undefined;
 
@@ -119,7 +125,7 @@ function build<C extends CommonConfig>(
     limiter.warn(reason.id, request.flow?.address ?? '', refusalFields(request, reason, detail), 'refused');
   };
   const side = new WorkerSide(
-    countingPort(port, messages),
+    counted,
     ownership,
     {
       worker: worker.worker,
@@ -130,10 +136,10 @@ function build<C extends CommonConfig>(
       timerCMs: config.timers.timerC,
       proxyRequire: role.proxyRequire,
       allow,
-      traced: false,
       now: () => systemClock.nowMs(),
     },
     {
+      trace,
       received(message, flow) {
         if (message.kind === 'request') messages.request('in', flow.transport, message.method);
         else messages.response('in', flow.transport, message.status);
@@ -237,7 +243,7 @@ function diameterClient(
 }
 
 /** The port of the transport side, with what goes out counted. */
-function countingPort(port: TransportPort, messages: SipMessageCounters): TransportPort {
+function countingPort(port: TransportPort, messages: SipMessageCounters, trace: WorkerTrace | null): TransportPort {
   return {
     sip(text, target, token) {
       if (text.charCodeAt(0) === 83 && text.startsWith('SIP/2.0 ')) {
@@ -247,8 +253,14 @@ function countingPort(port: TransportPort, messages: SipMessageCounters): Transp
       port.sip(text, target, token);
     },
     closeConnection: (connection) => port.closeConnection(connection),
-    diameterRequest: (message, route) => port.diameterRequest(message, route),
-    diameterAnswer: (message) => port.diameterAnswer(message),
+    diameterRequest(message, route) {
+      trace?.diameter('out', message);
+      port.diameterRequest(message, route);
+    },
+    diameterAnswer(message) {
+      trace?.diameter('out', message);
+      port.diameterAnswer(message);
+    },
     worker: (to, kind, payload) => port.worker(to, kind, payload),
   };
 }

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { type Clock, systemClock } from './clock.ts';
 import { readCommandLine } from './command-line.ts';
 import { ConfigError, type LoadedConfig, loadConfig, summarizeConfig } from './config.ts';
@@ -7,6 +6,7 @@ import { createLogger, type Logger } from './log.ts';
 import type { LiveStatus, StatusSource } from './node-status.ts';
 import type { Role } from './schema.ts';
 import { explainStartFailure } from './start-failure.ts';
+import { packageVersion } from './version.ts';
 
 /** What a node is given when it starts. */
 export interface ServiceContext {
@@ -25,6 +25,8 @@ export interface RunningNode {
   /** For the ready line: Diameter hosts it connects to. */
   readonly peers: readonly string[];
   status(): LiveStatus;
+  /** For tests of resilience, only where CSCF_TEST_TRIGGER is 1: ends a worker, or keeps it busy. False: not enabled. */
+  trigger?(worker: number, what: 'crash' | 'busy', ms: number): boolean;
   /**
    * Refuses new calls and registrations, lets what is under way end, and closes everything; done after `seconds` at
    * the latest.
@@ -48,12 +50,6 @@ export interface ServiceOptions<R extends Role> {
 
 /** How long after the drain time a node may take to close before the process ends anyway, milliseconds. */
 const closingMs = 1000;
-
-/** The version in package.json. */
-export function packageVersion(): string {
-  return (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string })
-    .version;
-}
 
 /**
  * The frame of every daemon: command line, configuration, start, the `ready` line, management socket, signals, end.

@@ -26,7 +26,7 @@ export interface LmdbStoreOptions {
   readonly generations?: Int32Array;
   /** Flush each commit to the disk. Without it (the default) what is committed survives the death of the process, not of the machine. */
   readonly sync?: boolean;
-  /** Most the file may grow to, octets; address space only, 8 GiB unless told. */
+  /** Address space to start with, octets, 8 GiB unless told: no file size, and the library maps more when the file outgrows it. */
   readonly mapSize?: number;
 }
 

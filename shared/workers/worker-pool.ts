@@ -70,7 +70,9 @@ const framesPerDrain = 256;
 /** A worker that has taken nothing of its queue for this long gets no new calls. */
 const stalledMs = 250;
 const watchMs = 50;
+/** A thread that dies this soon, twice running, is started again after a pause. */
 const quickDeathMs = 1_000;
+const respawnPauseMs = 1_000;
 const askTimeoutMs = 5_000;
 /** Fill from which on a message is looked at for shedding. */
 const shedFromFill = 0.5;
@@ -264,6 +266,7 @@ class PooledWorker implements FrameVisitor, WorkerLoad {
   #state: 'starting' | 'serving' | 'ended' = 'ended';
   #stopping = false;
   #startedMs = 0;
+  #quickDeaths = 0;
   #progress = 0;
   #movedMs = 0;
   #stalled = false;
@@ -428,8 +431,9 @@ class PooledWorker implements FrameVisitor, WorkerLoad {
     // A worker that can't even start the first time is the daemon's failure, not a crash to survive.
     if (this.#stopping || beforeServing) return;
     this.#options.onCrash?.(this.#data.worker, error);
-    const livedMs = this.#options.nowMs() - this.#startedMs;
+    const quick = this.#options.nowMs() - this.#startedMs < quickDeathMs;
+    this.#quickDeaths = quick ? this.#quickDeaths + 1 : 0;
     this.#restarts++;
-    this.#respawn = setTimeout(() => this.spawn().catch(() => {}), livedMs < quickDeathMs ? quickDeathMs : 0);
+    this.#respawn = setTimeout(() => this.spawn().catch(() => {}), this.#quickDeaths > 1 ? respawnPauseMs : 0);
   }
 }

@@ -1,3 +1,4 @@
+import type { JournalEntry } from '#sip/message/journal';
 import type { SipRequest } from '#sip/message/request';
 import type { SipResponse } from '#sip/message/response';
 import type { NodeLogic } from '#sip/proxy/node-logic';
@@ -17,8 +18,17 @@ export interface DiameterInbox {
   onFailed(hopByHop: number, reason: 'no-peer' | 'peer-lost'): void;
 }
 
+/** Where a worker reports every message while somebody traces. */
+export interface WorkerTrace {
+  /** `journal`: what this node changed on a message that it sends on. */
+  sip(dir: 'in' | 'out', text: string, peer: Flow, journal: readonly JournalEntry[]): void;
+  diameter(dir: 'in' | 'out', message: Buffer): void;
+}
+
 /** What the world outside the protocol hears of a worker: its log, counters and store. */
 export interface WorkerEvents {
+  /** Null: nobody traces, and edits are not journalled. */
+  readonly trace: WorkerTrace | null;
   received(message: SipRequest | SipResponse, flow: Flow): void;
   /** Refused or dropped before any procedure saw it. */
   rejected(reason: Reason, detail: string, answered: boolean, message: SipRequest | null, flow: Flow): void;
@@ -37,7 +47,6 @@ export interface WorkerSideOptions {
   readonly timerCMs: number;
   readonly proxyRequire: readonly string[];
   readonly allow: readonly string[];
-  readonly traced: boolean;
   /** Monotonic milliseconds. */
   readonly now: () => number;
 }
@@ -88,8 +97,11 @@ export class WorkerSide implements WorkerInbox {
         wheel: this.wheel,
         listeners: options.resolver.listeners.all,
         profileOf: options.profileOf,
-        send: (text, target, token) => port.sip(text, target, token),
-        traced: options.traced,
+        send(text, target, token, message) {
+          events.trace?.sip('out', text, target, message?.headers.journal?.entries ?? []);
+          port.sip(text, target, token);
+        },
+        traced: events.trace !== null,
         retain: (callId) => ownership.retain(callId),
         release: (callId) => ownership.release(callId),
         rejected: (reason, detail, answered, message, flow) => events.rejected(reason, detail, answered, message, flow),
@@ -118,6 +130,7 @@ export class WorkerSide implements WorkerInbox {
   }
 
   sip(text: string, flow: Flow): void {
+    this.#events.trace?.sip('in', text, flow, []);
     try {
       this.layer.receive(text, flow);
     } catch (error) {
@@ -134,6 +147,7 @@ export class WorkerSide implements WorkerInbox {
   }
 
   diameter(message: Buffer): void {
+    this.#events.trace?.diameter('in', message);
     this.#guarded(() => this.#diameter?.onMessage(message));
   }
 

@@ -100,7 +100,9 @@ describe.skipIf(!existsSync(simulator))('an independent strict HSS', () => {
       expect(assigned.userData?.toString('latin1')).toContain('<IMSSubscription>');
       expect(assigned.charging?.primaryCcf).toBe('aaa://ccf.ims.test');
       const host = assigned.originHost;
-      expect(await cx.serverAssignment({ ...sar, type: 2, destinationHost: host })).toMatchObject({ result: { code: 2001 } });
+      expect(await cx.serverAssignment({ ...sar, type: 2, destinationHost: host })).toMatchObject({
+        result: { code: 2001 },
+      });
       expect(await cx.locationInfo({ impu, originating: true })).toMatchObject({ serverName });
       expect(await cx.locationInfo({ impu: 'tel:+1555000001' })).toMatchObject({ serverName });
       expect(await cx.locationInfo({ impu: 'sip:nobody@ims.test' })).toMatchObject({

@@ -1,5 +1,6 @@
 import { ManualClock } from '#service/clock';
 import type { NodeLog } from '#service/node-context';
+import type { SipRequest } from '#sip/message/request';
 import type { NodeLogic } from '#sip/proxy/node-logic';
 import { OwnNames } from '#sip/proxy/route-processing';
 import type { Reason } from '#sip/reasons';
@@ -15,15 +16,15 @@ import { type DiameterInbox, WorkerSide } from '#workers/worker-side';
 export interface WorkerParts {
   readonly worker: 0;
   readonly workers: 1;
-  readonly instance: string;
   readonly listeners: ListenerTable;
+  readonly own: OwnNames;
   readonly wheel: TimerWheel;
   readonly clock: ManualClock;
   readonly calls: CallOwnership;
   readonly log: NodeLog;
   /** Where the worker sends; a Diameter client of the test sends there as well. */
   readonly port: TransportPort;
-  countRefusal(reason: Reason): void;
+  refused(request: SipRequest, reason: Reason, detail: string): void;
   count(event: string): void;
 }
 
@@ -129,6 +130,7 @@ export class WorkerHarness<Logic extends NodeLogic> implements TransportPort {
     this.clock = new ManualClock(options.wallStartMs ?? Date.parse('2026-11-21T12:00:00Z'));
     const listeners = options.listeners.map(parseListener);
     const table = new ListenerTable(listeners);
+    const own = new OwnNames([...listeners.map((listener) => listener.sentBy), ...(options.own ?? [])]);
     const calls: CallOwnership = {
       retain: (callId) => void this.held.set(callId, (this.held.get(callId) ?? 0) + 1),
       release: (callId) => {
@@ -148,16 +150,16 @@ export class WorkerHarness<Logic extends NodeLogic> implements TransportPort {
       {
         worker: 0,
         name: options.name ?? 'node.test',
-        own: new OwnNames([...listeners.map((listener) => listener.sentBy), ...(options.own ?? [])]),
+        own,
         resolver: { listeners: table, hosts, dns: { addresses: async () => [] } },
         profileOf: options.profileOf ?? (() => coreTimers),
         timerCMs: 185_000,
         proxyRequire: options.proxyRequire ?? [],
         allow: ['INVITE', 'ACK', 'BYE', 'CANCEL', 'OPTIONS'],
-        traced: false,
         now: () => this.clock.nowMs(),
       },
       {
+        trace: null,
         received: () => {},
         rejected: (reason) => void this.refusals.push(reason.id),
         failed: (error) => void this.failures.push(error),
@@ -167,14 +169,14 @@ export class WorkerHarness<Logic extends NodeLogic> implements TransportPort {
         logic = options.createLogic({
           worker: 0,
           workers: 1,
-          instance: 'test',
           listeners: table,
+          own,
           wheel,
           clock: this.clock,
           calls,
           log: this.#log(),
           port: this,
-          countRefusal: (reason) => void this.refusals.push(reason.id),
+          refused: (_request, reason) => void this.refusals.push(reason.id),
           count: (event) => void this.events.push(event),
         });
         return logic;

@@ -221,6 +221,7 @@ rx: { mode: of }
 `;
     expect(brief(problemsOf(text))).toEqual([
       '2:1 homeDomian: unknown key | did you mean homeDomain?',
+      '4:28 listeners.gm.1: udp:127.0.0.1:5060 is listed twice under gm | remove one of the two',
       expect.stringMatching(
         /^4:48 listeners\.gm\.2: "127\.0\.0\.1:5061" has no transport; udp, tcp and tls exist \| write transport:address:port/,
       ),
@@ -260,7 +261,6 @@ rx: { mode: of }
       `${next}:13 rx.mode: a PCRF is to be asked, but there is no diameter section`,
       /rx: \{ mode: off \}/,
     ],
-    ['store: { type: redis }', `${next}:8 store: a redis store needs its address`, /url: redis/],
     [
       'access: [{ from: 10.0.0.0/8, security: none }, { from: 10.0.0.0/8, security: tls }]',
       `${next}:56 access.1.from: 10.0.0.0/8 is listed twice`,

@@ -1,6 +1,6 @@
 import yargs from 'yargs';
 import type { NodeStatus } from '#service/node-status';
-import { packageVersion } from '#service/service';
+import { packageVersion } from '#service/version';
 import { RpcError } from '../json-rpc.ts';
 import { callManagement, ManagementError } from '../management-client.ts';
 import { statusView } from './status-view.ts';

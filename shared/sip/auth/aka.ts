@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto';
-import { ParseFailure } from '../errors.ts';
+import { ParseFailure } from '#sip/errors';
 
 /** Algorithm names of digest AKA as they stand in the `algorithm` parameter. */
 export type AkaAlgorithm = 'AKAv1-MD5' | 'AKAv2-MD5';

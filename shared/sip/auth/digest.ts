@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { ParseFailure } from '../errors.ts';
+import { ParseFailure } from '#sip/errors';
 
 /** One auth-param. `value` is without quotes and escapes, `name` as written. */
 export interface DigestParameter {
@@ -33,6 +33,12 @@ export interface DigestInput {
 const MAX_TEXT = 16_384;
 const MAX_PARAMETERS = 64;
 const SCHEME = 'digest';
+
+/** Characters of a token; wider than SIP's. Source: RFC 7230 3.2.6. */
+const tokenTable = new Uint8Array(256);
+for (const char of "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~") {
+  tokenTable[char.charCodeAt(0)] = 1;
+}
 
 /** The auth-params of one Digest header value, in order. Names compare without case; each occurs once. */
 export class DigestParameters {
@@ -93,31 +99,29 @@ export function formatDigest(parameters: readonly DigestParameter[]): string {
  * A value that does not scan is a ParseFailure: the header must then not be forwarded, the next hop might read it otherwise.
  */
 export function withoutParameter(text: string, name: string): string | ParseFailure {
+  return replaceParameter(text, name, '');
+}
+
+/** The header value with the parameter as its last one, in place of any it had. ParseFailure as `withoutParameter`. */
+export function withParameter(text: string, name: string, value: string, quoted: boolean): string | ParseFailure {
+  return replaceParameter(text, name, formatParameter(name, value, quoted));
+}
+
+/** Takes every occurrence of a parameter out and puts `added`, if it is not '', behind the last one that stays. */
+function replaceParameter(text: string, name: string, added: string): string | ParseFailure {
   const spans = scanDigest(text);
   if (spans instanceof ParseFailure) return spans;
   const lower = name.toLowerCase();
-  if (!spans.some((span) => span.name.toLowerCase() === lower)) return text;
   let result = text.slice(0, spans[0]!.start);
   let kept = 0;
   for (let i = 0; i < spans.length; i++) {
     const span = spans[i]!;
     if (span.name.toLowerCase() === lower) continue;
-    if (kept++ > 0) result += text.slice(spans[i - 1]!.end, span.start);
-    result += text.slice(span.start, span.end);
+    // What stood before it (comma, blanks) stays with it, unless it has become the first.
+    result += text.slice(kept++ > 0 ? spans[i - 1]!.end : span.start, span.end);
   }
+  if (added !== '') result += kept > 0 ? `, ${added}` : added;
   return result + text.slice(spans[spans.length - 1]!.end);
-}
-
-/** The header value with the parameter as its last one, in place of any it had. ParseFailure as `withoutParameter`. */
-export function withParameter(text: string, name: string, value: string, quoted: boolean): string | ParseFailure {
-  const base = withoutParameter(text, name);
-  if (base instanceof ParseFailure) return base;
-  const spans = scanDigest(base);
-  const added = formatParameter(name, value, quoted);
-  // The removed parameter was the only one.
-  if (spans instanceof ParseFailure) return `Digest ${added}`;
-  const end = spans[spans.length - 1]!.end;
-  return `${base.slice(0, end)}, ${added}${base.slice(end)}`;
 }
 
 /**
@@ -254,7 +258,7 @@ function skipBareValue(text: string, at: number): number {
 
 function skipToken(text: string, at: number): number {
   let i = at;
-  while (i < text.length && isTokenChar(text.charCodeAt(i))) i++;
+  while (i < text.length && tokenTable[text.charCodeAt(i)] === 1) i++;
   return i;
 }
 
@@ -277,11 +281,6 @@ function isBlank(code: number): boolean {
 
 function isControl(code: number): boolean {
   return (code < 0x20 && code !== 0x09) || code === 0x7f;
-}
-
-function isTokenChar(code: number): boolean {
-  if ((code >= 0x61 && code <= 0x7a) || (code >= 0x41 && code <= 0x5a) || (code >= 0x30 && code <= 0x39)) return true;
-  return code > 0x20 && code < 0x7f && "!#$%&'*+-.^_`|~".includes(String.fromCharCode(code));
 }
 
 function isHex(code: number): boolean {

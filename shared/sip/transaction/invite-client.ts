@@ -59,8 +59,8 @@ export class InviteClient implements TimerOwner {
   }
 
   /** Sends the request and starts timers A (UDP) and B. */
-  start(): void {
-    this.#port.send(this.#text, this.target, this.token);
+  start(request: SipRequest): void {
+    this.#port.send(this.#text, this.target, this.token, request);
     if (this.#state !== 'calling') return;
     if (this.#unreliable) this.#port.wheel.start(this.#retransmit, this.#intervalMs);
     this.#port.wheel.start(this.#giveUp, giveUpMs(this.profile));
@@ -78,7 +78,7 @@ export class InviteClient implements TimerOwner {
         if (response.status >= 200 && response.status < 300) this.#user.onResponse(response);
         return;
       case 'completed':
-        if (response.status >= 300) this.#port.send(this.#ack, this.target, 0);
+        if (response.status >= 300) this.#port.send(this.#ack, this.target, 0, null);
         return;
       case 'terminated':
         return;
@@ -103,7 +103,7 @@ export class InviteClient implements TimerOwner {
   onTimer(timer: Timer): void {
     if (timer === this.#retransmit) {
       this.#intervalMs *= 2;
-      this.#port.send(this.#text, this.target, this.token);
+      this.#port.send(this.#text, this.target, this.token, null);
       if (this.#state === 'calling') this.#port.wheel.start(this.#retransmit, this.#intervalMs);
       return;
     }
@@ -145,7 +145,7 @@ export class InviteClient implements TimerOwner {
     this.#ack = writeMessage(ack);
     this.#forget();
     this.#state = 'completed';
-    this.#port.send(this.#ack, this.target, 0);
+    this.#port.send(this.#ack, this.target, 0, null);
     if (this.#unreliable) this.#port.wheel.start(this.#giveUp, timerDMs(this.profile));
     else this.#end();
     this.#user.onResponse(response);

@@ -82,7 +82,7 @@ export class InviteServer implements ServerTransaction, TimerOwner {
     switch (this.#state) {
       case 'proceeding':
       case 'completed':
-        if (this.#last !== '') this.#port.send(this.#last, this.target, 0);
+        if (this.#last !== '') this.#port.send(this.#last, this.target, 0, null);
         return;
       case 'accepted':
       case 'confirmed':
@@ -110,10 +110,10 @@ export class InviteServer implements ServerTransaction, TimerOwner {
     }
     if (this.#state === 'proceeding') {
       this.#last = writeMessage(createResponse(this.#request!, 100, ''));
-      this.#port.send(this.#last, this.target, 0);
+      this.#port.send(this.#last, this.target, 0, null);
       return;
     }
-    this.#port.send(this.#last, this.target, 0);
+    this.#port.send(this.#last, this.target, 0, null);
     this.#intervalMs = Math.min(this.#intervalMs * 2, this.profile.t2Ms);
     this.#port.wheel.start(this.#resend, this.#intervalMs);
   }
@@ -124,7 +124,7 @@ export class InviteServer implements ServerTransaction, TimerOwner {
 
   #send(response: SipResponse): void {
     this.#last = writeMessage(response);
-    this.#port.send(this.#last, this.target, 0);
+    this.#port.send(this.#last, this.target, 0, response);
   }
 
   #accept(response: SipResponse): void {

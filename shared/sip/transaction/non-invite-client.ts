@@ -51,8 +51,8 @@ export class NonInviteClient implements TimerOwner {
   }
 
   /** Sends the request and starts timers E (UDP) and F. */
-  start(): void {
-    this.#port.send(this.#text, this.target, this.token);
+  start(request: SipRequest): void {
+    this.#port.send(this.#text, this.target, this.token, request);
     if (this.#state !== 'trying') return;
     if (this.target.transport === 'udp') this.#port.wheel.start(this.#retransmit, this.#intervalMs);
     this.#port.wheel.start(this.#giveUp, giveUpMs(this.profile));
@@ -82,7 +82,7 @@ export class NonInviteClient implements TimerOwner {
     if (timer === this.#retransmit) {
       const { t2Ms } = this.profile;
       this.#intervalMs = this.#state === 'proceeding' ? t2Ms : Math.min(this.#intervalMs * 2, t2Ms);
-      this.#port.send(this.#text, this.target, this.token);
+      this.#port.send(this.#text, this.target, this.token, null);
       if (this.#state === 'trying' || this.#state === 'proceeding')
         this.#port.wheel.start(this.#retransmit, this.#intervalMs);
       return;

@@ -62,21 +62,21 @@ export class NonInviteServer implements ServerTransaction, TimerOwner {
     this.#request = null;
     this.#port.wheel.stop(this.#trying);
     this.#last = writeMessage(response);
-    this.#port.send(this.#last, this.target, 0);
+    this.#port.send(this.#last, this.target, 0, response);
     if (this.target.transport === 'udp') this.#port.wheel.start(this.#life, giveUpMs(this.profile));
     else this.#end();
   }
 
   /** The request came again. */
   retransmitted(): void {
-    if (this.#last !== '') this.#port.send(this.#last, this.target, 0);
+    if (this.#last !== '') this.#port.send(this.#last, this.target, 0, null);
   }
 
   onTimer(timer: Timer): void {
     if (timer === this.#trying) {
       this.#state = 'proceeding';
       this.#last = writeMessage(createResponse(this.#request!, 100, ''));
-      this.#port.send(this.#last, this.target, 0);
+      this.#port.send(this.#last, this.target, 0, null);
       return;
     }
     this.#end();

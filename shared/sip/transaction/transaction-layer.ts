@@ -4,7 +4,7 @@ import { parseVia, type Via, withReceived } from '../header/via.ts';
 import { createResponse } from '../message/create.ts';
 import { Header } from '../message/header-names.ts';
 import type { SipRequest } from '../message/request.ts';
-import type { SipResponse } from '../message/response.ts';
+import type { SipMessage, SipResponse } from '../message/response.ts';
 import { writeMessage } from '../message/write.ts';
 import { type BrokenMessage, parseMessage } from '../parser/parse-message.ts';
 import { checkRequest, isUsableResponse, readCSeq, type SanityFailure } from '../parser/sanity.ts';
@@ -29,7 +29,7 @@ export interface TransactionLayerOptions {
   readonly listeners: readonly Listener[];
   /** Timer values for what comes by, or goes from, a listener and an address (Gm waits longer). */
   readonly profileOf: (listener: Listener, address: string) => TimerProfile;
-  readonly send: (text: string, target: Target, token: number) => void;
+  readonly send: TransactionPort['send'];
   /** Whether header edits are journalled. */
   readonly traced: boolean;
   /** Called when a Call-ID gains or loses a live server transaction here (dispatch). */
@@ -78,6 +78,13 @@ export class TransactionLayer implements TransactionPort {
     return { servers: this.#servers.size, clients: this.#clients.length - 1 - this.#free.length + this.#cancels.size };
   }
 
+  /** Server transactions that still await their final response. */
+  get pendingServers(): number {
+    let pending = 0;
+    for (const server of this.#servers.values()) if (!server.answered) pending++;
+    return pending;
+  }
+
   /** One framed message from the wire (latin1). */
   receive(text: string, flow: Flow): void {
     const message = parseMessage(text, flow, this.#options.traced);
@@ -105,7 +112,7 @@ export class TransactionLayer implements TransactionPort {
         ? new InviteClient(request, branch, token, target, profile, user, this)
         : new NonInviteClient(request, branch, token, target, profile, user, this);
     this.#clients[index] = client;
-    client.start();
+    client.start(request);
     return client;
   }
 
@@ -115,7 +122,7 @@ export class TransactionLayer implements TransactionPort {
     if (request === null || this.#cancels.has(invite.branch)) return;
     const cancel = new NonInviteClient(request, invite.branch, 0, invite.target, invite.profile, ignoreOutcome, this);
     this.#cancels.set(invite.branch, cancel);
-    cancel.start();
+    cancel.start(request);
   }
 
   /** Sends a request outside any transaction (an ACK to a 2xx), with our Via on top. */
@@ -123,7 +130,7 @@ export class TransactionLayer implements TransactionPort {
     const listener = this.#options.listeners[target.listener]!;
     const branch = formatBranch(this.#options.worker, 0, this.#nextSerial());
     request.headers.prepend(Header.Via, `SIP/2.0/${viaTransport(target)} ${listener.sentBy};branch=${branch}`);
-    this.send(writeMessage(request), target, 0);
+    this.send(writeMessage(request), target, 0, request);
   }
 
   /** A send that failed, named by the token it was given. */
@@ -132,8 +139,8 @@ export class TransactionLayer implements TransactionPort {
     if (client != null && client.token === token) client.transportFailed();
   }
 
-  send(text: string, target: Target, token: number): void {
-    this.#options.send(text, target, token);
+  send(text: string, target: Target, token: number, message: SipMessage | null): void {
+    this.#options.send(text, target, token, message);
   }
 
   /** A machine reports its end. */
@@ -248,7 +255,7 @@ export class TransactionLayer implements TransactionPort {
     const target = this.#stampVia(request, via, flow);
     const response = createResponse(request, failure.status, this.newTag());
     response.headers.append(Header.Warning, warningOf(reason, this.#sentBy(flow), failure.reason));
-    this.send(writeMessage(response), target, 0);
+    this.send(writeMessage(response), target, 0, response);
   }
 
   #rejectBroken(message: BrokenMessage, flow: Flow): void {

@@ -1,13 +1,16 @@
 import type { SipRequest } from '../message/request.ts';
-import type { SipResponse } from '../message/response.ts';
+import type { SipMessage, SipResponse } from '../message/response.ts';
 import type { Target } from '../transport/flow.ts';
 import type { TimerWheel } from './timer-wheel.ts';
 
 /** What the four machines act through. */
 export interface TransactionPort {
   readonly wheel: TimerWheel;
-  /** Sends a written message; `token` (0: none) names the client transaction that hears of a failure. */
-  send(text: string, target: Target, token: number): void;
+  /**
+   * Sends a written message; `token` (0: none) names the client transaction that hears of a failure. `message`: what
+   * the text was written from, for whoever traces; null for retransmissions and what a machine makes by itself.
+   */
+  send(text: string, target: Target, token: number, message: SipMessage | null): void;
 }
 
 /** Who started a client transaction hears this. */

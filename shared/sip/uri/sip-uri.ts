@@ -93,7 +93,7 @@ export function parseSipUri(text: string): SipUri | ParseFailure {
 
 /** Position after `sip:` (4) or `sips:` (5) in any case, 0 when the text begins otherwise. */
 export function afterScheme(text: string): number {
-  if (text.length < 5 || (text.charCodeAt(0) | 32) !== 115) return 0;
+  if (text.length < 4 || (text.charCodeAt(0) | 32) !== 115) return 0;
   if ((text.charCodeAt(1) | 32) !== 105 || (text.charCodeAt(2) | 32) !== 112) return 0;
   const code = text.charCodeAt(3);
   if (code === 58) return 4;

@@ -1,0 +1,179 @@
+import { isIPv6 } from 'node:net';
+import type { TraceSink } from '#manage/trace-recorder';
+import { createResponse } from '#sip/message/create';
+import type { SipRequest } from '#sip/message/request';
+import type { SipResponse } from '#sip/message/response';
+import { gmTimers, type TimerProfile } from '#sip/transaction/timers';
+import { TimerWheel } from '#sip/transaction/timer-wheel';
+import { TransactionLayer } from '#sip/transaction/transaction-layer';
+import type { ServerUser } from '#sip/transaction/transaction-port';
+import type { Flow, Listener, Target } from '#sip/transport/flow';
+import { StreamTransport } from '#sip/transport/tcp';
+import { openDgram, type UdpSocket } from '#sip/transport/udp';
+
+export interface EndpointOptions {
+  /** What requests are sent by; both are listened to. */
+  readonly transport: 'udp' | 'tcp';
+  readonly address: string;
+  /** 0 or left out: a free one. */
+  readonly port?: number | undefined;
+  /** Default: those of the Gm reference point. */
+  readonly timers?: TimerProfile | undefined;
+  /** A wheel that many endpoints share. */
+  readonly wheel?: TimerWheel | undefined;
+  readonly trace?: TraceSink | null | undefined;
+}
+
+const udpIndex = 0;
+const tcpIndex = 1;
+const portTries = 20;
+
+/** A timer wheel with its alarm clock. */
+export function startTimerWheel(): { readonly wheel: TimerWheel; stop(): void } {
+  let alarm: NodeJS.Timeout | undefined;
+  const now = () => performance.now();
+  const wheel = new TimerWheel(now, (atMs) => {
+    clearTimeout(alarm);
+    alarm = setTimeout(() => wheel.advance(), Math.max(0, atMs - now()));
+  });
+  return { wheel, stop: () => clearTimeout(alarm) };
+}
+
+/** The sockets of a UE, UDP and TCP on one port, with its transactions on top. */
+export class Endpoint {
+  readonly layer: TransactionLayer;
+  readonly wheel: TimerWheel;
+  readonly transport: 'udp' | 'tcp';
+  readonly address: string;
+  readonly port: number;
+  /** `host:port` for Contact and the like. */
+  readonly sentBy: string;
+  readonly timers: TimerProfile;
+  readonly #udp: UdpSocket;
+  readonly #tcp: StreamTransport;
+  readonly #stopWheel: () => void;
+
+  private constructor(
+    options: EndpointOptions,
+    user: ServerUser,
+    udp: UdpSocket,
+    tcp: StreamTransport,
+    listeners: readonly Listener[],
+    receive: Receiver,
+  ) {
+    const own = options.wheel === undefined ? startTimerWheel() : undefined;
+    const { trace = null } = options;
+    const timers = options.timers ?? gmTimers;
+    this.timers = timers;
+    this.wheel = own?.wheel ?? options.wheel!;
+    this.#stopWheel = own?.stop ?? (() => {});
+    this.transport = options.transport;
+    this.address = options.address;
+    this.port = udp.port;
+    this.sentBy = listeners[udpIndex]!.sentBy;
+    this.#udp = udp;
+    this.#tcp = tcp;
+    this.layer = new TransactionLayer(
+      {
+        worker: 0,
+        wheel: this.wheel,
+        listeners,
+        profileOf: () => timers,
+        traced: false,
+        retain: () => {},
+        release: () => {},
+        rejected: () => {},
+        send: (text, target, token) => {
+          trace?.sip('out', text, target);
+          if (target.transport === 'udp') udp.send(text, target.address, target.port, token);
+          else tcp.send(text, target, token);
+        },
+      },
+      user,
+    );
+    receive.begin = () => this.wheel.advance();
+    receive.message = (text, flow) => {
+      trace?.sip('in', text, flow);
+      this.layer.receive(text, flow);
+    };
+    receive.failed = (token) => this.layer.sendFailed(token);
+  }
+
+  /** Binds both sockets. Throws SipError ERR_SIP_LISTEN. */
+  static async open(options: EndpointOptions, user: ServerUser): Promise<Endpoint> {
+    const { address } = options;
+    const receive: Receiver = { begin() {}, message() {}, failed() {} };
+    for (let tried = 1; ; tried++) {
+      const udp = await openDgram(listenerOf(udpIndex, address, options.port ?? 0), {
+        beginBatch: () => receive.begin(),
+        endBatch: () => {},
+        datagram: (text, from, port) =>
+          receive.message(text, { listener: udpIndex, transport: 'udp', address: from, port, connection: 0 }),
+        failed: (token) => receive.failed(token),
+      });
+      const tcp = new StreamTransport(
+        {
+          beginBatch: () => receive.begin(),
+          endBatch: () => {},
+          message: (text, flow) => receive.message(text, flow),
+          closed: () => {},
+          failed: (token) => receive.failed(token),
+        },
+        () => performance.now(),
+        { idleMs: 24 * 3600 * 1000 },
+      );
+      const listeners = [udpIndex, tcpIndex].map((index) => listenerOf(index, address, udp.port));
+      try {
+        await tcp.listen(listeners[tcpIndex]!);
+        return new Endpoint(options, user, udp, tcp, listeners, receive);
+      } catch (error) {
+        // The free UDP port was not free for TCP.
+        await Promise.all([udp.close(), tcp.close()]);
+        if ((options.port ?? 0) !== 0 || tried === portTries) throw error;
+      }
+    }
+  }
+
+  target(address: string, port: number): Target {
+    const { transport } = this;
+    return { listener: transport === 'udp' ? udpIndex : tcpIndex, transport, address, port, connection: 0 };
+  }
+
+  /** Sends a request that is no INVITE; a timeout counts as 408 and a failed send as 503. Source: RFC 3261 8.1.3.1. */
+  request(request: SipRequest, target: Target): Promise<SipResponse> {
+    return new Promise((resolve) => {
+      const end = (status: number, phrase?: string) => resolve(createResponse(request, status, '', phrase));
+      const client = this.layer.startClient(request, target, {
+        onResponse: (response) => {
+          if (response.status >= 200) resolve(response);
+        },
+        onTimeout: () => end(408),
+        onTransportError: () => end(503, 'Not Sent'),
+      });
+      if (client === null) end(503, 'Not Sent');
+    });
+  }
+
+  async close(): Promise<void> {
+    this.#stopWheel();
+    await Promise.all([this.#udp.close(), this.#tcp.close()]);
+  }
+}
+
+interface Receiver {
+  begin(): void;
+  message(text: string, flow: Flow): void;
+  failed(token: number): void;
+}
+
+function listenerOf(index: number, address: string, port: number): Listener {
+  const host = isIPv6(address) ? `[${address}]` : address;
+  return {
+    index,
+    sides: ['gm'],
+    transport: index === udpIndex ? 'udp' : 'tcp',
+    address,
+    port,
+    sentBy: `${host}:${port}`,
+  };
+}

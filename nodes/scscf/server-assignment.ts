@@ -1,0 +1,137 @@
+import { serverAssignmentTypes } from '#diameter/cx/cx-requests';
+import { cxResultCodes } from '#diameter/cx/cx-results';
+import { reasons } from '#ims/reasons';
+import { outcomeDetail, sarRefusal } from '#ims/result-reasons';
+import {
+  identityTypes,
+  implicitRegistrationSet,
+  type PublicIdentity,
+  ProfileFailure,
+  readUserProfile,
+  type UserProfile,
+} from '#ims/user-profile';
+import type { Reason } from '#sip/reasons';
+import type { ChargingAddresses, RegisteredIdentity, Registration } from './registration.ts';
+import type { ScscfState } from './state.ts';
+
+/** What the HSS gave with an assignment. */
+export interface Assignment {
+  readonly identities: readonly RegisteredIdentity[];
+  readonly charging: ChargingAddresses;
+  /** The profile as it came; undefined when the one there already is to be kept. */
+  readonly profile: Buffer | undefined;
+}
+
+export interface AssignmentRefusal {
+  readonly reason: Reason;
+  readonly detail: string;
+}
+
+/**
+ * Tells the HSS that a private identity is registered here and takes over the profile. `known`: the registration there is
+ * already, whose profile serves when the HSS sends none.
+ *
+ * When the answer cannot be used the HSS is told that the assignment is off again.
+ * Source: TS 29.228 6.1.2, TS 24.229 5.4.1.2.2F; requirements S-20 to S-25.
+ */
+export async function assign(
+  state: ScscfState,
+  user: { readonly impi: string; readonly impu: string },
+  type: number,
+  known: Registration | null,
+): Promise<Assignment | AssignmentRefusal> {
+  const { impi, impu } = user;
+  const answer = await state.cx.serverAssignment({
+    impi,
+    impus: [impu],
+    serverName: state.context.config.uri,
+    type,
+    userDataAlreadyAvailable: known !== null,
+  });
+  const refusal = sarRefusal(answer);
+  if (refusal !== null || answer.failure !== undefined) {
+    if (answer.failure === undefined && answer.result.code === cxResultCodes.ERROR_TOO_MUCH_DATA) {
+      release(state, impi, [impu], serverAssignmentTypes.DEREGISTRATION_TOO_MUCH_DATA);
+    }
+    return { reason: refusal ?? reasons.hssMalformed, detail: outcomeDetail(answer) };
+  }
+  const giveUp = (reason: Reason, detail: string): AssignmentRefusal => {
+    if (known === null) release(state, impi, [impu], serverAssignmentTypes.ADMINISTRATIVE_DEREGISTRATION);
+    return { reason, detail };
+  };
+  const charging =
+    answer.charging === undefined && known !== null
+      ? known.charging
+      : {
+          ccf: answer.charging?.primaryCcf || answer.charging?.secondaryCcf || '',
+          ecf: answer.charging?.primaryEcf || answer.charging?.secondaryEcf || '',
+        };
+  if (answer.userData === undefined || answer.userData.length === 0) {
+    if (known === null) return giveUp(reasons.profileMissing, '');
+    return { identities: known.identities, charging, profile: undefined };
+  }
+  const profile = readUserProfile(answer.userData);
+  if (profile instanceof ProfileFailure) return giveUp(reasons.profileUnusable, profile.reason);
+  for (const warning of profile.warnings) state.context.log.warn({ impi, warning }, 'user profile');
+  const identities = registeredIdentities(profile, impu);
+  if (identities.every((identity) => identity.barred)) return giveUp(reasons.allBarred, impu);
+  return { identities, charging, profile: answer.userData };
+}
+
+/**
+ * Tells the HSS that identities are not assigned here any more, or that an authentication failed. Nothing waits for the
+ * answer but who asks for it; a refusal is only logged. Requirements S-09, S-14, S-21, S-38, S-39.
+ */
+export async function release(state: ScscfState, impi: string, impus: readonly string[], type: number): Promise<void> {
+  const answer = await state.cx.serverAssignment({
+    impi,
+    impus,
+    serverName: state.context.config.uri,
+    type,
+    // Only the removal of a registration leaves a profile behind that we had.
+    userDataAlreadyAvailable:
+      type !== serverAssignmentTypes.AUTHENTICATION_FAILURE && type !== serverAssignmentTypes.AUTHENTICATION_TIMEOUT,
+  });
+  if (sarRefusal(answer) === null) return;
+  state.context.log.warn({ impi, assignmentType: type, outcome: outcomeDetail(answer) }, 'the HSS refuses an assignment');
+}
+
+/** The identities that a de-registration names: every one of the set that is a name, not a pattern. Requirement S-21. */
+export function assignedImpus(registration: Registration): string[] {
+  const impus: string[] = [];
+  for (const identity of registration.identities) if (!identity.wildcard) impus.push(identity.impu);
+  return impus;
+}
+
+/**
+ * The implicit registration set as it is kept: default identity first, barred ones last, aliases numbered. An identity
+ * that registered but is missing from the profile (some HSSs leave it out, a wildcard may stand for it) is added.
+ */
+export function registeredIdentities(profile: UserProfile, impu: string): RegisteredIdentity[] {
+  const set = implicitRegistrationSet(profile);
+  const groups = new Map<string, number>();
+  const aliasOf = (identity: PublicIdentity): number => {
+    const serviceProfile = profile.serviceProfiles.findIndex((p) => p.publicIdentities.includes(identity));
+    const name = identity.aliasGroup === '' ? `profile ${serviceProfile}` : `group ${identity.aliasGroup}`;
+    const number = groups.get(name) ?? groups.size + 1;
+    groups.set(name, number);
+    return number;
+  };
+  const ordered = [...set.associated, ...set.identities.filter((identity) => identity.barred)];
+  const identities = ordered.map((identity): RegisteredIdentity => {
+    const wildcard = identity.identityType === identityTypes.wildcardedIdentity;
+    const uri = wildcard && identity.wildcardedImpu !== '' ? identity.wildcardedImpu : identity.identity;
+    return {
+      impu: wildcard ? uri : identity.key,
+      uri,
+      barred: identity.barred,
+      wildcard,
+      alias: aliasOf(identity),
+      displayName: identity.displayName,
+    };
+  });
+  if (!identities.some((identity) => identity.impu === impu)) {
+    identities.push({ impu, uri: impu, barred: false, wildcard: false, alias: groups.size + 1, displayName: '' });
+  }
+  return identities;
+}

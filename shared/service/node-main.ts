@@ -1,0 +1,210 @@
+import { isIPv6 } from 'node:net';
+import { workerOf } from '#diameter/hop-by-hop';
+import { readHopByHop } from '#diameter/codec/message';
+import { cxApplication } from '#diameter/dictionary/cx';
+import { PeerTable } from '#diameter/peer/peer-table';
+import type { PeerEventReport } from '#diameter/peer/peer';
+import type { Listener } from '#sip/transport/flow';
+import { createGenerations } from '#store/store';
+import { TransportSide } from '#workers/transport-side';
+import { startWorkers, type Workers } from '#workers/worker-pool';
+import type { CommonConfig, DiameterConfig } from './config-shape.ts';
+import { cscfLayout } from './cscf-metrics.ts';
+import { Metrics } from './metrics.ts';
+import type { LiveStatus, PeerStatus } from './node-status.ts';
+import type { NodeWorkerData } from './node-worker.ts';
+import type { RunningNode, ServiceContext } from './service.ts';
+
+/** What a worker answers when it is asked for its `status`. */
+export interface WorkerAnswer {
+  /** Requests that still await their final response. */
+  readonly pending: number;
+  readonly registrations: number;
+}
+
+const statusEveryMs = 1_000;
+const drainPollMs = 50;
+
+/**
+ * Starts a CSCF: sockets and Diameter connections on this thread, its workers behind them.
+ *
+ * `module`: URL of the role's worker module. Throws what the parts throw (a port in use, a store that cannot be opened).
+ */
+export async function startNode<C extends CommonConfig>(config: C, context: ServiceContext, module: string): Promise<RunningNode> {
+  const { log, clock } = context;
+  const metrics = new Metrics(cscfLayout);
+  const numbers = Array.from({ length: config.workers }, (_, worker) => worker);
+  const transport = new TransportSide({
+    listeners: config.listeners,
+    udp: config.transport.ffi === 'off' ? 'dgram' : 'auto',
+    streamLimits: {
+      connections: config.limits.connections,
+      connectionsPerSource: config.limits.connectionsPerSource,
+    },
+    nowMs: () => clock.nowMs(),
+  });
+  const peerWords = new Map<string, PeerEventReport>();
+  const peers = config.diameter === undefined ? null : openPeers(config.diameter, transport, peerWords, context);
+  const data: NodeWorkerData<C> = {
+    config,
+    metrics: numbers.map((worker) => metrics.block(worker)),
+    generations: createGenerations(),
+    bootSeconds: Math.floor(clock.wallMs() / 1000),
+  };
+  const workers = await startWorkers(transport, {
+    workers: config.workers,
+    module,
+    config: data,
+    nowMs: () => clock.nowMs(),
+    onCrash: (worker, error) => log.error({ reason: 'worker-crashed', worker, err: error }, 'a worker died and is replaced'),
+  });
+  await transport.open();
+  peers?.start();
+  log.info({ udp: transport.udpImplementation, workers: config.workers }, 'serving');
+
+  const live = new LiveState(config, workers, metrics, peers, peerWords);
+  return {
+    listeners: config.listeners.map(listenerName),
+    peers: config.diameter?.peers.map((peer) => peer.host) ?? [],
+    status: () => live.status(),
+    trigger: (worker, what, ms) => workers.trigger(worker, what, ms),
+    async drain(seconds) {
+      live.stop();
+      await Promise.allSettled(numbers.map((worker) => workers.ask(worker, 'drain')));
+      const until = clock.nowMs() + seconds * 1000;
+      while (clock.nowMs() < until && (await pendingRequests(workers)) > 0) {
+        await new Promise((resolve) => setTimeout(resolve, drainPollMs));
+      }
+      await workers.stop();
+      await peers?.stop();
+      await transport.close();
+    },
+  };
+}
+
+function openPeers(
+  config: DiameterConfig,
+  transport: TransportSide,
+  words: Map<string, PeerEventReport>,
+  { log }: ServiceContext,
+): PeerTable {
+  const table = new PeerTable(
+    {
+      onAnswer: (message) => transport.onDiameter(message),
+      onRequest: (message) => transport.onDiameter(message),
+      onLost: (hopByHop) => transport.onDiameterFailed(hopByHop, 'peer-lost'),
+      onEvent(report) {
+        words.set(report.peer.toLowerCase(), report);
+        log.info({ peer: report.peer, state: report.state }, report.words);
+      },
+    },
+    {
+      identity: { originHost: config.originHost, originRealm: config.originRealm },
+      applications: [cxApplication],
+      peers: config.peers,
+      realms: config.realms
+        .filter((row) => row.application === 'cx')
+        .map((row) => ({
+          realm: row.realm,
+          application: cxApplication.id,
+          peers: row.peers.map((host, priority) => ({ host, priority })),
+        })),
+      defaultPeers: config.peers.map(({ host }, priority) => ({ host, priority })),
+      productName: 'ims-cscf-suite',
+      reconnectMs: config.reconnect * 1000,
+      watchdogMs: config.watchdog * 1000,
+    },
+  );
+  transport.attachDiameter({ send: (message, route) => table.send(message, route), answer: (message) => void table.answer(message) });
+  return table;
+}
+
+async function pendingRequests(workers: Workers): Promise<number> {
+  let pending = 0;
+  for (let worker = 0; worker < workers.size; worker++) {
+    const answer = (await workers.ask(worker, 'status').catch(() => null)) as WorkerAnswer | null;
+    pending += answer?.pending ?? 0;
+  }
+  return pending;
+}
+
+/** `transport:address:port`, IPv6 in brackets. */
+function listenerName(listener: Listener): string {
+  const host = isIPv6(listener.address) ? `[${listener.address}]` : listener.address;
+  return `${listener.transport}:${host}:${listener.port}`;
+}
+
+/** What the daemon can tell of itself at once: counters are read from shared memory, workers are asked now and then. */
+class LiveState {
+  readonly #config: CommonConfig;
+  readonly #workers: Workers;
+  readonly #metrics: Metrics;
+  readonly #peers: PeerTable | null;
+  readonly #words: ReadonlyMap<string, PeerEventReport>;
+  readonly #answers: (WorkerAnswer | null)[] = [];
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(
+    config: CommonConfig,
+    workers: Workers,
+    metrics: Metrics,
+    peers: PeerTable | null,
+    words: ReadonlyMap<string, PeerEventReport>,
+  ) {
+    this.#config = config;
+    this.#workers = workers;
+    this.#metrics = metrics;
+    this.#peers = peers;
+    this.#words = words;
+    this.#timer = setInterval(() => this.#ask(), statusEveryMs).unref();
+    this.#ask();
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+  }
+
+  status(): LiveStatus {
+    return {
+      workers: Array.from({ length: this.#workers.size }, (_, worker) => {
+        const counts = this.#workers.counts(worker);
+        return {
+          worker,
+          messages: this.#metrics.sum('cscf_worker_messages_total', {}, worker),
+          busy: this.#metrics.sum('cscf_worker_busy_ratio', {}, worker),
+          state: counts.state,
+          restarts: counts.restarts,
+          shed: counts.shed,
+        };
+      }),
+      listeners: this.#config.listeners.map((listener) => ({ address: listenerName(listener), sides: listener.sides })),
+      peers: (this.#peers?.status() ?? []).map((peer): PeerStatus => ({
+        host: peer.host,
+        address: peer.remote ?? this.#addressOf(peer.host),
+        state: peer.state,
+        words: this.#words.get(peer.host.toLowerCase())?.words ?? 'connecting',
+      })),
+      registrations: this.#answers.reduce((most, answer) => Math.max(most, answer?.registrations ?? 0), 0),
+      reasons: {
+        ...Object.fromEntries(this.#metrics.by('cscf_refusals_total', 'reason')),
+        ...Object.fromEntries(this.#metrics.by('cscf_malformed_total', 'reason')),
+      },
+    };
+  }
+
+  #addressOf(host: string): string {
+    const peer = this.#config.diameter?.peers.find((candidate) => candidate.host === host);
+    return peer === undefined ? '' : `${peer.address}:${peer.port}`;
+  }
+
+  #ask(): void {
+    for (let worker = 0; worker < this.#workers.size; worker++) {
+      this.#workers
+        .ask(worker, 'status', statusEveryMs)
+        .then((answer) => {
+          this.#answers[worker] = answer as WorkerAnswer;
+        })
+        .catch(() => {});
+    }
+  }
+}
