@@ -129,7 +129,7 @@ function npmDecode(avpCount: number) {
   return { name: `npm diameter, ${avpCount} base AVPs`, run: repeat(() => npmCodec.decodeMessage(octets)) };
 }
 
-export const diameterBenches: readonly MicroBench[] = [
+export const benches: readonly MicroBench[] = [
   { name: 'Diameter: encode MAR', run: repeat(encodeMar), baseline: npmEncode(14) },
   { name: 'Diameter: encode SAR', run: repeat(encodeSar), baseline: npmEncode(13) },
   { name: 'Diameter: encode MAA', run: repeat(encodeMaa), baseline: npmEncode(19) },

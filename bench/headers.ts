@@ -63,7 +63,7 @@ const parsedUris = sipUris.map(parseSipUri).filter((uri): uri is SipUri => !(uri
 const viaPattern = /^SIP\/2\.0\/(\w+)\s+([\w.-]+)(?::(\d+))?(.*)$/;
 
 /** Header and URI measurements for the common runner. */
-export const headerBenches: readonly MicroBench[] = [
+export const benches: readonly MicroBench[] = [
   {
     name: 'via: parse',
     run: loop(vias, parseVia, (via) => via.port + via.branch.length),

@@ -37,7 +37,12 @@ export function emptyAuthorization(impi: string, domain: string): string {
  * empty password and an empty response, or with SIP Digest by the password. A string says why that can't be.
  * Source: RFC 3310 3.3, 3.4; RFC 7616 3.4; TS 24.229 5.1.1.5.
  */
-export function answerChallenge(challenge: string, credentials: Credentials, method: string, uri: string): ChallengeAnswer | string {
+export function answerChallenge(
+  challenge: string,
+  credentials: Credentials,
+  method: string,
+  uri: string,
+): ChallengeAnswer | string {
   const parameters = parseDigest(challenge);
   if (parameters instanceof ParseFailure) return `the challenge cannot be read: ${parameters.reason}`;
   const realm = parameters.get('realm');

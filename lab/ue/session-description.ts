@@ -11,7 +11,13 @@ const codecs = [
 /** An offer of one audio stream. Source: RFC 3264 5. */
 export function audioOffer(address: string, port: number, session: number): string {
   const types = codecs.map((codec) => codec.type).join(' ');
-  return describe(address, session, [audioLines(port, types, codecs.flatMap((codec) => codec.lines))]);
+  return describe(address, session, [
+    audioLines(
+      port,
+      types,
+      codecs.flatMap((codec) => codec.lines),
+    ),
+  ]);
 }
 
 /**
@@ -32,7 +38,13 @@ export function audioAnswer(offer: string, address: string, port: number, sessio
     }
     accepted = true;
     const chosen = [common[0]!, ...common.filter((codec, i) => i > 0 && codec.type === '101')];
-    media.push(audioLines(port, chosen.map((codec) => codec.type).join(' '), chosen.flatMap((codec) => codec.lines)));
+    media.push(
+      audioLines(
+        port,
+        chosen.map((codec) => codec.type).join(' '),
+        chosen.flatMap((codec) => codec.lines),
+      ),
+    );
   }
   return accepted ? describe(address, session, media) : null;
 }

@@ -50,7 +50,7 @@ export interface ChargingAddresses {
 export interface Registration {
   /** One of its identities, the same for as long as the registration lives. */
   readonly key: string;
-  /** The default one first, those barred last. */
+  /** The first that is not barred is the default one. */
   readonly identities: readonly RegisteredIdentity[];
   readonly charging: ChargingAddresses;
   readonly bindings: readonly Binding[];

@@ -10,7 +10,9 @@ import {
   readUserProfile,
   type UserProfile,
 } from '#ims/user-profile';
+import { isSafeHeaderValue } from '#sip/header/token';
 import type { Reason } from '#sip/reasons';
+import { skipClass, uriTextClass } from '#sip/uri/characters';
 import type { ChargingAddresses, RegisteredIdentity, Registration } from './registration.ts';
 import type { ScscfState } from './state.ts';
 
@@ -117,21 +119,27 @@ export function registeredIdentities(profile: UserProfile, impu: string): Regist
     groups.set(name, number);
     return number;
   };
-  const ordered = [...set.associated, ...set.identities.filter((identity) => identity.barred)];
-  const identities = ordered.map((identity): RegisteredIdentity => {
+  const identities: RegisteredIdentity[] = [];
+  for (const identity of [...set.associated, ...set.identities.filter(({ barred }) => barred)]) {
     const wildcard = identity.identityType === identityTypes.wildcardedIdentity;
     const uri = wildcard && identity.wildcardedImpu !== '' ? identity.wildcardedImpu : identity.identity;
-    return {
+    if (!isUriText(uri)) continue;
+    identities.push({
       impu: wildcard ? uri : identity.key,
       uri,
       barred: identity.barred,
       wildcard,
       alias: aliasOf(identity),
-      displayName: identity.displayName,
-    };
-  });
+      displayName: isSafeHeaderValue(identity.displayName) ? identity.displayName : '',
+    });
+  }
   if (!identities.some((identity) => identity.impu === impu)) {
     identities.push({ impu, uri: impu, barred: false, wildcard: false, alias: groups.size + 1, displayName: '' });
   }
   return identities;
+}
+
+/** Whether a text may stand between angle brackets in a header and be a key of the store. */
+function isUriText(text: string): boolean {
+  return text.length > 0 && text.length <= 512 && skipClass(text, 0, text.length, uriTextClass) === text.length;
 }

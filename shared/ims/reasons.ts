@@ -72,6 +72,7 @@ export const reasons = Object.freeze({
   macFailure: reason('mac-failure', 403, 'the UE rejected AUTN twice: K or OPc of SIM and HSS differ'),
   resyncLimit: reason('resync-limit', 403, 'too many synchronisation failures; do two AuCs share this SIM?'),
   contactNotBound: reason('contact-not-bound', 403, 'the contact of this protected REGISTER is not bound to the user'),
+  tooManyChallenges: reason('too-many-challenges', 500, 'this user is challenged too often; wait some seconds'),
 
   // Registrar (S-22 to S-37)
   profileMissing: reason('profile-missing', 500, 'the HSS sent no User-Data'),

@@ -1,9 +1,9 @@
 import { isIPv6 } from 'node:net';
-import { workerOf } from '#diameter/hop-by-hop';
 import { readHopByHop } from '#diameter/codec/message';
 import { cxApplication } from '#diameter/dictionary/cx';
-import { PeerTable } from '#diameter/peer/peer-table';
+import { workerOf } from '#diameter/hop-by-hop';
 import type { PeerEventReport } from '#diameter/peer/peer';
+import { PeerTable } from '#diameter/peer/peer-table';
 import type { Listener } from '#sip/transport/flow';
 import { createGenerations } from '#store/store';
 import { TransportSide } from '#workers/transport-side';
@@ -30,7 +30,11 @@ const drainPollMs = 50;
  *
  * `module`: URL of the role's worker module. Throws what the parts throw (a port in use, a store that cannot be opened).
  */
-export async function startNode<C extends CommonConfig>(config: C, context: ServiceContext, module: string): Promise<RunningNode> {
+export async function startNode<C extends CommonConfig>(
+  config: C,
+  context: ServiceContext,
+  module: string,
+): Promise<RunningNode> {
   const { log, clock } = context;
   const metrics = new Metrics(cscfLayout);
   const numbers = Array.from({ length: config.workers }, (_, worker) => worker);
@@ -56,7 +60,8 @@ export async function startNode<C extends CommonConfig>(config: C, context: Serv
     module,
     config: data,
     nowMs: () => clock.nowMs(),
-    onCrash: (worker, error) => log.error({ reason: 'worker-crashed', worker, err: error }, 'a worker died and is replaced'),
+    onCrash: (worker, error) =>
+      log.error({ reason: 'worker-crashed', worker, err: error }, 'a worker died and is replaced'),
   });
   await transport.open();
   peers?.start();
@@ -115,7 +120,10 @@ function openPeers(
       watchdogMs: config.watchdog * 1000,
     },
   );
-  transport.attachDiameter({ send: (message, route) => table.send(message, route), answer: (message) => void table.answer(message) });
+  transport.attachDiameter({
+    send: (message, route) => table.send(message, route),
+    answer: (message) => void table.answer(message),
+  });
   return table;
 }
 
@@ -178,12 +186,14 @@ class LiveState {
         };
       }),
       listeners: this.#config.listeners.map((listener) => ({ address: listenerName(listener), sides: listener.sides })),
-      peers: (this.#peers?.status() ?? []).map((peer): PeerStatus => ({
-        host: peer.host,
-        address: peer.remote ?? this.#addressOf(peer.host),
-        state: peer.state,
-        words: this.#words.get(peer.host.toLowerCase())?.words ?? 'connecting',
-      })),
+      peers: (this.#peers?.status() ?? []).map(
+        (peer): PeerStatus => ({
+          host: peer.host,
+          address: peer.remote ?? this.#addressOf(peer.host),
+          state: peer.state,
+          words: this.#words.get(peer.host.toLowerCase())?.words ?? 'connecting',
+        }),
+      ),
       registrations: this.#answers.reduce((most, answer) => Math.max(most, answer?.registrations ?? 0), 0),
       reasons: {
         ...Object.fromEntries(this.#metrics.by('cscf_refusals_total', 'reason')),

@@ -10,7 +10,7 @@ import { coreTimers, type TimerProfile } from '#sip/transaction/timers';
 import type { Flow, Listener, Target, TransportName } from '#sip/transport/flow';
 import { ListenerTable } from '#sip/transport/listener-table';
 import type { CallOwnership, DiameterRoute, SendFailure, TransportPort } from '#workers/frame-link';
-import { type DiameterInbox, WorkerSide } from '#workers/worker-side';
+import { type DiameterInbox, WorkerSide, type WorkerTrace } from '#workers/worker-side';
 
 /** What a node's context needs of its worker; add config, store and cx. */
 export interface WorkerParts {
@@ -41,6 +41,8 @@ export interface WorkerOptions<Logic extends NodeLogic> {
   readonly profileOf?: (listener: Listener, address: string) => TimerProfile;
   /** Wall clock at the start, milliseconds since 1970. */
   readonly wallStartMs?: number;
+  /** Hears every message, with the journal of edits. */
+  readonly trace?: WorkerTrace;
   readonly createLogic: (parts: WorkerParts) => Logic;
   /** Makes the Diameter client of the worker, before the logic. */
   readonly diameter?: (port: TransportPort) => DiameterInbox;
@@ -159,7 +161,7 @@ export class WorkerHarness<Logic extends NodeLogic> implements TransportPort {
         now: () => this.clock.nowMs(),
       },
       {
-        trace: null,
+        trace: options.trace ?? null,
         received: () => {},
         rejected: (reason) => void this.refusals.push(reason.id),
         failed: (error) => void this.failures.push(error),

@@ -19,7 +19,11 @@ export function createInbox(port: TransportPort, ownership: WorkerOwnership, con
       if (relay !== undefined) for (let i = 0; i < 3; i++) port.worker(Number(relay), 7, `${callId} ${i} \u20ac\xff`);
       const dead = field(text, 'X-Dead-Port');
       if (dead !== undefined) {
-        port.sip('OPTIONS sip:nobody SIP/2.0\r\n\r\n', { ...flow, transport: 'tcp', listener: 1, port: Number(dead), connection: 0 }, 4242);
+        port.sip(
+          'OPTIONS sip:nobody SIP/2.0\r\n\r\n',
+          { ...flow, transport: 'tcp', listener: 1, port: Number(dead), connection: 0 },
+          4242,
+        );
       }
       const realm = field(text, 'X-Diameter');
       if (realm !== undefined) {
@@ -29,7 +33,11 @@ export function createInbox(port: TransportPort, ownership: WorkerOwnership, con
       }
       if (field(text, 'X-Silent') !== undefined) return;
       const reply = () =>
-        port.sip(`SIP/2.0 200 OK\r\nX-Worker: ${context.worker}\r\nCall-ID: ${callId}\r\nX-Seq: ${field(text, 'X-Seq') ?? ''}\r\n\r\n`, flow, 0);
+        port.sip(
+          `SIP/2.0 200 OK\r\nX-Worker: ${context.worker}\r\nCall-ID: ${callId}\r\nX-Seq: ${field(text, 'X-Seq') ?? ''}\r\n\r\n`,
+          flow,
+          0,
+        );
       if (field(text, 'X-Late') === undefined) reply();
       else Promise.resolve().then(reply);
     },
@@ -47,7 +55,8 @@ export function createInbox(port: TransportPort, ownership: WorkerOwnership, con
       if (request === 'fail') throw new Error('asked to fail');
       if (request === 'claim') {
         const claimed: string[] = [];
-        for (let i = 0; claimed.length < 20; i++) if (ownership.claim(`own-${context.worker}-${i}`)) claimed.push(`own-${context.worker}-${i}`);
+        for (let i = 0; claimed.length < 20; i++)
+          if (ownership.claim(`own-${context.worker}-${i}`)) claimed.push(`own-${context.worker}-${i}`);
         return claimed;
       }
       return { trail, heard, config: context.config, worker: context.worker };

@@ -146,7 +146,12 @@ describe('frame ring', () => {
     const visitor: FrameVisitor = {
       frame(kind, x, y, a, b, bytes, start, length) {
         const right =
-          kind === 6 && a === expected && x === (a & 255) && y === (a & 0xffff) && b === length && length === (a * 7919) % 3000;
+          kind === 6 &&
+          a === expected &&
+          x === (a & 255) &&
+          y === (a & 0xffff) &&
+          b === length &&
+          length === (a * 7919) % 3000;
         if (!right || (length > 0 && (bytes[start] !== x || bytes[start + length - 1] !== x))) wrong++;
         expected++;
       },

@@ -19,7 +19,11 @@ describe('overload', () => {
     ['emergency REGISTER', request('REGISTER sip:x', '<sip:b@x>', 'Contact: <sip:b@1.2.3.4;SOS>\r\n'), shedOrder.never],
     ['emergency INVITE', request('INVITE URN:service:sos.police'), shedOrder.never],
     ['re-INVITE', request('INVITE sip:b@x', '<sip:b@x>;tag=2'), shedOrder.never],
-    ['re-INVITE, compact and folded', request('INVITE sip:b@x').replace('To: <sip:b@x>', 't : <sip:b@x>\r\n ;TAG=2'), shedOrder.never],
+    [
+      're-INVITE, compact and folded',
+      request('INVITE sip:b@x').replace('To: <sip:b@x>', 't : <sip:b@x>\r\n ;TAG=2'),
+      shedOrder.never,
+    ],
     ['re-SUBSCRIBE', request('SUBSCRIBE sip:b@x', 'sip:b@x;tag=2'), shedOrder.never],
     ['BYE', request('BYE sip:b@x', '<sip:b@x>;tag=2'), shedOrder.never],
     ['ACK', request('ACK sip:b@x'), shedOrder.never],

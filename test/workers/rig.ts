@@ -81,7 +81,12 @@ export class Client {
     socket.on('message', (bytes) => {
       const text = bytes.toString('latin1');
       const field = (name: string) => new RegExp(`^${name}: *(.*)\r$`, 'm').exec(text)?.[1] ?? '';
-      this.answers.push({ text, worker: Number(field('X-Worker') || '-1'), callId: field('Call-ID'), seq: field('X-Seq') });
+      this.answers.push({
+        text,
+        worker: Number(field('X-Worker') || '-1'),
+        callId: field('Call-ID'),
+        seq: field('X-Seq'),
+      });
       this.#look();
     });
   }

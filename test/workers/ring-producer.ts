@@ -13,6 +13,11 @@ const queue = new FrameQueue(ring, new Doorbell(bells, 0));
 let next = 0;
 
 function batch(): void {
+  if (queue.fill > 4) {
+    queue.flush();
+    setTimeout(batch, 1);
+    return;
+  }
   for (let i = 0; i < 50 && next < frames; i++, next++) {
     const length = (next * 7919) % longest;
     const at = queue.begin(6, next & 255, next & 0xffff, next, length, length);
@@ -20,7 +25,6 @@ function batch(): void {
   }
   queue.flush();
   if (next >= frames) setTimeout(() => queue.flush(), 5);
-  else if (queue.fill > 4) setTimeout(batch, 1);
   else if (next % 1000 === 0) setTimeout(batch, 1);
   else setImmediate(batch);
 }

@@ -14,6 +14,8 @@ export interface Refusal {
 }
 
 const maxAnswer = 16 * 1024;
+/** Twice what a sound message may have: what an answer needs stands before that. */
+const maxFields = 512;
 const seed = (Math.random() * 0x100000000) >>> 0;
 
 /**
@@ -34,7 +36,7 @@ export function refusalFromHead(head: string, statusLine: string, extra: string,
   let callId = '';
   let cseq = '';
   let at = nextLine(head, 0);
-  while (at < head.length) {
+  for (let fields = 0; at < head.length && fields < maxFields; fields++) {
     const colon = head.indexOf(':', at);
     if (colon < 0) break;
     const end = fieldEnd(head, at);

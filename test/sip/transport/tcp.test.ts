@@ -222,7 +222,7 @@ describe('TCP, accepted connections', () => {
     const { heard, transport, port } = await start({ messageMs: 10_000, idleMs: 200_000 });
     const slow = await dial(port);
     const quiet = await dial(port);
-    slow.write(request(1) + 'OPTIONS');
+    slow.write(`${request(1)}OPTIONS`);
     quiet.write(request(2));
     await heard.until(() => heard.messages.length === 2);
     for (let i = 0; i < 9; i++) {

@@ -1,0 +1,113 @@
+import { isIP } from 'node:net';
+import { reasons } from '#ims/reasons';
+import { CidrTable } from '#service/cidr';
+import type { AccessSecurity, PcscfConfig } from '#service/config-shape';
+import { tagOf } from '#sip/header/name-addr';
+import { Header } from '#sip/message/header-names';
+import type { SipRequest } from '#sip/message/request';
+import type { Reason } from '#sip/reasons';
+import type { TimerProfile } from '#sip/transaction/timers';
+import type { Flow, Listener } from '#sip/transport/flow';
+import type { SipUri } from '#sip/uri/sip-uri';
+
+/** Who is at the other end of a flow. */
+export type Side = 'ue' | 'core' | 'stranger';
+
+/**
+ * Who may send what over which socket. Headers never decide it: a listener of Gm only has UEs, one of Mw only core
+ * nodes, and where one address serves both, `trusted` sources are core and all others UEs.
+ * Source: TS 33.203 7.1, TS 24.229 5.2.1; requirements P-01, P-03 to P-05.
+ */
+export class AccessPolicy {
+  readonly #sides: readonly (Side | 'both')[];
+  readonly #trusted: CidrTable<true>;
+  readonly #security: CidrTable<AccessSecurity>;
+  readonly #hosts: ReadonlySet<string>;
+  readonly #homeDomain: string;
+  readonly #homeSuffix: string;
+
+  constructor(config: PcscfConfig) {
+    this.#sides = config.listeners.map(servedSide);
+    this.#trusted = trustedTable(config);
+    this.#security = new CidrTable(config.access.map(({ from, security }) => [from, security] as const));
+    this.#hosts = new Set(config.hosts.map(({ name }) => name));
+    this.#homeDomain = config.homeDomain.toLowerCase();
+    this.#homeSuffix = `.${this.#homeDomain}`;
+  }
+
+  sideOf(flow: Flow): Side {
+    const side = this.#sides[flow.listener] ?? 'stranger';
+    if (side === 'ue') return 'ue';
+    if (this.isTrusted(flow.address)) return 'core';
+    return side === 'both' ? 'ue' : 'stranger';
+  }
+
+  isTrusted(address: string): boolean {
+    return this.#trusted.find(address) === true;
+  }
+
+  /** Why a request may not enter, `drop` for what deserves no answer, null when it may. */
+  refusal(request: SipRequest): Reason | 'drop' | null {
+    const flow = request.flow!;
+    switch (this.sideOf(flow)) {
+      case 'ue':
+        return this.#allowsUnprotected(flow) ? null : reasons.accessNotSecured;
+      case 'core':
+        return request.method === 'REGISTER' ? reasons.registerFromCore : null;
+      case 'stranger':
+        return opensNothing(request) ? 'drop' : reasons.untrustedPeer;
+    }
+  }
+
+  /** Whether a URI names a core node by itself: a trusted address, a host of the configuration, a name of the home domain. */
+  isCoreHost(uri: SipUri): boolean {
+    if (uri.parameters.has('maddr')) return false;
+    const { host } = uri;
+    if (isIP(host) !== 0) return this.isTrusted(host);
+    return this.#hosts.has(host) || host === this.#homeDomain || host.endsWith(this.#homeSuffix);
+  }
+
+  #allowsUnprotected(flow: Flow): boolean {
+    switch (this.#security.find(flow.address) ?? 'ipsec-required') {
+      case 'none':
+      case 'ipsec-preferred':
+        return true;
+      case 'tls':
+        return flow.transport === 'tls';
+      case 'ipsec-required':
+        return false;
+    }
+  }
+}
+
+/**
+ * Timer values by who is at the other end: a UE waits longer than a core node.
+ * Source: TS 24.229 7.7; requirement P-94.
+ */
+export function profileOf(config: PcscfConfig): (listener: Listener, address: string) => TimerProfile {
+  const { t1, t2, t4, gm } = config.timers;
+  const core: TimerProfile = { t1Ms: t1, t2Ms: t2, t4Ms: t4 };
+  const ue: TimerProfile = { t1Ms: gm.t1, t2Ms: gm.t2, t4Ms: gm.t4 };
+  const trusted = trustedTable(config);
+  return (listener, address) => {
+    const side = servedSide(listener);
+    if (side === 'both') return trusted.find(address) === true ? core : ue;
+    return side === 'ue' ? ue : core;
+  };
+}
+
+function servedSide(listener: Listener): Side | 'both' {
+  const gm = listener.sides.includes('gm');
+  if (listener.sides.includes('mw')) return gm ? 'both' : 'stranger';
+  return gm ? 'ue' : 'stranger';
+}
+
+function trustedTable(config: PcscfConfig): CidrTable<true> {
+  return new CidrTable(config.trusted.map((network) => [network, true] as const));
+}
+
+/** An ACK, or a request inside a dialog: whoever sends such a thing without trust gets no answer to learn from. */
+function opensNothing(request: SipRequest): boolean {
+  if (request.method === 'REGISTER') return false;
+  return request.method === 'ACK' || tagOf(request.headers.get(Header.To) ?? '') !== '';
+}

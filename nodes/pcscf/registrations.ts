@@ -1,0 +1,173 @@
+import type { Clock } from '#service/clock';
+import { Timer, type TimerOwner, type TimerWheel } from '#sip/transaction/timer-wheel';
+import type { Flow } from '#sip/transport/flow';
+import { CachedReader } from '#store/cached-reader';
+import { openRecord, RecordReader, RecordWriter } from '#store/records';
+import { bucketOf, type Store } from '#store/store';
+import { type Binding, decodeBinding, encodeBinding } from './binding.ts';
+
+/** Tables of the P-CSCF's store: bindings by token, tokens by source, tokens by private identity. */
+export const pcscfTables: readonly string[] = ['bindings', 'sources', 'subscribers'];
+
+/** A binding outlives its contacts by this, so that a refresh that is under way finds it. Source: TS 24.229 5.2.2.1 (P-57). */
+const graceMs = 30_000;
+const sweepMs = 1_000;
+const sweepLimit = 256;
+/** Decoded bindings and sources each worker keeps. */
+const cacheSize = 32_768;
+/** Bindings of one private identity, or of one source, that are looked at. */
+const maxPerSubscriber = 32;
+const sourceRecord = 0x53;
+
+export interface RegistrationsOptions {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly wheel: TimerWheel;
+  readonly worker: number;
+  readonly workers: number;
+  /** A binding ran out and is gone. */
+  readonly expired: (binding: Binding) => void;
+}
+
+/**
+ * The bindings of all UEs, in the store: every worker finds them, and a restart keeps them. What is asked for often is
+ * kept decoded; writes are true after `commit`.
+ * Source: TS 24.229 5.2.2; requirements P-50, P-55 to P-57, P-59.
+ */
+export class Registrations implements TimerOwner {
+  readonly #options: RegistrationsOptions;
+  readonly #store: Store;
+  readonly #bindings: CachedReader<Binding>;
+  readonly #sources: CachedReader<readonly string[]>;
+  readonly #sweep = new Timer(this, 'sweep');
+
+  constructor(options: RegistrationsOptions) {
+    this.#options = options;
+    this.#store = options.store;
+    this.#bindings = new CachedReader(options.store, 'bindings', decodeBinding, cacheSize);
+    this.#sources = new CachedReader(options.store, 'sources', decodeTokens, cacheSize);
+    options.wheel.start(this.#sweep, sweepMs);
+  }
+
+  /** How many there are, in all workers. */
+  get size(): number {
+    return this.#store.count('bindings');
+  }
+
+  /** The binding of a token, null when there is none or it has run out. */
+  byToken(token: string): Binding | null {
+    const binding = token === '' ? null : this.#bindings.get(token);
+    return binding !== null && this.#isLive(binding) ? binding : null;
+  }
+
+  /** The bindings made by way of this flow: same address and port, and on a stream the same connection. */
+  bySource(flow: Flow): readonly Binding[] {
+    const tokens = this.#sources.get(sourceKey(flow));
+    if (tokens === null) return none;
+    const found: Binding[] = [];
+    for (const token of tokens) {
+      const binding = this.byToken(token);
+      if (binding !== null && binding.flow.connection === flow.connection) found.push(binding);
+    }
+    return found;
+  }
+
+  /** All bindings of a private identity. */
+  ofSubscriber(impi: string): readonly Binding[] {
+    const prefix = `${impi}\n`;
+    const found: Binding[] = [];
+    for (const { key } of this.#store.range('subscribers', prefix, maxPerSubscriber)) {
+      const binding = this.byToken(key.slice(prefix.length));
+      if (binding !== null) found.push(binding);
+    }
+    return found;
+  }
+
+  /** All bindings that hold this source, whoever's connection they are on. */
+  holdersOf(flow: Flow): readonly Binding[] {
+    const tokens = this.#sources.get(sourceKey(flow)) ?? [];
+    return tokens.map((token) => this.byToken(token)).filter((binding) => binding !== null);
+  }
+
+  /** Writes a binding, new or changed. */
+  save(binding: Binding): void {
+    const { token, impi } = binding;
+    const octets = encodeBinding(binding);
+    this.#store.put('bindings', token, octets, binding.expiresAtMs + graceMs);
+    this.#store.put('subscribers', `${impi}\n${token}`, empty);
+    const key = sourceKey(binding.flow);
+    const tokens = this.#sources.get(key) ?? [];
+    if (tokens.includes(token)) return;
+    this.#store.put('sources', key, encodeTokens([...tokens, token].slice(-maxPerSubscriber)));
+  }
+
+  remove(binding: Binding): void {
+    this.#store.remove('bindings', binding.token);
+    this.#unlink(binding);
+  }
+
+  /** Makes what was written true for all workers and safe from a crash. Throws ERR_STORE_WRITE. */
+  commit(): void {
+    this.#store.commit();
+  }
+
+  /** Ends the sweeping. */
+  stop(): void {
+    this.#options.wheel.stop(this.#sweep);
+  }
+
+  /** Removes what has run out. Requirement P-57. */
+  onTimer(): void {
+    const { clock, wheel, worker, workers } = this.#options;
+    const nowMs = clock.wallMs();
+    const mine = (key: string, table: string) => workers === 1 || bucketOf(table, key) % workers === worker;
+    const due = this.#store.takeExpired(nowMs, sweepLimit, mine);
+    for (const { table, key } of due) this.#expire(table, key, nowMs);
+    wheel.start(this.#sweep, due.length === sweepLimit ? 0 : sweepMs);
+  }
+
+  #expire(table: string, key: string, nowMs: number): void {
+    let expired: Binding | null = null;
+    // Another worker may have refreshed it meanwhile.
+    this.#store.update(table, key, (current) => {
+      if (current === null) return undefined;
+      expired = decodeBinding(Buffer.from(current.value));
+      return expired !== null && expired.expiresAtMs + graceMs > nowMs ? undefined : null;
+    });
+    const binding = expired as Binding | null;
+    if (binding === null || binding.expiresAtMs + graceMs > nowMs) return;
+    this.#unlink(binding);
+    this.#store.commit();
+    this.#options.expired(binding);
+  }
+
+  #unlink({ token, impi, flow }: Binding): void {
+    this.#store.remove('subscribers', `${impi}\n${token}`);
+    const key = sourceKey(flow);
+    const left = (this.#sources.get(key) ?? []).filter((other) => other !== token);
+    if (left.length === 0) this.#store.remove('sources', key);
+    else this.#store.put('sources', key, encodeTokens(left));
+  }
+
+  #isLive(binding: Binding): boolean {
+    return binding.expiresAtMs + graceMs > this.#options.clock.wallMs();
+  }
+}
+
+const none: readonly Binding[] = Object.freeze([]);
+const empty = new Uint8Array(0);
+
+function sourceKey({ transport, address, port }: Flow): string {
+  return `${transport} ${port} ${address}`;
+}
+
+function encodeTokens(tokens: readonly string[]): Buffer {
+  return new RecordWriter(sourceRecord, 1).strings(tokens).finish();
+}
+
+function decodeTokens(octets: Buffer): readonly string[] | null {
+  const reader = openRecord(octets, sourceRecord, 1);
+  if (!(reader instanceof RecordReader)) return null;
+  const tokens = reader.strings();
+  return reader.damaged ? null : tokens;
+}

@@ -1,0 +1,62 @@
+import { randomBytes } from 'node:crypto';
+import { Header } from '#sip/message/header-names';
+import type { SipRequest } from '#sip/message/request';
+import { recordRoute, routeValue } from '#sip/proxy/record-route';
+import type { Flow, Listener } from '#sip/transport/flow';
+import type { ListenerTable } from '#sip/transport/listener-table';
+
+/** A token that finds a binding: 72 random bits, twelve characters that need no escape. Requirement P-14. */
+export function newToken(): string {
+  return randomBytes(9).toString('base64url');
+}
+
+/** The Path and Record-Route entries of this node: its addresses on both sides, with the token of a binding as user part. */
+export class RouteEntries {
+  readonly #listeners: readonly Listener[];
+  readonly #core: Listener;
+
+  /** @throws Error when no listener serves Mw: the configuration was not checked. */
+  constructor(listeners: ListenerTable) {
+    this.#listeners = listeners.all;
+    const mw = listeners.all.filter(({ sides }) => sides.includes('mw'));
+    const core = mw.find(({ transport }) => transport === 'udp') ?? mw[0];
+    if (core === undefined) throw new Error('no listener serves mw');
+    this.#core = core;
+  }
+
+  /** `<sip:TOKEN@host:port;lr>`, with `;ob` for a UE that uses outbound. Source: RFC 3327 5.2, RFC 5626 5.1. */
+  path(token: string, outbound: boolean): string {
+    const value = this.toCore(token);
+    return outbound ? `${value.slice(0, -1)};ob>` : value;
+  }
+
+  /** What core nodes reach us by. */
+  toCore(token: string): string {
+    return routeValue(token, this.#core.sentBy, this.#core.transport);
+  }
+
+  /** What the UE at a flow reaches us by: the listener it came to. */
+  toUe(token: string, flow: Flow): string {
+    return routeValue(token, (this.#listeners[flow.listener] ?? this.#core).sentBy, flow.transport);
+  }
+
+  /** Records both sides in a request of the UE. Source: RFC 3261 16.6, RFC 5658 4; requirement P-76. */
+  recordFromUe(request: SipRequest, token: string, flow: Flow): void {
+    recordRoute(request, this.toUe(token, flow), this.toCore(token));
+  }
+
+  /** Records both sides in a request to the UE. Requirement P-93. */
+  recordToUe(request: SipRequest, token: string, flow: Flow): void {
+    recordRoute(request, this.toCore(token), this.toUe(token, flow));
+  }
+}
+
+/**
+ * Takes the second of our two entries off the Route where the first has been taken already: they share a token, and
+ * between two different traversals of this node another node's entry stands.
+ * Source: RFC 5658 5.
+ */
+export function dropPairedRoute(request: SipRequest, token: string): void {
+  const next = request.headers.first(Header.Route);
+  if (next?.includes(`:${token}@`)) request.headers.removeFirst(Header.Route);
+}

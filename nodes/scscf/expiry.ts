@@ -1,0 +1,88 @@
+import { serverAssignmentTypes } from '#diameter/cx/cx-requests';
+import { Timer, type TimerOwner } from '#sip/transaction/timer-wheel';
+import { bucketOf } from '#store/store';
+import { CHALLENGES, decodeChallenge } from './challenge-store.ts';
+import { GRACE_MS, REGISTRATIONS } from './registration-store.ts';
+import type { Registration } from './registration.ts';
+import { assignedImpus, release } from './server-assignment.ts';
+import type { ScscfState } from './state.ts';
+
+const PERIOD_MS = 1000;
+/** Next look when there was more than one look could take. */
+const BUSY_PERIOD_MS = 20;
+const MAX_AT_ONCE = 200;
+
+/**
+ * Looks once a second for contacts and challenges whose time is over. Each worker takes its share of the keys.
+ * Source: TS 24.229 5.4.1.2.3, 5.4.1.5; requirements S-09, S-39.
+ */
+export class ExpirySweep implements TimerOwner {
+  readonly #state: ScscfState;
+  readonly #timer = new Timer(this, 'expiry');
+
+  constructor(state: ScscfState) {
+    this.#state = state;
+  }
+
+  start(): void {
+    this.#state.context.wheel.start(this.#timer, PERIOD_MS);
+  }
+
+  stop(): void {
+    this.#state.context.wheel.stop(this.#timer);
+  }
+
+  onTimer(): void {
+    let taken = 0;
+    try {
+      taken = this.#sweep();
+    } catch (error) {
+      // A full disk, most likely; what could not be written comes up again.
+      this.#state.context.log.error({ error }, 'expired registrations cannot be removed');
+    }
+    this.#state.context.wheel.start(this.#timer, taken === MAX_AT_ONCE ? BUSY_PERIOD_MS : PERIOD_MS);
+  }
+
+  #sweep(): number {
+    const { store, clock, worker, workers } = this.#state.context;
+    const mine = (key: string) => workers === 1 || bucketOf('', key) % workers === worker;
+    const records = store.takeExpired(clock.wallMs(), MAX_AT_ONCE, mine);
+    for (const { table, key, value } of records) {
+      if (table === CHALLENGES) expireChallenge(this.#state, key, value);
+      else if (table === REGISTRATIONS) expireContacts(this.#state, key);
+    }
+    store.commit();
+    return records.length;
+  }
+}
+
+/** reg-await-auth ran out: the challenge goes; of a user who is not registered the HSS is told. Requirement S-09. */
+function expireChallenge(state: ScscfState, impi: string, octets: Buffer): void {
+  state.challenges.remove(impi);
+  const challenge = decodeChallenge(octets);
+  if (challenge === null || challenge.nonceCount > 0 || state.registrations.find(challenge.impu) !== null) return;
+  state.context.count('authentication-timeout');
+  release(state, impi, [challenge.impu], serverAssignmentTypes.AUTHENTICATION_TIMEOUT);
+}
+
+/** Removes the contacts whose time and grace are over; the HSS hears of private identities left without. */
+function expireContacts(state: ScscfState, key: string): void {
+  const endMs = state.context.clock.wallMs() - GRACE_MS;
+  let left: string[] = [];
+  let before: Registration | null = null;
+  state.registrations.change(key, (current) => {
+    left = [];
+    before = current;
+    if (current === null) return undefined;
+    const bindings = current.bindings.filter((binding) => binding.expiresAtMs > endMs);
+    for (const { impi } of current.bindings) {
+      if (!left.includes(impi) && !bindings.some((binding) => binding.impi === impi)) left.push(impi);
+    }
+    return bindings.length === 0 ? null : { ...current, bindings };
+  });
+  if (before === null) return;
+  for (const impi of left) {
+    state.context.count('expiry');
+    release(state, impi, assignedImpus(before), serverAssignmentTypes.TIMEOUT_DEREGISTRATION);
+  }
+}

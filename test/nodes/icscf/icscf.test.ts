@@ -1,0 +1,426 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { type AnswerContent, encodeAnswer } from '#diameter/answer';
+import { DiameterClient } from '#diameter/client';
+import { decodeMessage } from '#diameter/codec/decode';
+import type { DiameterMessage } from '#diameter/codec/message';
+import { CxClient } from '#diameter/cx/cx-client';
+import { locationInfoAnswer, readLocationInfo, readUserAuthorization } from '#diameter/cx/cx-server';
+import { cxApplication, cxDictionary } from '#diameter/dictionary/cx';
+import { DecodeFailure } from '#diameter/errors';
+import { baseResult, experimentalResult } from '#diameter/result';
+import { createIcscf } from '#nodes/icscf/icscf';
+import { selectScscf } from '#nodes/icscf/scscf-selection';
+import type { IcscfConfig } from '#service/config-shape';
+import { openMemoryStore } from '#store/memory-store';
+import { type SentMessage, sip, startWorker, type WorkerHarness } from '../worker-harness.ts';
+
+const scscf = 'sip:127.0.0.1:6060';
+const pcscf = 'udp 127.0.0.1:5070';
+
+const config = {
+  role: 'icscf',
+  name: 'icscf.ims.test',
+  homeDomain: 'ims.test',
+  trusted: ['127.0.0.0/8'],
+  scscfs: [
+    { uri: scscf, capabilities: [1, 2], priority: 1, weight: 1 },
+    { uri: 'sip:127.0.0.2:6060', capabilities: [2], priority: 2, weight: 1 },
+  ],
+  selection: { tries: 3, responseTimeout: 10 },
+  unknownUser: 604,
+} as unknown as IcscfConfig;
+
+class Network {
+  readonly harness: WorkerHarness<ReturnType<typeof createIcscf>>;
+  #client: DiameterClient | undefined;
+
+  constructor(changes: Partial<IcscfConfig> = {}) {
+    this.harness = startWorker({
+      listeners: ['mw udp:127.0.0.1:4060'],
+      name: config.name,
+      diameter: (port) => {
+        this.#client = new DiameterClient(
+          {
+            send: (message, route) => port.diameterRequest(message, route),
+            answer: (message) => port.diameterAnswer(message),
+          },
+          {
+            worker: 0,
+            identity: { originHost: 'icscf.ims.test', originRealm: 'ims.test' },
+            dictionary: cxDictionary,
+            timeoutMs: 200,
+          },
+        );
+        return this.#client;
+      },
+      createLogic: (parts) => {
+        const cx = new CxClient(this.#client!, { homeRealm: 'ims.test' });
+        return createIcscf({ ...parts, config: { ...config, ...changes }, cx, store: openMemoryStore([]) }, cx);
+      },
+    });
+  }
+
+  /** The oldest question to the HSS that was not looked at yet. */
+  question(): DiameterMessage {
+    const next = this.harness.diameterSent.shift();
+    if (next === undefined) throw new Error('the HSS was not asked');
+    const message = decodeMessage(next.message, cxDictionary);
+    if (message instanceof DecodeFailure) throw new Error(message.reason);
+    return message;
+  }
+
+  async answer(question: DiameterMessage, content: AnswerContent): Promise<void> {
+    const identity = { originHost: 'hss.ims.test', originRealm: 'ims.test' };
+    this.harness.side.beginBatch();
+    this.harness.side.diameter(encodeAnswer(question, cxApplication, identity, content));
+    this.harness.side.endBatch();
+    await this.harness.settle();
+  }
+
+  async uaa(
+    result: AnswerContent['result'],
+    more: Partial<Parameters<typeof locationInfoAnswer>[0]> = {},
+  ): Promise<DiameterMessage> {
+    const question = this.question();
+    await this.answer(question, locationInfoAnswer({ result, ...more }));
+    return question;
+  }
+}
+
+let network: Network;
+afterEach(() => {
+  expect(network.harness.failures).toEqual([]);
+  network.harness.stop();
+});
+
+function register(more: string[] = [], cseq = 1): string {
+  return sip([
+    'REGISTER sip:ims.test SIP/2.0',
+    `Via: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bKr${cseq}`,
+    'Max-Forwards: 69',
+    'From: <sip:alice@ims.test>;tag=a',
+    'To: <sip:Alice@IMS.test:5060;x=y>',
+    'Call-ID: reg-1',
+    `CSeq: ${cseq} REGISTER`,
+    'Contact: <sip:alice@10.0.0.1>;expires=3600',
+    'Path: <sip:term@127.0.0.1:5070;lr>',
+    'P-Visited-Network-ID: "visited.test"',
+    'Authorization: Digest username="alice@ims.test",realm="ims.test",uri="sip:ims.test",nonce="",response=""',
+    ...more,
+  ]);
+}
+
+function invite(uri: string, more: string[] = [], method = 'INVITE'): string {
+  return sip([
+    `${method} ${uri} SIP/2.0`,
+    'Via: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bKi1',
+    'Max-Forwards: 68',
+    'From: <sip:alice@ims.test>;tag=a',
+    `To: <${uri}>`,
+    'Call-ID: call-1',
+    `CSeq: 1 ${method}`,
+    'Contact: <sip:alice@10.0.0.1>',
+    'P-Asserted-Identity: <sip:alice@ims.test>, <tel:+15550001>',
+    ...more,
+  ]);
+}
+
+const exp = experimentalResult;
+
+describe('REGISTER', () => {
+  it('I-10 I-11 asks the HSS with reduced identities, the visited network and no type', async () => {
+    network = new Network();
+    network.harness.receive(register(), pcscf);
+    const asked = readUserAuthorization(network.question());
+    expect(asked).toMatchObject({
+      impi: 'alice@ims.test',
+      impu: 'sip:Alice@ims.test',
+      visitedNetwork: 'visited.test',
+      type: undefined,
+    });
+  });
+
+  it('I-10 derives the IMPI from To, I-11 takes the home domain for a missing visited network', () => {
+    network = new Network();
+    network.harness.receive(
+      register()
+        .replace(/P-Visited.*\r\n/, '')
+        .replace(/Authorization.*\r\n/, ''),
+      pcscf,
+    );
+    expect(readUserAuthorization(network.question())).toMatchObject({
+      impi: 'Alice@ims.test',
+      visitedNetwork: 'ims.test',
+    });
+  });
+
+  it('I-11 says DE_REGISTRATION when every contact leaves, and sets UAR-Flags for sos', () => {
+    network = new Network();
+    network.harness.receive(register().replace('expires=3600', 'expires=0'), pcscf);
+    network.harness.receive(
+      register([], 2).replace('reg-1', 'reg-2').replace('<sip:alice@10.0.0.1>', '<sip:alice@10.0.0.1;sos>'),
+      pcscf,
+    );
+    expect(readUserAuthorization(network.question()).type).toBe(1);
+    expect(readUserAuthorization(network.question()).emergency).toBe(true);
+  });
+
+  it('I-13 I-14 I-18 sends it to the selected S-CSCF with only Request-URI, Via and Max-Forwards changed', async () => {
+    network = new Network();
+    network.harness.receive(register(), pcscf);
+    await network.uaa(exp(2001));
+    const sent = network.harness.takeOne();
+    expect([sent.requestUri, sent.to]).toEqual([scscf, 'udp 127.0.0.1:6060']);
+    expect(sent.all('Via')).toHaveLength(2);
+    expect(sent.header('Max-Forwards')).toBe('68');
+    expect(sent.header('Authorization')).toContain('uri="sip:ims.test"');
+    expect(sent.names.filter((name) => !['Via', 'Max-Forwards'].includes(name))).toEqual([
+      'From',
+      'To',
+      'Call-ID',
+      'CSeq',
+      'Contact',
+      'Path',
+      'P-Visited-Network-ID',
+      'Authorization',
+      'Content-Length',
+    ]);
+  });
+
+  it('I-14 accepts a Server-Name without scheme', async () => {
+    network = new Network();
+    network.harness.receive(register(), pcscf);
+    await network.uaa(exp(2002), { serverName: '127.0.0.9:6061' });
+    expect(network.harness.takeOne().to).toBe('udp 127.0.0.9:6061');
+  });
+
+  it('I-14 a Server-Name that points to this node is a loop: 482', async () => {
+    network = new Network();
+    network.harness.receive(register(), pcscf);
+    await network.uaa(exp(2002), { serverName: 'sip:127.0.0.1:4060' });
+    expect(network.harness.takeOne().status).toBe(482);
+  });
+
+  const refusals: [string, AnswerContent['result'], number, string][] = [
+    ['USER_UNKNOWN', exp(5001), 403, 'user-unknown'],
+    ['IDENTITIES_DONT_MATCH', exp(5002), 403, 'identities-dont-match'],
+    ['IDENTITY_NOT_REGISTERED', exp(5003), 403, 'identity-not-registered'],
+    ['ROAMING_NOT_ALLOWED', exp(5004), 403, 'roaming-not-allowed'],
+    ['base AUTHORIZATION_REJECTED', baseResult(5003), 403, 'authorization-rejected'],
+    ['TOO_BUSY', baseResult(3004), 500, 'hss-busy'],
+    ['UNABLE_TO_COMPLY', baseResult(5012), 500, 'hss-error'],
+  ];
+  it.each(refusals)('I-12 answers %s with its status and reason', async (_name, result, status, id) => {
+    network = new Network();
+    network.harness.receive(register(), pcscf);
+    await network.uaa(result);
+    const sent = network.harness.takeOne();
+    expect([sent.status, sent.header('Warning')!.includes(`"${id}:`)]).toEqual([status, true]);
+    expect(sent.header('Retry-After') !== null).toBe(id === 'hss-busy');
+    expect(network.harness.refusals).toEqual([id]);
+  });
+
+  it('I-12 D-13 a silent HSS gives 504, and so does none', async () => {
+    network = new Network();
+    network.harness.receive(register(), pcscf);
+    await new Promise((resolve) => setTimeout(resolve, 260));
+    expect(network.harness.takeOne().status).toBe(504);
+    network.harness.receive(register([], 2), pcscf);
+    network.harness.side.diameterFailed(network.harness.diameterSent[1]!.message.readUInt32BE(12), 'no-peer');
+    await network.harness.settle();
+    const sent = network.harness.takeOne();
+    expect([sent.status, sent.header('Warning')!.includes('hss-unreachable')]).toEqual([504, true]);
+  });
+
+  it('I-13 600 names the missing capability', async () => {
+    network = new Network();
+    network.harness.receive(register(), pcscf);
+    await network.uaa(exp(2001), { capabilities: { mandatory: [7], optional: [], serverNames: [] } });
+    const sent = network.harness.takeOne();
+    expect([sent.status, sent.header('Warning')]).toEqual([600, expect.stringContaining('mandatory capability 7')]);
+  });
+
+  it('I-15 I-16 asks again with REGISTRATION_AND_CAPABILITIES and tries the next; after the last 504', async () => {
+    network = new Network();
+    network.harness.receive(register(), pcscf);
+    await network.uaa(exp(2001));
+    const first = network.harness.takeOne();
+    network.harness.answer(first, 480);
+    expect(readUserAuthorization(await network.uaa(exp(2001))).type).toBe(2);
+    const second = network.harness.takeOne();
+    expect(second.to).toBe('udp 127.0.0.2:6060');
+    network.harness.failSend(second);
+    await network.uaa(exp(2001));
+    const final = network.harness.takeOne();
+    expect([final.status, final.header('Warning')!.includes('no-scscf-answers')]).toEqual([504, true]);
+  });
+
+  it('I-15 gives an S-CSCF up after ten seconds without any response', async () => {
+    network = new Network();
+    network.harness.receive(register(), pcscf);
+    await network.uaa(exp(2001));
+    network.harness.advance(10_100);
+    expect(readUserAuthorization(await network.uaa(exp(2001))).type).toBe(2);
+    expect(network.harness.take().at(-1)!.to).toBe('udp 127.0.0.2:6060');
+  });
+
+  it('I-15 other responses go back unchanged', async () => {
+    network = new Network();
+    network.harness.receive(register(), pcscf);
+    await network.uaa(exp(2001));
+    network.harness.answer(network.harness.takeOne(), 423, ['Min-Expires: 60']);
+    const sent = network.harness.takeOne();
+    expect([sent.status, sent.header('Min-Expires'), sent.all('Via').length]).toEqual([423, '60', 1]);
+  });
+
+  it('I-17 keeps the S-CSCF that challenged, whatever the HSS picks anew', async () => {
+    network = new Network();
+    network.harness.receive(register(), pcscf);
+    await network.uaa(exp(2001), { serverName: 'sip:127.0.0.5:6060' });
+    network.harness.answer(network.harness.takeOne(), 401);
+    network.harness.take();
+    network.harness.receive(register([], 2), pcscf);
+    await network.uaa(exp(2001), { serverName: 'sip:127.0.0.6:6060' });
+    expect(network.harness.takeOne().to).toBe('udp 127.0.0.5:6060');
+  });
+});
+
+describe('initial requests', () => {
+  it('I-04 I-20 I-23 sends 100 at once, asks for the Request-URI, pushes a Route and leaves the Request-URI', async () => {
+    network = new Network();
+    network.harness.receive(invite('sip:Bob@IMS.test;gr=x'), pcscf);
+    expect(network.harness.takeOne().status).toBe(100);
+    const asked = await network.uaa(baseResult(2001), { serverName: scscf });
+    expect(readLocationInfo(asked)).toMatchObject({ impu: 'sip:Bob@ims.test', originating: false });
+    const sent = network.harness.takeOne();
+    expect([sent.requestUri, sent.header('Route'), sent.to]).toEqual([
+      'sip:Bob@IMS.test;gr=x',
+      `<${scscf};lr>`,
+      'udp 127.0.0.1:6060',
+    ]);
+    expect(sent.header('Record-Route')).toBe(null);
+  });
+
+  it('I-21 asks for the tel URI of a telephone number in a SIP URI', async () => {
+    network = new Network();
+    network.harness.receive(invite('sip:+1-555-0002@ims.test;user=phone'), pcscf);
+    expect(readLocationInfo(network.question()).impu).toBe('tel:+15550002');
+  });
+
+  it('I-20 I-23 out of the blue: P-Served-User, else PAI; Originating-Request; orig in the Route', async () => {
+    network = new Network();
+    network.harness.receive(invite('sip:bob@ims.test', ['Route: <sip:127.0.0.1:4060;lr;orig>']), pcscf);
+    network.harness.take();
+    const asked = await network.uaa(baseResult(2001), { serverName: scscf });
+    expect(readLocationInfo(asked)).toMatchObject({ impu: 'sip:alice@ims.test', originating: true });
+    expect(network.harness.takeOne().header('Route')).toBe(`<${scscf};lr;orig>`);
+  });
+
+  it('I-20 without any identity 400', async () => {
+    network = new Network();
+    const text = invite('sip:bob@ims.test', ['Route: <sip:127.0.0.1:4060;lr;orig>'], 'MESSAGE').replace(
+      /P-Asserted.*\r\n/,
+      '',
+    );
+    network.harness.receive(text, pcscf);
+    await network.harness.settle();
+    expect(network.harness.takeOne().status).toBe(400);
+  });
+
+  const refusals: [string, string, AnswerContent['result'], number][] = [
+    ['USER_UNKNOWN', 'sip:bob@ims.test', exp(5001), 604],
+    ['USER_UNKNOWN of a number', 'tel:+15550009', exp(5001), 404],
+    ['IDENTITY_NOT_REGISTERED', 'sip:bob@ims.test', exp(5003), 480],
+    ['SERVER_NAME_NOT_STORED', 'sip:bob@ims.test', exp(2004), 480],
+    ['UNABLE_TO_COMPLY', 'sip:bob@ims.test', baseResult(5012), 500],
+  ];
+  it.each(refusals)('I-22 answers %s', async (_name, uri, result, status) => {
+    network = new Network();
+    network.harness.receive(invite(uri, [], 'MESSAGE'), pcscf);
+    await network.uaa(result);
+    expect(network.harness.takeOne().status).toBe(status);
+  });
+
+  it('I-22 selects by capabilities where there is no name, I-23 adds P-Profile-Key for a wildcard', async () => {
+    network = new Network();
+    network.harness.receive(invite('sip:bob@ims.test', [], 'MESSAGE'), pcscf);
+    await network.uaa(exp(2003), {
+      capabilities: { mandatory: [2], optional: [], serverNames: [] },
+      wildcardedPublicIdentity: 'sip:b!.*!@ims.test',
+    });
+    const sent = network.harness.takeOne();
+    expect([sent.to, sent.header('P-Profile-Key')]).toEqual(['udp 127.0.0.1:6060', '<sip:b!.*!@ims.test>']);
+  });
+
+  it('I-25 reselects once when the S-CSCF cannot be reached, not after a provisional', async () => {
+    network = new Network();
+    network.harness.receive(invite('sip:bob@ims.test'), pcscf);
+    await network.uaa(baseResult(2001), { serverName: scscf });
+    const [, first] = network.harness.take() as [SentMessage, SentMessage];
+    network.harness.failSend(first);
+    expect(readLocationInfo(await network.uaa(exp(2003))).type).toBe(2);
+    const second = network.harness.takeOne();
+    expect([second.to, second.all('Route')]).toEqual(['udp 127.0.0.2:6060', ['<sip:127.0.0.2:6060;lr>']]);
+    network.harness.failSend(second);
+    await network.harness.settle();
+    expect(network.harness.takeOne().status).toBe(504);
+  });
+
+  it('I-26 a CANCEL while the HSS is asked ends the INVITE with 487, the late answer is dropped', async () => {
+    network = new Network();
+    network.harness.receive(invite('sip:bob@ims.test'), pcscf);
+    network.harness.receive(invite('sip:bob@ims.test').replaceAll('INVITE', 'CANCEL'), pcscf);
+    expect(network.harness.take().map(({ status }) => status)).toEqual([100, 200, 487]);
+    await network.uaa(baseResult(2001), { serverName: scscf });
+    expect(network.harness.take()).toEqual([]);
+  });
+
+  it('I-03 follows a further Route without asking, refuses a dialog request without Route, drops a stray ACK', async () => {
+    network = new Network();
+    network.harness.receive(
+      invite('sip:bob@ims.test', [`Route: <sip:127.0.0.1:4060;lr>, <${scscf};lr>`], 'MESSAGE'),
+      pcscf,
+    );
+    expect(network.harness.takeOne().to).toBe('udp 127.0.0.1:6060');
+    network.harness.receive(
+      invite('sip:bob@ims.test', [], 'BYE').replace('To: <sip:bob@ims.test>', 'To: <sip:bob@ims.test>;tag=b'),
+      pcscf,
+    );
+    expect(network.harness.takeOne().status).toBe(404);
+    network.harness.receive(invite('sip:bob@10.0.0.2', [], 'ACK'), pcscf);
+    expect(network.harness.take()).toEqual([]);
+    expect(network.harness.diameterSent).toEqual([]);
+  });
+
+  it('I-01 refuses everyone who is not trusted with 403', async () => {
+    network = new Network();
+    network.harness.receive(invite('sip:bob@ims.test', [], 'MESSAGE'), 'udp 10.0.0.1:5060');
+    expect(network.harness.takeOne().status).toBe(403);
+    expect(network.harness.refusals).toEqual(['untrusted-peer']);
+  });
+});
+
+describe('S-CSCF selection', () => {
+  const candidates = [
+    { uri: 'a', capabilities: [1], priority: 2, weight: 1 },
+    { uri: 'b', capabilities: [1, 2], priority: 2, weight: 3 },
+    { uri: 'c', capabilities: [1, 2, 3], priority: 9, weight: 1 },
+  ];
+  const pick = (mandatory: number[], optional: number[], tried: string[] = [], random = 0) =>
+    selectScscf(candidates, { mandatory, optional, serverNames: [] }, new Set(tried), () => random);
+
+  it('I-13 all mandatory, most optional, then priority, then weight', () => {
+    expect(pick([2], [3])).toBe('c');
+    expect(pick([2], [])).toBe('b');
+    expect(pick([1], [], ['c'], 0.2)).toBe('a');
+    expect(pick([1], [], ['c'], 0.3)).toBe('b');
+    expect(pick([4], [])).toBe(null);
+    expect(selectScscf(candidates, undefined, new Set(['a', 'b']), () => 0)).toBe('c');
+  });
+
+  it('I-13 names of the HSS come first, in its order, untried ones', () => {
+    const wanted = { mandatory: [9], optional: [], serverNames: ['x.test', 'sip:y.test'] };
+    expect(selectScscf(candidates, wanted, new Set(), () => 0)).toBe('sip:x.test');
+    expect(selectScscf(candidates, wanted, new Set(['sip:x.test']), () => 0)).toBe('sip:y.test');
+  });
+});
