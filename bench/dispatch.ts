@@ -53,7 +53,7 @@ const clone = {
   },
 };
 
-export const dispatchBenches: readonly MicroBench[] = [
+export const benches: readonly MicroBench[] = [
   {
     name: 'dispatch: Call-ID scan, bucket taken and released',
     baseline: decode,

@@ -1,9 +1,8 @@
 import { DiameterClient } from '#diameter/client';
 import { readHopByHop } from '#diameter/codec/message';
-import { baseAvps } from '#diameter/dictionary/base';
-import { cxApplication, cxAvps, cxCommands } from '#diameter/dictionary/cx';
-import { createDictionary } from '#diameter/dictionary/dictionary';
+import { cxApplication, cxCommands, cxDictionary } from '#diameter/dictionary/cx';
 import { workerOf } from '#diameter/hop-by-hop';
+import type { PeerEventReport } from '#diameter/peer/peer';
 import { type PeerStatus, PeerTable } from '#diameter/peer/peer-table';
 import { openTrace, type TraceSink } from '#manage/trace-recorder';
 import type { HssConfig } from '#service/config-shape';
@@ -26,8 +25,8 @@ export interface HssOptions {
   readonly state: string | null;
   /** Milliseconds since 1970. */
   readonly wallMs?: () => number;
-  /** What happens to peers, and what goes wrong, in words. */
-  readonly report?: (words: string) => void;
+  /** What happens to peers, and what goes wrong. */
+  readonly report?: (event: PeerEventReport | { readonly words: string }) => void;
   /** Where messages are traced; by default what the environment asks for. */
   readonly trace?: TraceSink | null;
 }
@@ -72,7 +71,7 @@ export async function startHss(config: HssConfig, options: HssOptions): Promise<
     try {
       states.commit();
     } catch (error) {
-      report(`registration states could not be written: ${(error as Error).message}`);
+      report({ words: `registration states could not be written: ${(error as Error).message}` });
     }
     for (const message of answers.splice(0)) {
       trace?.diameter('out', message);
@@ -88,7 +87,7 @@ export async function startHss(config: HssConfig, options: HssOptions): Promise<
         if (answers.push(message) === 1) setImmediate(flush);
       },
     },
-    { worker: 0, identity, dictionary: createDictionary(baseAvps, cxAvps) },
+    { worker: 0, identity, dictionary: cxDictionary },
   );
   const table = new PeerTable(
     {
@@ -100,7 +99,7 @@ export async function startHss(config: HssConfig, options: HssOptions): Promise<
         client.onMessage(message);
       },
       onLost: (hopByHop) => client.onFailed(hopByHop, 'peer-lost'),
-      onEvent: ({ peer, state, words }) => report(`${peer} ${state}: ${words}`),
+      onEvent: report,
     },
     { identity, applications: [cxApplication], peers: [], acceptUnknown: true, productName: 'IMS CSCF lab HSS' },
   );

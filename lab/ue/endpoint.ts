@@ -34,7 +34,8 @@ export function startTimerWheel(): { readonly wheel: TimerWheel; stop(): void } 
   const now = () => performance.now();
   const wheel = new TimerWheel(now, (atMs) => {
     clearTimeout(alarm);
-    alarm = setTimeout(() => wheel.advance(), Math.max(0, atMs - now()));
+    // A timeout may come a millisecond early, and the wheel then has nothing to do.
+    alarm = setTimeout(() => wheel.advance(), Math.max(0, Math.ceil(atMs - now())) + 1);
   });
   return { wheel, stop: () => clearTimeout(alarm) };
 }

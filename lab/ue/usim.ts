@@ -20,8 +20,8 @@ export class Usim {
   #highestSqn = 0;
 
   /** `sqn`: the highest one accepted in an earlier life; 0: a blank card, which takes any first one. */
-  constructor(k: Uint8Array, opc: Uint8Array, sqn = 0) {
-    this.#milenage = new Milenage(k, opc);
+  constructor(milenage: Milenage, sqn = 0) {
+    this.#milenage = milenage;
     this.sqn = sqn;
   }
 
@@ -52,8 +52,14 @@ export class Usim {
 }
 
 /** A USIM from hexadecimal texts; `op` or `opc`. */
-export function usimOf(keys: { k: string; op?: string | undefined; opc?: string | undefined; sqn?: number }): Usim {
+export function usimOf(keys: {
+  readonly k: string;
+  readonly op?: string | undefined;
+  readonly opc?: string | undefined;
+  /** The highest sequence number accepted so far. */
+  readonly seen?: number;
+}): Usim {
   const k = Buffer.from(keys.k, 'hex');
   const opc = keys.opc === undefined ? opcFromOp(k, Buffer.from(keys.op ?? '', 'hex')) : Buffer.from(keys.opc, 'hex');
-  return new Usim(k, opc, keys.sqn ?? 0);
+  return new Usim(new Milenage(k, opc), keys.seen ?? 0);
 }

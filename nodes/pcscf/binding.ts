@@ -41,7 +41,7 @@ export interface Binding {
   readonly flow: Flow;
   /** Whether the UE asked for outbound (RFC 5626): its flow is never replaced by a connection of ours. */
   readonly outbound: boolean;
-  /** Host of the Request-URI of the REGISTER. */
+  /** Host, with a port if it had one, of the Request-URI of the REGISTER. */
   readonly home: string;
   readonly callId: string;
   readonly icid: string;

@@ -1,12 +1,11 @@
+import { withoutParameter } from '#sip/auth/digest';
 import { ParseFailure } from '#sip/errors';
 import { withoutNetworkProvided } from '#sip/header/access-network-info';
 import { withoutTag } from '#sip/header/option-tags';
 import { parsePrivacy } from '#sip/header/privacy';
-import type { HeaderList } from '#sip/message/header-list';
-import { lineValue } from '#sip/message/header-list';
+import { type HeaderList, lineValue } from '#sip/message/header-list';
 import { Header } from '#sip/message/header-names';
 import { equalsIgnoreCase } from '#sip/uri/characters';
-import { withoutParameter } from '#sip/auth/digest';
 
 /** A message that crosses the border between UE and trust domain. */
 export type Crossing = 'registerFromUe' | 'requestFromUe' | 'responseFromUe' | 'requestToUe' | 'responseToUe';

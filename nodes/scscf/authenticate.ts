@@ -94,9 +94,7 @@ function verify(credentials: DigestParameters, challenge: Challenge, impi: strin
     nonce: challenge.nonce,
     algorithm: challenge.hash,
     ...(qop === null ? {} : { qop, nc, cnonce }),
-    ...(isAka
-      ? { username: impi, realm: challenge.realm, password: challenge.password }
-      : { ha1: challenge.ha1 }),
+    ...(isAka ? { username: impi, realm: challenge.realm, password: challenge.password } : { ha1: challenge.ha1 }),
   });
   if (!sameResponse(expected, credentials.get('response') ?? '')) return { kind: 'wrong' };
   if (isAka) return { kind: 'verified', nonceCount: 0 };
@@ -141,7 +139,10 @@ export async function authenticate(
       state.challenges.remove(impi);
       if (attempt.resyncs >= auth.resyncs) return fail(state, transaction, register, reasons.resyncLimit);
       const next = { ...attempt, resyncs: attempt.resyncs + 1 };
-      await issueChallenge(state, transaction, register, next, { resync: verdict.randAndAuts, scheme: challenge!.kind });
+      await issueChallenge(state, transaction, register, next, {
+        resync: verdict.randAndAuts,
+        scheme: challenge!.kind,
+      });
       return false;
     }
     case 'mac-failure': {
@@ -232,7 +233,13 @@ async function issueChallenge(
   state.challenges.set(impi, { ...secret, impu, nonceCount: 0, failures, resyncs, macFailures, expiresAtMs });
   context.count('challenge');
   transaction.reply(401, (response) => {
-    const parameters = challengeParameters(secret, item, register.protection !== '', config.auth.qop, options.stale === true);
+    const parameters = challengeParameters(
+      secret,
+      item,
+      register.protection !== '',
+      config.auth.qop,
+      options.stale === true,
+    );
     response.by('challenge (TS 24.229 5.4.1.2.1)');
     response.headers.append(Header['WWW-Authenticate'], formatDigest(parameters));
   });

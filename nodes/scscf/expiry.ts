@@ -2,8 +2,8 @@ import { serverAssignmentTypes } from '#diameter/cx/cx-requests';
 import { Timer, type TimerOwner } from '#sip/transaction/timer-wheel';
 import { bucketOf } from '#store/store';
 import { CHALLENGES, decodeChallenge } from './challenge-store.ts';
-import { GRACE_MS, REGISTRATIONS } from './registration-store.ts';
 import type { Registration } from './registration.ts';
+import { GRACE_MS, REGISTRATIONS } from './registration-store.ts';
 import { assignedImpus, release } from './server-assignment.ts';
 import type { ScscfState } from './state.ts';
 
@@ -80,7 +80,11 @@ function expireContacts(state: ScscfState, key: string): void {
     }
     return bindings.length === 0 ? null : { ...current, bindings };
   });
-  if (before === null) return;
+  if (before === null) {
+    // A record that cannot be read serves nobody.
+    state.context.store.remove(REGISTRATIONS, key);
+    return;
+  }
   for (const impi of left) {
     state.context.count('expiry');
     release(state, impi, assignedImpus(before), serverAssignmentTypes.TIMEOUT_DEREGISTRATION);

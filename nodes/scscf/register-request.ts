@@ -32,6 +32,8 @@ export interface RegisterRequest {
   readonly contacts: readonly RequestedContact[];
   /** Whether it binds a contact; one that only removes or only asks does not. */
   readonly binds: boolean;
+  /** Whether it binds a flow among several. Source: RFC 5626 4.2. */
+  readonly outbound: boolean;
   /** Path values in order, comma-joined. */
   readonly path: string;
   readonly callId: string;
@@ -86,7 +88,7 @@ export function readRegister(
 function readContacts(
   request: SipRequest,
   limits: ScscfConfig['registrar'],
-): Pick<RegisterRequest, 'star' | 'contacts' | 'binds'> | RegisterFault {
+): Pick<RegisterRequest, 'star' | 'contacts' | 'binds' | 'outbound'> | RegisterFault {
   const { headers } = request;
   const read = parseContacts(headers.values(Header.Contact));
   if (read instanceof ParseFailure) return fault(reasons.badContact, read.reason);
@@ -95,19 +97,22 @@ function readContacts(
   const common = parsed instanceof ParseFailure ? -1 : parsed;
   if (read.star) {
     if (common !== 0) return fault(reasons.badContact, '* without Expires: 0');
-    return { star: true, contacts: [], binds: false };
+    return { star: true, contacts: [], binds: false, outbound: false };
   }
   const contacts: RequestedContact[] = [];
   let binds = false;
+  let outbound = false;
   for (const contact of read.contacts) {
     const uri = parseUri(contact.uri);
     if (uri instanceof ParseFailure || uri.kind !== 'sip') return fault(reasons.badContact, contact.uri);
     const asked = contact.expires >= 0 ? contact.expires : common >= 0 ? common : limits.defaultExpires;
     if (asked > 0 && asked < limits.minExpires) return fault(reasons.intervalTooBrief, `${asked} s`);
     contacts.push({ contact, seconds: Math.min(asked, limits.maxExpires) });
-    if (asked > 0) binds = true;
+    if (asked === 0) continue;
+    binds = true;
+    if (contact.regId > 0 && contact.instance !== '') outbound = true;
   }
-  return { star: false, contacts, binds };
+  return { star: false, contacts, binds, outbound };
 }
 
 function protectionOf(credentials: DigestParameters | null): 'yes' | 'no' | '' {

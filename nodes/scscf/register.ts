@@ -34,6 +34,11 @@ export async function handleRegister(state: ScscfState, transaction: ProxyTransa
   if (!(await authenticate(state, transaction, register))) return;
 
   const known = state.registrations.find(register.impu);
+  const early = applyContacts(known?.bindings ?? [], register, config.registrar.maxContacts, 0);
+  if ('id' in early) {
+    refuse(transaction, early, register.impu);
+    return;
+  }
   let assignment: Assignment | null = null;
   const first = known === null || !hasBindingOf(known, register.impi);
   if (register.binds && (first || config.registrar.sarOnReRegistration)) {
@@ -55,9 +60,11 @@ export async function handleRegister(state: ScscfState, transaction: ProxyTransa
     refuse(transaction, reasons.storeFailed, error.code);
     return;
   }
-  if (change.refusal !== null) {
+  // Another worker was quicker: what looked good before the HSS was asked does not any more.
+  const refusal = change.refusal ?? (register.binds && change.after === null ? reasons.storeFailed : null);
+  if (refusal !== null) {
     if (assignment !== null && first) undo(state, register, assignment);
-    refuse(transaction, change.refusal, register.impu);
+    refuse(transaction, refusal, register.impu);
     return;
   }
   // The HSS hears of it before the UE, which may register anew at once. Whether it agrees does not matter (S-38).
@@ -169,9 +176,8 @@ function answer(
 
 function addSupport(request: SipRequest, response: SipResponse, register: RegisterRequest): void {
   const { headers } = response;
-  headers.append(Header.Supported, 'path, outbound');
-  const outbound = register.contacts.some(({ contact }) => contact.regId > 0 && contact.instance !== '');
-  if (!outbound || !hasTag(request.headers.values(Header.Supported), 'outbound')) return;
+  headers.append(Header.Supported, 'path');
+  if (!register.outbound || !hasTag(request.headers.values(Header.Supported), 'outbound')) return;
   headers.append(Header.Require, 'outbound');
 }
 

@@ -80,22 +80,21 @@ function bindingFor(register: RegisterRequest, { contact, seconds }: RequestedCo
  * reg-id a new one replaces it; emergency contacts and others do not touch each other.
  */
 function givesWay(older: Binding, newer: Binding, binds: boolean): boolean {
-  if (isSameBinding(older, newer)) return true;
-  if (!binds || isEmergency(older) !== isEmergency(newer)) return false;
-  return newer.regId === 0 || older.regId === 0;
+  if (isEmergency(older) !== isEmergency(newer)) return false;
+  return isSameBinding(older, newer) || (binds && (newer.regId === 0 || older.regId === 0));
 }
 
 /** Source: RFC 5626 6 (instance and reg-id), else RFC 3261 10.3 (the contact's URI). */
 function isSameBinding(a: Binding, b: Binding): boolean {
   if (a.regId > 0 || b.regId > 0) return a.regId === b.regId && a.instance === b.instance;
-  return isSameUri(a.uri, b.uri);
+  return isSameUri(a.uri, b.uri) && isEmergency(a) === isEmergency(b);
 }
 
 function isSameContact(binding: Binding, contact: Contact): boolean {
   if (binding.regId > 0 && contact.regId > 0 && contact.instance !== '') {
     return binding.regId === contact.regId && binding.instance === contact.instance;
   }
-  return isSameUri(binding.uri, contact.uri);
+  return isSameUri(binding.uri, contact.uri) && isEmergency(binding) === isEmergency(contact);
 }
 
 function isSameUri(a: string, b: string): boolean {

@@ -5,15 +5,15 @@ import { outcomeDetail, sarRefusal } from '#ims/result-reasons';
 import {
   identityTypes,
   implicitRegistrationSet,
-  type PublicIdentity,
   ProfileFailure,
+  type PublicIdentity,
   readUserProfile,
   type UserProfile,
 } from '#ims/user-profile';
 import { isSafeHeaderValue } from '#sip/header/token';
 import type { Reason } from '#sip/reasons';
 import { skipClass, uriTextClass } from '#sip/uri/characters';
-import type { ChargingAddresses, RegisteredIdentity, Registration } from './registration.ts';
+import { type ChargingAddresses, hasBindingOf, type RegisteredIdentity, type Registration } from './registration.ts';
 import type { ScscfState } from './state.ts';
 
 /** What the HSS gave with an assignment. */
@@ -38,7 +38,7 @@ export interface AssignmentRefusal {
  */
 export async function assign(
   state: ScscfState,
-  user: { readonly impi: string; readonly impu: string },
+  user: { readonly impi: string; readonly impu: string; readonly outbound: boolean },
   type: number,
   known: Registration | null,
 ): Promise<Assignment | AssignmentRefusal> {
@@ -49,6 +49,7 @@ export async function assign(
     serverName: state.context.config.uri,
     type,
     userDataAlreadyAvailable: known !== null,
+    multipleRegistration: user.outbound && known !== null && hasBindingOf(known, impi),
   });
   const refusal = sarRefusal(answer);
   if (refusal !== null || answer.failure !== undefined) {
@@ -95,7 +96,10 @@ export async function release(state: ScscfState, impi: string, impus: readonly s
       type !== serverAssignmentTypes.AUTHENTICATION_FAILURE && type !== serverAssignmentTypes.AUTHENTICATION_TIMEOUT,
   });
   if (sarRefusal(answer) === null) return;
-  state.context.log.warn({ impi, assignmentType: type, outcome: outcomeDetail(answer) }, 'the HSS refuses an assignment');
+  state.context.log.warn(
+    { impi, assignmentType: type, outcome: outcomeDetail(answer) },
+    'the HSS refuses an assignment',
+  );
 }
 
 /** The identities that a de-registration names: every one of the set that is a name, not a pattern. Requirement S-21. */

@@ -16,6 +16,10 @@ export const reasons = Object.freeze({
   badRoute: reason('service-route-mismatch', 400, 'Route differs from the Service-Route of the registration'),
   otherUsersDialog: reason('not-your-dialog', 403, 'the request belongs to no dialog of this UE'),
   noDialog: reason('no-dialog', 481, 'no such dialog, and no Route to follow'),
+  accessNotSecured: reason('access-not-secured', 403, 'the access profile of this network asks for security this request lacks'),
+  registerFromCore: reason('register-from-core', 403, 'REGISTER came from the core side; does trusted: cover the UEs?'),
+  notHomeNetwork: reason('not-a-home-network', 403, 'the Request-URI of the REGISTER leads to no home network'),
+  untrustedNextHop: reason('untrusted-next-hop', 403, 'the next hop of this request is no core node'),
   mediaNotAllowed: reason('media-not-allowed', 488, 'the offered media are not allowed'),
 
   // Reaching a UE (P-90, P-94, P-95, S-122)

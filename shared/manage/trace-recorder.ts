@@ -6,8 +6,8 @@ import { type DiameterMessage, isRequest } from '#diameter/codec/message';
 import { serverAssignmentTypes, userAuthorizationTypes } from '#diameter/cx/cx-requests';
 import { cxResultCodes } from '#diameter/cx/cx-results';
 import { baseAvps } from '#diameter/dictionary/base';
-import { cxAvps } from '#diameter/dictionary/cx';
-import { type AvpDefinition, createDictionary } from '#diameter/dictionary/dictionary';
+import { cxAvps, cxDictionary } from '#diameter/dictionary/cx';
+import type { AvpDefinition } from '#diameter/dictionary/dictionary';
 import { DecodeFailure, resultCodes } from '#diameter/errors';
 import { readResult } from '#diameter/result';
 import { maskSecrets } from '#service/secrets';
@@ -167,7 +167,6 @@ interface DiameterDescription {
   readonly key: string;
 }
 
-const dictionary = createDictionary(baseAvps, cxAvps);
 /** SIP-Authorization (XRES, or RAND and AUTS), keys, and H(A1). */
 const secretAvps = new Set<AvpDefinition>([
   cxAvps.sipAuthorization,
@@ -192,7 +191,7 @@ const commandLetters = new Map([
 ]);
 
 function describeDiameter(octets: Buffer): DiameterDescription {
-  const message = decodeMessage(octets, dictionary);
+  const message = decodeMessage(octets, cxDictionary);
   if (message instanceof DecodeFailure) {
     const key = hash('sha1', octets);
     return { head: 'malformed Diameter message', text: message.reason, origin: '', key };
@@ -231,7 +230,7 @@ function nameOf(table: Readonly<Record<string, number>>, value: number): string 
 
 function writeAvps(octets: Buffer, avps: AvpList, indent: string, lines: string[]): void {
   avps.forEach((_offset, code, vendor, start, end) => {
-    const definition = dictionary.find(code, vendor);
+    const definition = cxDictionary.find(code, vendor);
     const name = definition?.name ?? `AVP ${vendor === 0 ? '' : `${vendor >>> 0}:`}${code >>> 0}`;
     if (definition?.type === 'Grouped') {
       lines.push(`${indent}${name}:`);

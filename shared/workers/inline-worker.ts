@@ -3,8 +3,8 @@ import type { Flow, Target } from '#sip/transport/flow';
 import { BucketTable, createBuckets, WorkerOwnership } from './dispatch.ts';
 import type { DiameterRoute, SendFailure, TransportPort } from './frame-link.ts';
 import type { FrameSink, TransportSide } from './transport-side.ts';
+import type { WorkerCounts, Workers, WorkersOptions } from './worker-control.ts';
 import type { WorkerInstance, WorkerModule } from './worker-module.ts';
-import type { WorkerCounts, Workers, WorkersOptions } from './worker-pool.ts';
 
 /** Starts the one worker that shares the main thread with the transport side: plain calls both ways. */
 export async function startInline(side: TransportSide, options: WorkersOptions): Promise<Workers> {

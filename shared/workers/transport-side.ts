@@ -1,5 +1,6 @@
 import type { Flow, Listener, Target } from '#sip/transport/flow';
-import { openNativeUdp, probeNativeUdp } from '#sip/transport/native-udp';
+import { probeNativeUdp } from '#sip/transport/native-library';
+import { openNativeUdp } from '#sip/transport/native-udp';
 import { type StreamLimits, StreamTransport } from '#sip/transport/tcp';
 import { openDgram, type UdpHandlers, type UdpSocket } from '#sip/transport/udp';
 import type { DiameterRoute, SendFailure } from './frame-link.ts';

@@ -2,7 +2,8 @@ import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import type { Listener } from '#sip/transport/flow';
 import { TransportSide } from '#workers/transport-side';
-import { startWorkers, type Workers, type WorkersOptions } from '#workers/worker-pool';
+import type { Workers, WorkersOptions } from '#workers/worker-control';
+import { startWorkers } from '#workers/worker-pool';
 
 export interface Rig {
   readonly side: TransportSide;

@@ -230,7 +230,7 @@ export class HeaderList {
 
 function resolve(key: HeaderKey): { id: number; extension: string } {
   if (typeof key === 'number') return { id: key, extension: '' };
-  const id = headerId(key, 0, key.length);
+  const id = headerId(key);
   return { id, extension: id === 0 ? key.toLowerCase() : '' };
 }
 

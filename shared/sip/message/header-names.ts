@@ -107,51 +107,57 @@ export function headerName(id: number): string {
   return canonical[id] ?? '';
 }
 
+/** Open-addressed table of all spellings by the hash of their lower-case letters. */
 const tableSize = 1024;
-const slots: (readonly [spelling: string, id: number][])[] = Array.from({ length: tableSize }, () => []);
+const tableHash = new Int32Array(tableSize);
+const tableId = new Uint8Array(tableSize);
+const tableSpelling: string[] = new Array(tableSize).fill('');
 for (const [i, names] of spellings.entries()) {
   for (const name of names) {
     const lower = name.toLowerCase();
-    const slot = slotOf(
-      lower.length,
-      lower.charCodeAt(0),
-      lower.charCodeAt(lower.length - 1),
-      lower.charCodeAt(lower.length >> 1),
-    );
-    (slots[slot] as [string, number][]).push([lower, i + 1]);
+    let hash = 0;
+    for (let k = 0; k < lower.length; k++) hash = nameHash(hash, lower.charCodeAt(k));
+    let slot = hash & (tableSize - 1);
+    while (tableId[slot] !== 0) slot = (slot + 1) & (tableSize - 1);
+    tableHash[slot] = hash;
+    tableId[slot] = i + 1;
+    tableSpelling[slot] = lower;
   }
 }
 
-function slotOf(length: number, first: number, last: number, middle: number): number {
-  return (length * 37 + first * 7 + last * 131 + middle * 17) & (tableSize - 1);
+/** Takes one more character of a name into its hash; start with 0. Case does not matter. */
+export function nameHash(hash: number, code: number): number {
+  return (Math.imul(hash, 31) + (code | 0x20)) | 0;
 }
 
 /**
- * Number of the header whose name stands at [start, end) of a text, in any case and form; 0 when it is not known.
- * Allocates nothing.
+ * Number of the header whose name stands at [start, end) of a text and has this hash; 0 when it is not known. The name
+ * is a token, so a character that equals a letter or hyphen but for bit 0x20 is that letter or hyphen.
  */
-export function headerId(text: string, start: number, end: number): number {
-  const length = end - start;
-  if (length === 0) return 0;
-  const slot = slotOf(
-    length,
-    text.charCodeAt(start) | 0x20,
-    text.charCodeAt(end - 1) | 0x20,
-    text.charCodeAt(start + (length >> 1)) | 0x20,
-  );
-  const entries = slots[slot]!;
-  for (let e = 0; e < entries.length; e++) {
-    const [spelling, id] = entries[e]!;
-    if (spelling.length !== length) continue;
-    let i = 0;
-    while (i < length && lowerCode(text.charCodeAt(start + i)) === spelling.charCodeAt(i)) i++;
-    if (i === length) return id;
+export function headerIdByHash(text: string, start: number, end: number, hash: number): number {
+  let slot = hash & (tableSize - 1);
+  for (;;) {
+    const id = tableId[slot]!;
+    if (id === 0) return 0;
+    if (tableHash[slot] === hash) {
+      const spelling = tableSpelling[slot]!;
+      let i = spelling.length === end - start ? 0 : -1;
+      while (i >= 0 && i < spelling.length) i = (text.charCodeAt(start + i) | 0x20) === spelling.charCodeAt(i) ? i + 1 : -1;
+      if (i >= 0) return id;
+    }
+    slot = (slot + 1) & (tableSize - 1);
   }
-  return 0;
 }
 
-function lowerCode(code: number): number {
-  return code >= 65 && code <= 90 ? code | 0x20 : code;
+/** Number of the header with this name, in any case and form; 0 when it is not known. */
+export function headerId(name: string): number {
+  let hash = 0;
+  for (let i = 0; i < name.length; i++) {
+    const code = name.charCodeAt(i);
+    if (code <= 32) return 0;
+    hash = nameHash(hash, code);
+  }
+  return headerIdByHash(name, 0, name.length, hash);
 }
 
 /**

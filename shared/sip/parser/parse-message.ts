@@ -1,5 +1,5 @@
 import { type HeaderLine, HeaderList, lineValue } from '../message/header-list.ts';
-import { Header, headerId } from '../message/header-names.ts';
+import { Header, headerIdByHash, nameHash } from '../message/header-names.ts';
 import { Journal } from '../message/journal.ts';
 import { SipRequest } from '../message/request.ts';
 import { SipResponse } from '../message/response.ts';
@@ -92,7 +92,11 @@ function readHeaders(text: string, start: number, lines: HeaderLine[]): Failure 
     let end = text.indexOf('\n', at);
     if (end < 0) return failure ?? fail(400, 'header section without an empty line at its end', at);
     let nameEnd = at;
-    while (isTokenCode(text.charCodeAt(nameEnd))) nameEnd++;
+    let hash = 0;
+    for (let code = first; isTokenCode(code); code = text.charCodeAt(nameEnd)) {
+      hash = nameHash(hash, code);
+      nameEnd++;
+    }
     let valueStart = nameEnd;
     while (isBlank(text.charCodeAt(valueStart))) valueStart++;
     const wellNamed = nameEnd > at && text.charCodeAt(valueStart) === colon;
@@ -122,7 +126,7 @@ function readHeaders(text: string, start: number, lines: HeaderLine[]): Failure 
     let valueEnd = end;
     while (valueEnd > valueStart && isWhite(text.charCodeAt(valueEnd - 1))) valueEnd--;
     while (valueStart < valueEnd && isWhite(text.charCodeAt(valueStart))) valueStart++;
-    const id = headerId(text, lineStart, nameEnd);
+    const id = headerIdByHash(text, lineStart, nameEnd, hash);
     if (id !== 0 && ++counts[id]! > limits.fieldsOfOneKind)
       failure ??= fail(400, 'too many header fields of one kind', lineStart);
     lines.push({

@@ -1,3 +1,5 @@
+import { isIP } from 'node:net';
+
 /**
  * Socket addresses as the kernel writes them (struct sockaddr_in and sockaddr_in6 of Linux, little endian host), to
  * and from text, with small caches: a node speaks with the same few addresses again and again.
@@ -91,75 +93,50 @@ function formatV6(groups: readonly number[]): string {
 export function encodeAddress(address: string, version: 4 | 6): Uint8Array | null {
   let bytes = encoded.get(address);
   if (bytes === undefined) {
-    bytes = address.includes(':') ? encodeV6(address) : encodeV4(address);
+    const family = isIP(address);
+    bytes = family === 6 ? encodeV6(address) : family === 4 ? encodeV4(address) : null;
     if (encoded.size >= cacheEntries) encoded.clear();
     encoded.set(address, bytes);
   }
   return bytes !== null && bytes[0] === (version === 4 ? familyV4 : familyV6) ? bytes : null;
 }
 
-function encodeV4(address: string): Uint8Array | null {
+/** Of a text that `isIP` knows as IPv4. */
+function encodeV4(address: string): Uint8Array {
   const bytes = new Uint8Array(16);
   bytes[0] = familyV4;
-  return writeQuad(address, bytes, 4) ? bytes : null;
-}
-
-function writeQuad(address: string, bytes: Uint8Array, at: number): boolean {
-  const parts = address.split('.');
-  if (parts.length !== 4) return false;
-  for (let i = 0; i < 4; i++) {
-    const part = parts[i]!;
-    const value = Number(part);
-    if (part.length === 0 || part.length > 3 || !Number.isInteger(value) || value < 0 || value > 255) return false;
-    bytes[at + i] = value;
-  }
-  return true;
-}
-
-function encodeV6(address: string): Uint8Array | null {
-  const percent = address.indexOf('%');
-  const scope = percent < 0 ? 0 : Number(address.slice(percent + 1));
-  if (!Number.isInteger(scope) || scope < 0) return null;
-  const bytes = new Uint8Array(sockaddrBytes);
-  bytes[0] = familyV6;
-  new DataView(bytes.buffer).setUint32(24, scope, true);
-  let text = percent < 0 ? address : address.slice(0, percent);
-  const lastColon = text.lastIndexOf(':');
-  if (text.includes('.')) {
-    const quad = new Uint8Array(4);
-    if (!writeQuad(text.slice(lastColon + 1), quad, 0)) return null;
-    text = `${text.slice(0, lastColon + 1)}${((quad[0]! << 8) | quad[1]!).toString(16)}:${((quad[2]! << 8) | quad[3]!).toString(16)}`;
-  }
-  const gap = text.indexOf('::');
-  if (gap !== text.lastIndexOf('::')) return null;
-  const head = groupsOf(gap < 0 ? text : text.slice(0, gap));
-  const tail = gap < 0 ? [] : groupsOf(text.slice(gap + 2));
-  if (!head || !tail) return null;
-  const count = head.length + tail.length;
-  if (gap < 0 ? count !== 8 : count > 7) return null;
-  for (const [i, group] of head.entries()) writeGroup(bytes, i, group);
-  for (const [i, group] of tail.entries()) writeGroup(bytes, 8 - tail.length + i, group);
+  for (const [i, part] of address.split('.').entries()) bytes[4 + i] = Number(part);
   return bytes;
 }
 
-function groupsOf(text: string): number[] | null {
-  if (text === '') return [];
-  const groups: number[] = [];
-  for (const part of text.split(':')) {
-    const value = Number.parseInt(part, 16);
-    if (
-      part.length > 4 ||
-      Number.isNaN(value) ||
-      value.toString(16) !== (part.toLowerCase().replace(/^0+/, '') || '0')
-    ) {
-      return null;
-    }
-    groups.push(value);
-  }
-  return groups;
+/** Of a text that `isIP` knows as IPv6; null when its scope is not a number. */
+function encodeV6(address: string): Uint8Array | null {
+  const [text = '', scope = '0'] = address.split('%');
+  const scopeId = Number(scope);
+  if (!Number.isInteger(scopeId) || scopeId < 0) return null;
+  const bytes = new Uint8Array(sockaddrBytes);
+  bytes[0] = familyV6;
+  new DataView(bytes.buffer).setUint32(24, scopeId, true);
+  const [head = '', tail = ''] = text.split('::');
+  writeGroups(bytes, 0, groupsOf(head));
+  const last = groupsOf(tail);
+  writeGroups(bytes, 8 - last.length, last);
+  return bytes;
 }
 
-function writeGroup(bytes: Uint8Array, group: number, value: number): void {
-  bytes[8 + group * 2] = value >> 8;
-  bytes[9 + group * 2] = value & 255;
+/** Groups between colons; a dotted quad at the end is two of them. */
+function groupsOf(text: string): number[] {
+  if (text === '') return [];
+  return text.split(':').flatMap((part) => {
+    if (!part.includes('.')) return [Number.parseInt(part, 16)];
+    const [a = 0, b = 0, c = 0, d = 0] = part.split('.').map(Number);
+    return [(a << 8) | b, (c << 8) | d];
+  });
+}
+
+function writeGroups(bytes: Uint8Array, first: number, groups: readonly number[]): void {
+  for (const [i, group] of groups.entries()) {
+    bytes[8 + (first + i) * 2] = group >> 8;
+    bytes[9 + (first + i) * 2] = group & 255;
+  }
 }

@@ -1,21 +1,26 @@
-import { createRequire } from 'node:module';
 import { isIP } from 'node:net';
-import { isMainThread } from 'node:worker_threads';
 import { SipError } from '#sip/errors';
 import { readLatin1, writeLatin1 } from '#sip/parser/latin1';
 import type { Listener } from './flow.ts';
 import { isKeepAlive } from './keep-alive.ts';
 import { encodeAddress, readAddress, readPort, sockaddrBytes } from './native-address.ts';
+import {
+  Arena,
+  datagramBytes,
+  headerBytes,
+  type Koffi,
+  type Library,
+  nameBytes,
+  nativeLibrary,
+  slots,
+} from './native-library.ts';
 import type { TransportFailure } from './transport-failure.ts';
 import { receiveBufferBytes, type UdpHandlers, type UdpSocket } from './udp.ts';
 
 /*
  * UDP on descriptors of our own: libuv's public uv_poll tells on the main loop when one is readable, recvmmsg and
- * sendmmsg move up to 64 datagrams per call. Struct layouts are those of Linux on 64 bit, little endian (x64, arm64).
+ * sendmmsg move up to 64 datagrams per call.
  */
-
-type Koffi = typeof import('koffi');
-type Native = (...args: unknown[]) => number;
 
 const socketDatagram = 2;
 const nonBlockCloseOnExec = 0o2004000;
@@ -29,7 +34,6 @@ const optionReceiveErrorsV4 = 11;
 const optionReceiveErrorsV6 = 25;
 const messageDontWait = 0x40;
 const messageErrorQueue = 0x2000;
-const uvPollHandle = 8;
 const readable = 1;
 const writable = 2;
 const eintr = 4;
@@ -38,12 +42,6 @@ const emsgsize = 90;
 const enobufs = 105;
 const econnrefused = 111;
 
-/** struct mmsghdr, struct iovec, room for a sockaddr, and the largest datagram. */
-const headerBytes = 64;
-const vectorBytes = 16;
-const nameBytes = 32;
-const datagramBytes = 65_536;
-const slots = 64;
 /** Reads of one wake: at most this many times `slots`, so that the loop's other work has its turn. */
 const roundsPerWake = 4;
 const sendBytes = 256 * 1024;
@@ -52,104 +50,6 @@ const waitingDatagrams = 1024;
 const rememberedSends = 1024;
 /** An ICMP error is matched with what was sent within this time. */
 const errorWindowMs = 5_000;
-
-interface Library {
-  readonly koffi: Koffi;
-  readonly socket: Native;
-  readonly bind: Native;
-  readonly close: Native;
-  readonly setsockopt: Native;
-  readonly getsockname: Native;
-  readonly recvmmsg: Native;
-  readonly recvmsg: Native;
-  readonly sendmmsg: Native;
-  readonly pollInit: Native;
-  readonly pollStart: Native;
-  readonly pollStop: Native;
-  readonly uvClose: (handle: unknown, callback: unknown) => void;
-  readonly pollCallback: unknown;
-  readonly closeCallback: unknown;
-  readonly loop: unknown;
-  readonly handleBytes: number;
-}
-
-let library: Library | string | undefined;
-
-/**
- * Whether the native implementation can be used here: null, or the reason why not in words.
- *
- * It needs Linux on x64 or arm64, the main thread, koffi's binary and a node that exports libuv.
- */
-export function probeNativeUdp(): string | null {
-  library ??= loadLibrary();
-  return typeof library === 'string' ? library : null;
-}
-
-function loadLibrary(): Library | string {
-  if (process.platform !== 'linux') return `no native UDP on ${process.platform}`;
-  if (process.arch !== 'x64' && process.arch !== 'arm64') return `no native UDP on ${process.arch}`;
-  if (!isMainThread) return 'native UDP exists on the main thread only';
-  try {
-    const koffi = createRequire(import.meta.url)('koffi') as Koffi;
-    const lib = koffi.load(null);
-    const func = (definition: string) => lib.func(definition) as unknown as Native;
-    const pollCallback = koffi.pointer(koffi.proto('void (void *handle, int status, int events)'));
-    const closeCallback = koffi.pointer(koffi.proto('void (void *handle)'));
-    const handleSize = func('size_t uv_handle_size(int type)');
-    const defaultLoop = lib.func('void *uv_default_loop()');
-    return {
-      koffi,
-      socket: func('int socket(int domain, int type, int protocol)'),
-      bind: func('int bind(int fd, const void *address, uint32_t length)'),
-      close: func('int close(int fd)'),
-      setsockopt: func('int setsockopt(int fd, int level, int name, const void *value, uint32_t length)'),
-      getsockname: func('int getsockname(int fd, void *address, void *length)'),
-      recvmmsg: func('int recvmmsg(int fd, void *headers, unsigned int count, int flags, void *timeout)'),
-      recvmsg: func('intptr_t recvmsg(int fd, void *header, int flags)'),
-      sendmmsg: func('int sendmmsg(int fd, void *headers, unsigned int count, int flags)'),
-      pollInit: func('int uv_poll_init(void *loop, void *handle, int fd)'),
-      pollStart: lib.func('uv_poll_start', 'int', ['void *', 'int', pollCallback]) as unknown as Native,
-      pollStop: func('int uv_poll_stop(void *handle)'),
-      uvClose: lib.func('uv_close', 'void', ['void *', closeCallback]) as unknown as Library['uvClose'],
-      pollCallback,
-      closeCallback,
-      loop: defaultLoop(),
-      handleBytes: Number(handleSize(uvPollHandle)),
-    };
-  } catch (error) {
-    return `native UDP is not available: ${(error as Error).message}`;
-  }
-}
-
-/** A block of message headers with their address and data vectors; `headers` is passed to the kernel. */
-class Arena {
-  readonly headers: Buffer;
-  readonly names: Buffer;
-  readonly words: Uint32Array;
-  readonly vectors: BigUint64Array;
-  readonly dataAddress: bigint;
-
-  constructor(koffi: Koffi, data: Buffer, stride: number) {
-    // Memory of its own, outside the heap: its address stays while the buffer is referenced.
-    const block = new ArrayBuffer(slots * (headerBytes + vectorBytes + nameBytes));
-    this.headers = Buffer.from(block, 0, slots * headerBytes);
-    this.names = Buffer.from(block, slots * (headerBytes + vectorBytes), slots * nameBytes);
-    this.words = new Uint32Array(block, 0, (slots * headerBytes) / 4);
-    this.vectors = new BigUint64Array(block, slots * headerBytes, (slots * vectorBytes) / 8);
-    const address = BigInt(koffi.address(this.headers));
-    this.dataAddress = BigInt(koffi.address(data));
-    const pointers = new BigUint64Array(block, 0, (slots * headerBytes) / 8);
-    for (let i = 0; i < slots; i++) {
-      const header = i * 8;
-      pointers[header] = address + BigInt(slots * (headerBytes + vectorBytes) + i * nameBytes);
-      pointers[header + 2] = address + BigInt(slots * headerBytes + i * vectorBytes);
-      pointers[header + 3] = 1n;
-      this.vectors[i * 2] = this.dataAddress + BigInt(i * stride);
-      this.vectors[i * 2 + 1] = BigInt(stride);
-      this.words[i * 16 + 2] = sockaddrBytes;
-    }
-  }
-}
 
 /** Everything received is read out before the next call: all sockets share one arena. */
 let receiving: { readonly arena: Arena; readonly data: Buffer } | undefined;
@@ -173,13 +73,13 @@ export function gatherSends(work: () => void): void {
 }
 
 /**
- * Opens a UDP socket on a descriptor of its own. Call it only where `probeNativeUdp` gives null.
+ * Opens a UDP socket on a descriptor of its own. Call it only where `probeNativeUdp` (native-library) gives null.
  *
  * ICMP errors are read from the socket's error queue and told of for what was sent to that address lately (C-14).
  * Throws SipError ERR_SIP_LISTEN when the address can't be bound.
  */
 export async function openNativeUdp(listener: Listener, handlers: UdpHandlers): Promise<UdpSocket> {
-  library ??= loadLibrary();
+  const library = nativeLibrary();
   if (typeof library === 'string') throw new SipError('ERR_SIP_LISTEN', library);
   return new NativeSocket(library, listener, handlers);
 }

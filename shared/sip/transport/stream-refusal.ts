@@ -43,7 +43,7 @@ export function refusalFromHead(head: string, statusLine: string, extra: string,
     if (colon < end) {
       let nameEnd = colon;
       while (nameEnd > at && isBlank(head.charCodeAt(nameEnd - 1))) nameEnd--;
-      const id = headerId(head, at, nameEnd);
+      const id = headerId(head.slice(at, nameEnd));
       if (id === Header.Via) {
         const value = unfolded(head, colon + 1, end);
         if (top !== null) vias += `Via: ${value}\r\n`;

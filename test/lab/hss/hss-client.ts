@@ -4,16 +4,14 @@ import { join } from 'node:path';
 import { DiameterClient } from '#diameter/client';
 import { readHopByHop } from '#diameter/codec/message';
 import { CxClient } from '#diameter/cx/cx-client';
-import { baseAvps } from '#diameter/dictionary/base';
-import { cxApplication, cxAvps } from '#diameter/dictionary/cx';
-import { createDictionary } from '#diameter/dictionary/dictionary';
+import { cxApplication, cxDictionary } from '#diameter/dictionary/cx';
 import { PeerTable } from '#diameter/peer/peer-table';
 import type { HssConfig, SubscriberConfig } from '#service/config-shape';
 
-export const template = [
-  '<?xml version="1.0" encoding="UTF-8"?><!-- ${IMPI} --><IMSSubscription><PrivateID>${IMPI}</PrivateID>',
-  '<ServiceProfile><PublicIdentity><Identity>${IMPU}</Identity></PublicIdentity></ServiceProfile></IMSSubscription>',
-].join('');
+export const template = `<?xml version="1.0" encoding="UTF-8"?><!-- \${IMPI} -->
+<IMSSubscription><PrivateID>\${IMPI}</PrivateID><ServiceProfile>
+<PublicIdentity><Identity>\${IMPU}</Identity></PublicIdentity>
+</ServiceProfile></IMSSubscription>`;
 
 /** A folder with a profile template in it. */
 export function temporaryFolder(profile = template): { folder: string; profile: string } {
@@ -57,7 +55,7 @@ export async function connectCx(port: number, originHost = 'scscf.ims.test'): Pr
       },
       answer: (message) => table.answer(message),
     },
-    { worker: 0, identity, dictionary: createDictionary(baseAvps, cxAvps) },
+    { worker: 0, identity, dictionary: cxDictionary },
   );
   const table = new PeerTable(
     {

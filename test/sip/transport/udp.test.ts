@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import { networkInterfaces } from 'node:os';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Listener } from '#sip/transport/flow';
-import { openNativeUdp, probeNativeUdp } from '#sip/transport/native-udp';
+import { probeNativeUdp } from '#sip/transport/native-library';
+import { openNativeUdp } from '#sip/transport/native-udp';
 import { openDgram, type UdpHandlers, type UdpSocket } from '#sip/transport/udp';
 
 const hasV6 = Object.values(networkInterfaces()).some((list) => list?.some((entry) => entry.address === '::1'));

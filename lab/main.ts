@@ -1,0 +1,161 @@
+import { fileURLToPath } from 'node:url';
+import yargs, { type Argv } from 'yargs';
+import { packageVersion } from '#service/version';
+import type { UeAction } from './ue/ue-command.ts';
+
+const configFolder = fileURLToPath(new URL('../config', import.meta.url));
+
+/** Commands are loaded when they run, so that each starts fast. */
+await yargs(process.argv.slice(2))
+  .scriptName('lab')
+  .usage('$0 <command>: a whole network on this machine, and its parts')
+  .command(
+    'up',
+    'start HSS, I-CSCF, S-CSCF, P-CSCF and two phones, show a call, serve until Ctrl-C',
+    upOptions,
+    async (args) => {
+      const { runUp } = await import('./network/up-command.ts');
+      const { config: base, once, headers, json, 'free-ports': freePorts } = args;
+      process.exitCode = await runUp({ base, once, headers, json, freePorts });
+      // Whatever still lingers must not hold the terminal.
+      process.exit();
+    },
+  )
+  .command('hss', 'run the HSS alone (Diameter Cx)', hssOptions, async (args) => {
+    const { runHss } = await import('./hss/hss-command.ts');
+    process.exit(await runHss({ config: args.config, sets: args.set, check: args.check, state: args.state }));
+  })
+  .command('ue', 'run one phone', ueCommands)
+  .demandCommand(1, 'which command? up, hss or ue')
+  .example('$0 up', 'the network, a registration, a call, a message, with every message shown')
+  .example('$0 up --once', 'the same, then stop; exit status 0 when all went well')
+  .example('$0 ue call sip:bob@ims.test --user alice', 'one call through a running network')
+  .example('$0 hss --config config/hss.yaml', 'only the HSS')
+  .version(packageVersion())
+  .strict()
+  .wrap(110)
+  .fail((message, error) => {
+    process.stderr.write(`lab: ${message ?? error?.message}\ntry: lab --help\n`);
+    process.exit(error === undefined || error === null ? 2 : 1);
+  })
+  .parseAsync();
+
+function upOptions(args: Argv) {
+  return args
+    .option('once', {
+      type: 'boolean',
+      default: false,
+      describe: 'stop after the demonstration; exit status by success',
+    })
+    .option('headers', {
+      type: 'boolean',
+      default: false,
+      describe: 'show what each node added, changed and removed, and which procedure did it',
+    })
+    .option('json', { type: 'boolean', default: false, describe: 'one JSON object per step, for programs' })
+    .option('free-ports', { type: 'boolean', default: false, describe: 'take any free ports, for labs side by side' })
+    .option('config', {
+      type: 'string',
+      default: configFolder,
+      requiresArg: true,
+      describe: 'folder with hss.yaml, icscf.yaml, scscf.yaml and pcscf.yaml',
+    })
+    .example('$0 up', 'the default ports where they are free')
+    .example('$0 up --once --headers', 'what every hop does to every message')
+    .example('$0 up --once --json | jq -r .words', 'the outcome of each step');
+}
+
+function hssOptions(args: Argv) {
+  return args
+    .option('config', {
+      type: 'string',
+      default: `${configFolder}/hss.yaml`,
+      requiresArg: true,
+      describe: 'configuration file (YAML)',
+    })
+    .option('state', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'folder for registration states; default: hss, beside the management socket',
+    })
+    .option('check', { type: 'boolean', default: false, describe: 'check the configuration and exit' })
+    .option('set', {
+      type: 'string',
+      array: true,
+      nargs: 1,
+      requiresArg: true,
+      default: [] as string[],
+      describe: 'set a key over the file: a dotted path, the value as YAML',
+    })
+    .example('$0 hss', 'the subscribers of config/hss.yaml at 127.0.0.1:3868')
+    .example('$0 hss --set listen=tcp:127.0.0.1:3900', 'at another port');
+}
+
+function ueCommands(args: Argv) {
+  return args
+    .command('register', 'register, say what came of it, de-register', phoneOptions, (given) =>
+      phone(given, { kind: 'register' }),
+    )
+    .command('answer', 'stay registered, answer calls, show messages', answerOptions, (given) =>
+      phone(given, { kind: 'answer', afterSeconds: given.after }),
+    )
+    .command('call <to>', 'call a sip: or tel: URI', callOptions, (given) =>
+      phone(given, { kind: 'call', to: given.to, seconds: given.seconds }),
+    )
+    .command('message <to> <text>', 'send a MESSAGE', messageOptions, (given) =>
+      phone(given, { kind: 'message', to: given.to, text: given.text }),
+    )
+    .demandCommand(1, 'what should the phone do? register, answer, call or message')
+    .example('$0 ue register --user alice', 'with the keys that config/hss.yaml has for alice')
+    .example('$0 ue answer --user bob', 'in one terminal')
+    .example('$0 ue call sip:bob@ims.test --user alice', 'in another')
+    .example('$0 ue register --impi 001010000000001@ims.test --k 465b.. --opc cd63..', 'with keys of your own');
+}
+
+function phoneOptions(args: Argv) {
+  const hex = { type: 'string', requiresArg: true } as const;
+  return args
+    .option('user', { ...hex, describe: 'a subscriber of the HSS configuration: alice, user000001' })
+    .option('config', {
+      ...hex,
+      default: `${configFolder}/hss.yaml`,
+      describe: 'HSS configuration with the keys of --user',
+    })
+    .option('proxy', { ...hex, default: '127.0.0.1:5060', describe: 'P-CSCF, host:port' })
+    .option('transport', { choices: ['udp', 'tcp'] as const, default: 'udp' as const, describe: 'what to send by' })
+    .option('address', { ...hex, describe: 'own address; default: the loopback of the family of --proxy' })
+    .option('expires', { type: 'number', default: 600_000, describe: 'seconds to ask for' })
+    .option('trace', { type: 'boolean', default: false, describe: 'print every SIP message' })
+    .option('domain', { ...hex, describe: 'home domain; default: that of the private identity' })
+    .option('impi', { ...hex, describe: 'private identity, instead of --user' })
+    .option('impu', { ...hex, describe: 'public identity; default: the first one of --user, or sip: and --impi' })
+    .option('k', { ...hex, describe: 'key K, 32 hexadecimal digits' })
+    .option('op', { ...hex, describe: 'OP, 32 hexadecimal digits' })
+    .option('opc', { ...hex, describe: 'OPc, 32 hexadecimal digits' })
+    .option('password', { ...hex, describe: 'password for SIP Digest' });
+}
+
+function answerOptions(args: Argv) {
+  return phoneOptions(args).option('after', { type: 'number', default: 1, describe: 'seconds to ring' });
+}
+
+function callOptions(args: Argv) {
+  return phoneOptions(args)
+    .positional('to', { type: 'string', demandOption: true, describe: 'sip:bob@ims.test or tel:+15550002' })
+    .option('seconds', { type: 'number', default: 3, describe: 'how long to talk' });
+}
+
+function messageOptions(args: Argv) {
+  return phoneOptions(args)
+    .positional('to', { type: 'string', demandOption: true, describe: 'sip:bob@ims.test or tel:+15550002' })
+    .positional('text', { type: 'string', demandOption: true });
+}
+
+type Given<T> = T extends Argv<infer Options> ? Options : never;
+
+async function phone(given: Given<ReturnType<typeof phoneOptions>>, action: UeAction): Promise<void> {
+  const { runUe } = await import('./ue/ue-command.ts');
+  const { user, config, proxy, transport, address, expires, trace, domain, impi, impu, k, op, opc, password } = given;
+  const identity = { user, impi, impu, domain, k, op, opc, password };
+  process.exit(await runUe({ action, ...identity, config, proxy, transport, address, expires, trace }));
+}

@@ -1,0 +1,121 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { loadConfig } from '#service/config';
+import type { SubscriberConfig } from '#service/config-shape';
+import { PortFinder } from './free-ports.ts';
+
+/** The nodes of the lab that run as processes of their own. */
+export const labRoles = ['hss', 'icscf', 'scscf', 'pcscf'] as const;
+export type LabRole = (typeof labRoles)[number];
+
+/** Ports of the nodes, by reference point. */
+export interface LabPorts {
+  readonly gm: number;
+  readonly mw: number;
+  readonly icscf: number;
+  readonly scscf: number;
+  readonly hss: number;
+}
+
+export interface LabConfig {
+  readonly address: string;
+  readonly domain: string;
+  readonly ports: LabPorts;
+  /** Configuration files by role. */
+  readonly files: Readonly<Record<LabRole, string>>;
+  /** The two who have phones in the demonstration, with AKA. */
+  readonly phones: readonly [SubscriberConfig, SubscriberConfig];
+  /** Diameter names. */
+  readonly names: { readonly hss: string; readonly realm: string; readonly icscf: string; readonly scscf: string };
+  /** A range whose users register with SIP Digest, for other clients. */
+  readonly range: SubscriberConfig | undefined;
+}
+
+const defaultPorts: LabPorts = { gm: 5060, mw: 5070, icscf: 4060, scscf: 6060, hss: 3868 };
+
+/**
+ * Writes configurations for a lab into a folder: each includes the one of its role in `base` and puts ports, state and
+ * sockets of this lab over it. Default ports are taken where they are free, unless `freePorts` asks for others.
+ *
+ * Throws ConfigError for a configuration that cannot be used, Error when it lacks two subscribers.
+ */
+export async function writeLabConfig(base: string, folder: string, freePorts: boolean): Promise<LabConfig> {
+  const hss = loadConfig({ file: join(base, 'hss.yaml'), role: 'hss' }).config;
+  const address = '127.0.0.1';
+  const ports = await choosePorts(address, freePorts);
+  const [first, second] = hss.subscribers.filter((subscriber) => subscriber.impi !== undefined);
+  if (first === undefined || second === undefined) {
+    throw new Error(`${join(base, 'hss.yaml')} needs two subscribers with impi, for the two phones`);
+  }
+  const phones = [withoutPassword(first), withoutPassword(second)] as const;
+  const diameter = { peers: [{ host: hss.name, address, port: ports.hss }] };
+  const node = (role: LabRole) => ({
+    include: join(base, `${role}.yaml`),
+    management: { socket: join(folder, `${role}.sock`) },
+  });
+  const both = (port: number) => [`udp:${address}:${port}`, `tcp:${address}:${port}`];
+  const scscfUri = `sip:${address}:${ports.scscf}`;
+  const hosts = { [hss.domain]: [`udp:${address}:${ports.icscf}`] };
+  const contents: Record<LabRole, object> = {
+    hss: {
+      ...node('hss'),
+      listen: `tcp:${address}:${ports.hss}`,
+      subscribers: [...phones, ...hss.subscribers.filter((each) => each !== first && each !== second)],
+    },
+    icscf: {
+      ...node('icscf'),
+      listeners: { mw: both(ports.icscf) },
+      diameter,
+      scscfs: [{ uri: scscfUri, capabilities: [], priority: 1 }],
+    },
+    scscf: {
+      ...node('scscf'),
+      uri: scscfUri,
+      listeners: { mw: both(ports.scscf) },
+      hosts,
+      diameter,
+      // The HSS chooses: AKA for the phones, SIP Digest for users with a password.
+      auth: { defaultScheme: 'Unknown' },
+      store: { type: 'lmdb', path: join(folder, 'scscf') },
+    },
+    pcscf: {
+      ...node('pcscf'),
+      listeners: { gm: both(ports.gm), mw: both(ports.mw) },
+      hosts,
+      store: { type: 'lmdb', path: join(folder, 'pcscf') },
+    },
+  };
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const files = {} as Record<LabRole, string>;
+  for (const role of labRoles) {
+    files[role] = join(folder, `${role}.yaml`);
+    // Keys are secrets, even those of a lab.
+    writeFileSync(files[role], `${JSON.stringify(contents[role], null, 2)}\n`, { mode: 0o600 });
+  }
+  const range = hss.subscribers.find((each) => each.range !== undefined && each.password !== undefined);
+  const names = {
+    hss: hss.name,
+    realm: hss.realm,
+    icscf: loadConfig({ file: files.icscf, role: 'icscf' }).config.diameter.originHost,
+    scscf: loadConfig({ file: files.scscf, role: 'scscf' }).config.diameter.originHost,
+  };
+  return { address, domain: hss.domain, ports, files, phones, names, range };
+}
+
+/** Without a password the HSS chooses AKA. */
+function withoutPassword(subscriber: SubscriberConfig): SubscriberConfig {
+  const { password: _password, ...rest } = subscriber;
+  return rest;
+}
+
+async function choosePorts(address: string, free: boolean): Promise<LabPorts> {
+  const finder = new PortFinder(address);
+  const take = (name: keyof LabPorts) => finder.take(free ? 0 : defaultPorts[name]);
+  return {
+    gm: await take('gm'),
+    mw: await take('mw'),
+    icscf: await take('icscf'),
+    scscf: await take('scscf'),
+    hss: await take('hss'),
+  };
+}

@@ -1,0 +1,201 @@
+import { traceTo } from '#manage/trace-recorder';
+import { splitHostPort } from '#service/address';
+import { ConfigError, loadConfig } from '#service/config';
+import { SubscriberTable } from '../hss/subscriber-table.ts';
+import type { Call } from './call.ts';
+import type { Credentials } from './credentials.ts';
+import { Ue } from './ue.ts';
+import { Usim, usimOf } from './usim.ts';
+
+/** What the phone is told to do once it is registered. */
+export type UeAction =
+  | { readonly kind: 'register' }
+  | { readonly kind: 'answer'; readonly afterSeconds: number }
+  | { readonly kind: 'call'; readonly to: string; readonly seconds: number }
+  | { readonly kind: 'message'; readonly to: string; readonly text: string };
+
+export interface UeCommand {
+  readonly action: UeAction;
+  /** Name of a subscriber of `config`: alice, user000001. */
+  readonly user?: string | undefined;
+  /** Configuration of the HSS, for the keys of `user`. */
+  readonly config: string;
+  readonly domain?: string | undefined;
+  readonly impi?: string | undefined;
+  readonly impu?: string | undefined;
+  readonly k?: string | undefined;
+  readonly op?: string | undefined;
+  readonly opc?: string | undefined;
+  readonly password?: string | undefined;
+  /** host:port of the P-CSCF. */
+  readonly proxy: string;
+  readonly transport: 'udp' | 'tcp';
+  readonly address?: string | undefined;
+  readonly expires: number;
+  /** Print the SIP messages. */
+  readonly trace: boolean;
+}
+
+/** What cannot be done, in words that say what to do instead. */
+class UsageError extends Error {}
+
+interface Identity {
+  readonly domain: string;
+  readonly impu: string;
+  readonly credentials: Credentials;
+}
+
+/** Runs one phone. Gives the exit code: 0, 1 when the network said no, 2 for a wrong command line. */
+export async function runUe(command: UeCommand): Promise<number> {
+  let ue: Ue;
+  try {
+    ue = await openUe(command);
+  } catch (error) {
+    say(
+      error instanceof ConfigError || error instanceof UsageError ? error.message : `ue: ${(error as Error).message}`,
+    );
+    return error instanceof UsageError || error instanceof ConfigError ? 2 : 1;
+  }
+  try {
+    say(`registering ${ue.impu} at ${command.proxy}`);
+    const outcome = await ue.register(command.expires);
+    if (!outcome.registered) {
+      say(`not registered: ${outcome.status} ${outcome.words}${hint(outcome.status, command)}`);
+      return 1;
+    }
+    const identities = outcome.associatedUris.length === 0 ? ue.impu : outcome.associatedUris.join(', ');
+    print(`registered for ${outcome.expires} s as ${identities}`);
+    const code = await act(ue, command.action);
+    await ue.deregister();
+    return code;
+  } finally {
+    await ue.close();
+  }
+}
+
+async function openUe(command: UeCommand): Promise<Ue> {
+  const proxy = splitHostPort(command.proxy.includes(':') ? command.proxy : `${command.proxy}:5060`);
+  if (proxy === undefined)
+    throw new UsageError(`ue: --proxy ${command.proxy} is not host:port, such as 127.0.0.1:5060`);
+  const identity = identityOf(command);
+  return Ue.open({
+    ...identity,
+    proxy: { address: proxy.host, port: proxy.port },
+    transport: command.transport,
+    ...(command.address === undefined ? {} : { address: command.address }),
+    trace: command.trace
+      ? traceTo('ue', ({ dir, peer, text }) => say(`${dir === 'out' ? 'to' : 'from'} ${peer}\n${text}`))
+      : null,
+    events: {
+      message: ({ from, body }) => print(`message from ${from}: ${printable(body)}`),
+    },
+  });
+}
+
+/** The keys of a configured subscriber, or those of the command line. */
+function identityOf(command: UeCommand): Identity {
+  const { user, impi, k, op, opc, password } = command;
+  if (user !== undefined) {
+    const { config } = loadConfig({ file: command.config, role: 'hss' });
+    const domain = command.domain ?? config.domain;
+    const name = user.includes('@') ? user : `${user}@${domain}`;
+    const subscriber = new SubscriberTable(config.subscribers, config.domain).byImpi(name);
+    if (subscriber === undefined) {
+      const known = config.subscribers.flatMap((each) => each.impi ?? each.range?.prefix ?? []).join(', ');
+      throw new UsageError(`ue: ${command.config} has no subscriber ${name}; it has ${known}`);
+    }
+    return {
+      domain,
+      impu: command.impu ?? subscriber.impus[0]!,
+      credentials: { impi: name, usim: new Usim(subscriber.milenage), password: password ?? subscriber.password },
+    };
+  }
+  if (impi === undefined)
+    throw new UsageError('ue: who is it? Give --user alice, or --impi with --k and --opc (or --password)');
+  const domain = command.domain ?? impi.slice(impi.indexOf('@') + 1);
+  if (k === undefined && password === undefined)
+    throw new UsageError('ue: --impi needs --k with --op or --opc, or --password');
+  if (k !== undefined && (op === undefined) === (opc === undefined))
+    throw new UsageError('ue: --k needs either --op or --opc');
+  for (const [name, value] of Object.entries({ k, op, opc })) {
+    if (value !== undefined && !/^[0-9a-fA-F]{32}$/.test(value))
+      throw new UsageError(`ue: --${name} has 32 hexadecimal digits`);
+  }
+  return {
+    domain,
+    impu: command.impu ?? `sip:${impi}`,
+    credentials: { impi, usim: k === undefined ? undefined : usimOf({ k, op, opc }), password },
+  };
+}
+
+async function act(ue: Ue, action: UeAction): Promise<number> {
+  switch (action.kind) {
+    case 'register':
+      return 0;
+    case 'message': {
+      const { status, words } = await ue.message(action.to, Buffer.from(action.text).toString('latin1'));
+      print(status < 300 ? `delivered: ${status} ${words}` : `not delivered: ${status} ${words}`);
+      return status < 300 ? 0 : 1;
+    }
+    case 'call':
+      return call(ue, action.to, action.seconds);
+    case 'answer':
+      ue.events.incomingCall = (incoming) => answer(incoming, action.afterSeconds);
+      print('waiting for calls and messages; Ctrl-C ends');
+      await interrupted();
+      return 0;
+  }
+}
+
+async function call(ue: Ue, to: string, seconds: number): Promise<number> {
+  const made = ue.call(to, { ringing: (_call, status) => print(`ringing (${status})`) });
+  const stop = interrupted().then(() => made.hangUp());
+  const outcome = await made.answered;
+  if (outcome !== true) {
+    print(`not answered: ${outcome.status} ${outcome.words}`);
+    return 1;
+  }
+  print(`answered; hanging up after ${seconds} s`);
+  await Promise.race([new Promise((resolve) => setTimeout(resolve, seconds * 1000)), made.ended, stop]);
+  made.hangUp();
+  print((await made.ended).words);
+  return 0;
+}
+
+function answer(incoming: Call, afterSeconds: number): void {
+  print(`call from ${incoming.peer}`);
+  incoming.events = {
+    answered: () => print('talking'),
+    ended: (_call, end) => print(`call ended: ${end.words}`),
+  };
+  incoming.ring();
+  setTimeout(() => incoming.answer(), afterSeconds * 1000);
+}
+
+function hint(status: number, { proxy }: UeCommand): string {
+  if (status === 408) return `; does a P-CSCF serve at ${proxy}? bin/lab up starts one`;
+  if (status === 503)
+    return `; nobody listens at ${proxy}: start a network with bin/lab up, or name its address with --proxy`;
+  return '';
+}
+
+function interrupted(): Promise<void> {
+  return new Promise((resolve) => {
+    process.once('SIGINT', () => resolve());
+    process.once('SIGTERM', () => resolve());
+  });
+}
+
+/** Text of a peer as a terminal may show it: UTF-8, without control characters. */
+function printable(body: string): string {
+  const text = Buffer.from(body, 'latin1').toString('utf8');
+  return [...text].map((character) => (character < ' ' || character === '\x7f' ? ' ' : character)).join('');
+}
+
+function print(words: string): void {
+  process.stdout.write(`${words}\n`);
+}
+
+function say(words: string): void {
+  process.stderr.write(`${words}\n`);
+}

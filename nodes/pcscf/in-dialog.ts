@@ -1,0 +1,173 @@
+import { reasons } from '#ims/reasons';
+import { Header } from '#sip/message/header-names';
+import type { SipRequest } from '#sip/message/request';
+import type { SipResponse } from '#sip/message/response';
+import type { ProxyBranch } from '#sip/proxy/proxy-branch';
+import type { ProxyTransaction } from '#sip/proxy/proxy-transaction';
+import type { Reason } from '#sip/reasons';
+import { matchesAt } from '#sip/uri/characters';
+import type { Binding } from './binding.ts';
+import type { Dialog } from './dialogs.ts';
+import { newChargingVector } from './originating.ts';
+import type { PcscfState } from './pcscf-state.ts';
+import { restoreWayBack } from './response-integrity.ts';
+import { dropPairedRoute } from './route-entries.ts';
+import { toUe } from './terminating.ts';
+import { crossBorder } from './trust-border.ts';
+import { enforceRoute, leadsToCore, trimRequestUri } from './ue-routing.ts';
+
+/** A request inside a dialog, on its way through. */
+export interface InDialogAttempt {
+  readonly kind: 'in-dialog';
+  readonly fromUe: boolean;
+  /** Null when it is not known here (the daemon has started anew): the token alone led the request. */
+  readonly dialog: Dialog | null;
+  /** Whether the dialog is over with the answer. */
+  readonly ends: boolean;
+  readonly charging: string;
+}
+
+/** Sends a request of a UE inside a dialog to the core. Source: TS 24.229 5.2.6.3; requirements P-75, P-100, P-101. */
+export function forwardInDialogFromUe(
+  state: PcscfState,
+  transaction: ProxyTransaction,
+  bindings: readonly Binding[],
+): void {
+  const { request } = transaction;
+  const admission = admitFromUe(state, request, transaction.ownRoute?.user ?? '', bindings);
+  if ('id' in admission) {
+    transaction.refuse(admission);
+    return;
+  }
+  const { dialog } = admission;
+  const { headers } = request.by('crossBorder (TS 24.229 4.4)');
+  crossBorder(headers, 'requestFromUe');
+  const charging = dialog === null || dialog.charging === '' ? newChargingVector(state) : dialog.charging;
+  headers.append(Header['P-Charging-Vector'], charging);
+  if (dialog !== null) state.dialogs.noteRequest(dialog, request, true);
+  const attempt: InDialogAttempt = { kind: 'in-dialog', fromUe: true, dialog, ends: ends(request, dialog), charging };
+  transaction.context = attempt;
+  transaction.forward({ side: 'mw' });
+}
+
+/** Sends a request of the core inside a dialog to the UE. Source: TS 24.229 5.2.6.4; requirements P-91, P-96. */
+export function forwardInDialogToUe(state: PcscfState, transaction: ProxyTransaction): void {
+  const { request } = transaction;
+  const token = transaction.ownRoute?.user ?? '';
+  const dialog = state.dialogs.ofCore(request, token);
+  const binding = bindingOf(state, token, dialog);
+  if (binding === null) {
+    transaction.refuse(reasons.noDialog);
+    return;
+  }
+  dropPairedRoute(request, token);
+  const { headers } = request.by('crossBorder (TS 24.229 5.2.6.4.3)');
+  const charging = headers.get(Header['P-Charging-Vector']) ?? '';
+  crossBorder(headers, 'requestToUe');
+  if (dialog !== null) state.dialogs.noteRequest(dialog, request, false);
+  const attempt: InDialogAttempt = { kind: 'in-dialog', fromUe: false, dialog, ends: ends(request, dialog), charging };
+  transaction.context = attempt;
+  transaction.forward(toUe(state, binding, request.method));
+}
+
+/** Takes the response to a request inside a dialog, either way. */
+export function takeInDialogResponse(
+  state: PcscfState,
+  transaction: ProxyTransaction,
+  branch: ProxyBranch,
+  attempt: InDialogAttempt,
+  response: SipResponse,
+): void {
+  const { dialog, fromUe } = attempt;
+  const { headers } = response.by('crossBorder (TS 24.229 5.2.6)');
+  if (fromUe) crossBorder(headers, 'responseToUe');
+  else {
+    restoreWayBack(response, transaction.request, branch.request, false);
+    crossBorder(headers, 'responseFromUe');
+    if (attempt.charging !== '' && response.status < 300) headers.append(Header['P-Charging-Vector'], attempt.charging);
+  }
+  if (dialog === null || response.status < 200) return;
+  if (attempt.ends) state.dialogs.close(dialog);
+  else state.dialogs.noteRefresh(dialog, transaction.request, response, fromUe);
+}
+
+/** Prepares an ACK of a UE. Gives whether it may go on, by its Route. Requirements P-100, C-07. */
+export function takeAckFromUe(
+  state: PcscfState,
+  request: SipRequest,
+  token: string,
+  bindings: readonly Binding[],
+): boolean {
+  if ('id' in admitFromUe(state, request, token, bindings)) return false;
+  crossBorder(request.headers, 'requestFromUe');
+  return true;
+}
+
+/** Prepares an ACK of the core. Gives the binding it goes to, null when there is none. */
+export function takeAckToUe(state: PcscfState, request: SipRequest, token: string): Binding | null {
+  const binding = bindingOf(state, token, state.dialogs.ofCore(request, token));
+  if (binding === null) return null;
+  dropPairedRoute(request, token);
+  crossBorder(request.headers, 'requestToUe');
+  return binding;
+}
+
+/** The binding a token stands for; when the UE has moved or de-registered meanwhile, where it is now or was last. */
+function bindingOf(state: PcscfState, token: string, dialog: Dialog | null): Binding | null {
+  const binding = state.registrations.byToken(token);
+  if (binding !== null || dialog === null) return binding;
+  return state.registrations.ofSubscriber(dialog.binding.impi)[0] ?? dialog.binding;
+}
+
+/**
+ * Whether a request inside a dialog is the UE's own: its token is one of the UE's, and where the dialog is known, it is
+ * a dialog of that UE. Puts the Route right on the way. Requirements P-100, P-101, X-I4, X-I17.
+ */
+function admitFromUe(
+  state: PcscfState,
+  request: SipRequest,
+  token: string,
+  bindings: readonly Binding[],
+): { readonly dialog: Dialog | null } | Reason {
+  const { flow } = request;
+  const impi = bindings[0]?.impi;
+  const isOwn = (binding: Binding) =>
+    // What a UE began before it registered anew, or has not ended when it de-registers, is still its own.
+    impi === undefined ? isSameFlow(binding.flow, flow!) : binding.impi === impi;
+  const dialog = state.dialogs.ofUe(request, isOwn);
+  if (dialog === 'other-party') return impi === undefined ? reasons.notRegistered : reasons.otherUsersDialog;
+  if (dialog === 'other-tags') return reasons.noDialog;
+  if (dialog === null) {
+    const binding = bindings.find((own) => own.token === token);
+    if (binding === undefined) return strangerReason(state, request, token, impi);
+    dropPairedRoute(request, token);
+    trimRequestUri(request);
+    return leadsToCore(state, request, binding) ? { dialog } : reasons.untrustedNextHop;
+  }
+  if (token !== '' && token !== dialog.binding.token) return reasons.otherUsersDialog;
+  if (token !== '') dropPairedRoute(request, token);
+  trimRequestUri(request);
+  if (dialog.routes !== null && !enforceRoute(state, request, dialog.routes)) return reasons.badRoute;
+  const routed = dialog.routes !== null && dialog.routes.length > 0;
+  return routed || leadsToCore(state, request, dialog.binding) ? { dialog } : reasons.untrustedNextHop;
+}
+
+/** Requirement P-100: 403 for another's token and for what would change a session, else 481. */
+function strangerReason(state: PcscfState, request: SipRequest, token: string, impi: string | undefined): Reason {
+  if (impi === undefined) return reasons.notRegistered;
+  const owner = state.registrations.byToken(token);
+  if (owner !== null && owner.impi !== impi) return reasons.otherUsersDialog;
+  return request.method === 'INVITE' || request.method === 'UPDATE' ? reasons.otherUsersDialog : reasons.noDialog;
+}
+
+function isSameFlow(a: Binding['flow'], b: Binding['flow']): boolean {
+  return a.address === b.address && a.port === b.port && a.transport === b.transport && a.connection === b.connection;
+}
+
+function ends(request: SipRequest, dialog: Dialog | null): boolean {
+  if (dialog === null) return false;
+  if (!dialog.subscription) return request.method === 'BYE';
+  return (
+    request.method === 'NOTIFY' && matchesAt(request.headers.get(Header['Subscription-State']) ?? '', 0, 'terminated')
+  );
+}

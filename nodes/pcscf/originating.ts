@@ -1,0 +1,88 @@
+import { formatChargingVector, newIcid } from '#ims/charging';
+import { reasons } from '#ims/reasons';
+import { Header } from '#sip/message/header-names';
+import type { SipResponse } from '#sip/message/response';
+import type { ProxyTransaction } from '#sip/proxy/proxy-transaction';
+import { opensDialog } from '#sip/proxy/record-route';
+import { assertIdentity } from './asserted-identity.ts';
+import type { Binding } from './binding.ts';
+import type { Dialog } from './dialogs.ts';
+import type { PcscfState } from './pcscf-state.ts';
+import { crossBorder } from './trust-border.ts';
+import { enforceRoute, trimRequestUri } from './ue-routing.ts';
+
+/** A request of a UE that opens a dialog or stands alone, on its way to the S-CSCF. */
+export interface OriginatingAttempt {
+  readonly kind: 'originating';
+  /** Dialogs it may open, one more for each fork; empty for a request that stands alone. */
+  readonly dialogs: Dialog[];
+  /** Record-Route values the request left with. */
+  readonly recorded: number;
+}
+
+/**
+ * Sends a request of a registered UE to its S-CSCF, with the identity this node vouches for.
+ *
+ * `bindings`: those of the UE's flow. Source: TS 24.229 5.2.6.3; requirements P-70 to P-78, P-83.
+ */
+export function forwardOriginating(
+  state: PcscfState,
+  transaction: ProxyTransaction,
+  bindings: readonly Binding[],
+): void {
+  const { request } = transaction;
+  const { headers } = request;
+  const { binding, value } = assertIdentity(headers, bindings);
+
+  request.by('enforceRoute (TS 24.229 5.2.6.3.1)');
+  trimRequestUri(request);
+  if (!enforceRoute(state, request, binding.serviceRoute)) {
+    transaction.refuse(reasons.badRoute);
+    return;
+  }
+  if (binding.serviceRoute.length === 0) headers.append(Header.Route, `<sip:${binding.home};lr>`);
+
+  request.by('crossBorder (TS 24.229 4.4)');
+  crossBorder(headers, 'requestFromUe');
+  request.by('assertIdentity (TS 24.229 5.2.6.3.1)');
+  headers.append(Header['P-Asserted-Identity'], value);
+  const charging = newChargingVector(state);
+  headers.append(Header['P-Charging-Vector'], charging);
+
+  let dialogs: Dialog[] = [];
+  let recorded = 0;
+  if (opensDialog(request.method)) {
+    request.by('recordRoute (TS 24.229 5.2.6.3.1)');
+    state.routes.recordFromUe(request, binding.token, request.flow!);
+    dialogs = [state.dialogs.open(request, binding, 'originating', charging, null)];
+    recorded = headers.values(Header['Record-Route']).length;
+  }
+  const attempt: OriginatingAttempt = { kind: 'originating', dialogs, recorded };
+  transaction.context = attempt;
+  transaction.forward({ side: 'mw' });
+}
+
+/** Takes a response from the core on its way to the calling UE. Requirements P-77, P-103. */
+export function takeOriginatingResponse(state: PcscfState, attempt: OriginatingAttempt, response: SipResponse): void {
+  const { headers } = response.by('crossBorder (TS 24.229 5.2.6.3.2)');
+  crossBorder(headers, 'responseToUe');
+  if (attempt.dialogs.length > 0) state.dialogs.noteResponse(attempt.dialogs, response, routesOf(attempt, response));
+}
+
+/** A charging identifier for a new dialog or a request that stands alone. Requirement P-75. */
+export function newChargingVector(state: PcscfState): string {
+  return formatChargingVector({
+    icid: newIcid(),
+    icidGeneratedAt: state.context.config.name,
+    origIoi: '',
+    termIoi: '',
+    others: [],
+  });
+}
+
+/** The route set the calling UE learns from a response, without our own entries. Source: RFC 3261 12.1.2. */
+function routesOf({ recorded }: OriginatingAttempt, response: SipResponse): readonly string[] | null {
+  if (!response.headers.has(Header['Record-Route'])) return null;
+  const values = response.headers.values(Header['Record-Route']);
+  return values.length < recorded ? null : values.slice(0, values.length - recorded).reverse();
+}

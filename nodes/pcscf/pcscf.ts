@@ -1,0 +1,131 @@
+import { reasons } from '#ims/reasons';
+import type { PcscfConfig } from '#service/config-shape';
+import type { NodeContext } from '#service/node-context';
+import type { NodeLogic } from '#sip/proxy/node-logic';
+import type { ProxyCore } from '#sip/proxy/proxy-core';
+import type { ProxyTransaction } from '#sip/proxy/proxy-transaction';
+import { AccessPolicy } from './access.ts';
+import { Dialogs } from './dialogs.ts';
+import {
+  forwardInDialogFromUe,
+  forwardInDialogToUe,
+  takeAckFromUe,
+  takeAckToUe,
+  takeInDialogResponse,
+} from './in-dialog.ts';
+import { forwardOriginating, takeOriginatingResponse } from './originating.ts';
+import type { Attempt, PcscfState } from './pcscf-state.ts';
+import { PendingRegistrations } from './pending-registrations.ts';
+import { forwardRegister, takeRegisterResponse } from './register.ts';
+import { Registrations } from './registrations.ts';
+import { RouteEntries } from './route-entries.ts';
+import { forwardTerminating, takeTerminatingResponse } from './terminating.ts';
+import { targetsOf } from './ue-routing.ts';
+
+/** The P-CSCF's logic, and what its worker wants besides. */
+export interface Pcscf extends NodeLogic {
+  /** Joins the logic to the core that sends its ACKs to UEs. */
+  useCore(core: Pick<ProxyCore, 'forwardAck'>): void;
+  /** Bindings in the store, all workers' together. */
+  registrations(): number;
+  /** Dialogs that go through this worker, by Call-ID. */
+  sessions(): number;
+  /** Ends the timers of this worker. */
+  stop(): void;
+}
+
+/**
+ * The P-CSCF: the border between UEs and the core. It registers UEs with their home network, vouches for who they are,
+ * and carries requests between them and their S-CSCF.
+ * Source: TS 24.229 5.2.
+ */
+export function createPcscf(context: NodeContext<PcscfConfig>): Pcscf {
+  const { clock, wheel, store, worker, workers, log } = context;
+  const state: PcscfState = {
+    context,
+    access: new AccessPolicy(context.config),
+    routes: new RouteEntries(context.listeners),
+    registrations: new Registrations({
+      store,
+      clock,
+      wheel,
+      worker,
+      workers,
+      expired: ({ impi, aor }) => {
+        context.count('registration-expired');
+        log.info({ impi, impu: aor }, 'a registration has run out');
+      },
+    }),
+    pending: new PendingRegistrations(() => clock.nowMs()),
+    dialogs: new Dialogs(context.calls, wheel),
+    startedMs: clock.wallMs(),
+  };
+  let core: Pick<ProxyCore, 'forwardAck'> | null = null;
+
+  return {
+    admit: (request) => state.access.refusal(request),
+
+    handleRequest(transaction) {
+      if (state.access.sideOf(transaction.request.flow!) === 'ue') handleFromUe(state, transaction);
+      else if (transaction.inDialog) forwardInDialogToUe(state, transaction);
+      else forwardTerminating(state, transaction);
+    },
+
+    handleResponse(transaction, branch, response) {
+      const attempt = transaction.context as Attempt | null;
+      switch (attempt?.kind) {
+        case 'register':
+          return takeRegisterResponse(state, transaction, attempt, response);
+        case 'originating':
+          return takeOriginatingResponse(state, attempt, response);
+        case 'terminating':
+          return takeTerminatingResponse(state, transaction, branch, attempt, response);
+        case 'in-dialog':
+          return takeInDialogResponse(state, transaction, branch, attempt, response);
+        case undefined:
+          return;
+      }
+    },
+
+    handleAck(request, ownRoute) {
+      const token = ownRoute?.user ?? '';
+      const flow = request.flow!;
+      if (state.access.sideOf(flow) === 'ue') {
+        return takeAckFromUe(state, request, token, state.registrations.bySource(flow)) ? undefined : false;
+      }
+      const binding = takeAckToUe(state, request, token);
+      if (binding !== null) core?.forwardAck(request, 'gm', targetsOf(state, binding));
+      return false;
+    },
+
+    handleEnd(transaction) {
+      const attempt = transaction.context as Attempt | null;
+      if (attempt?.kind === 'originating' || attempt?.kind === 'terminating') {
+        state.dialogs.closeUnconfirmed(attempt.dialogs);
+      } else if (attempt?.kind === 'in-dialog' && attempt.ends && attempt.dialog !== null) {
+        state.dialogs.close(attempt.dialog);
+      }
+    },
+
+    refused: (request, reason, detail) => context.refused(request, reason, detail),
+
+    useCore(joined) {
+      core = joined;
+    },
+    registrations: () => state.registrations.size,
+    sessions: () => state.dialogs.size,
+    stop: () => state.registrations.stop(),
+  };
+}
+
+function handleFromUe(state: PcscfState, transaction: ProxyTransaction): void {
+  const { request } = transaction;
+  if (request.method === 'REGISTER') {
+    forwardRegister(state, transaction);
+    return;
+  }
+  const bindings = state.registrations.bySource(request.flow!);
+  if (transaction.inDialog) forwardInDialogFromUe(state, transaction, bindings);
+  else if (bindings.length === 0) transaction.refuse(reasons.notRegistered);
+  else forwardOriginating(state, transaction, bindings);
+}

@@ -1,0 +1,83 @@
+import { reasons } from '#ims/reasons';
+import { Header } from '#sip/message/header-names';
+import type { SipResponse } from '#sip/message/response';
+import type { ForwardOptions, ProxyBranch } from '#sip/proxy/proxy-branch';
+import type { ProxyTransaction } from '#sip/proxy/proxy-transaction';
+import { opensDialog } from '#sip/proxy/record-route';
+import { answeringIdentity } from './asserted-identity.ts';
+import type { Binding } from './binding.ts';
+import type { Dialog } from './dialogs.ts';
+import type { PcscfState } from './pcscf-state.ts';
+import { restoreWayBack } from './response-integrity.ts';
+import { crossBorder } from './trust-border.ts';
+import { targetsOf } from './ue-routing.ts';
+
+/** A request of the core that opens a dialog or stands alone, on its way to the UE. */
+export interface TerminatingAttempt {
+  readonly kind: 'terminating';
+  readonly binding: Binding;
+  /** P-Called-Party-ID, null when there was none. */
+  readonly calledParty: string | null;
+  /** P-Charging-Vector as it came, '' when there was none. */
+  readonly charging: string;
+  readonly dialogs: Dialog[];
+}
+
+/**
+ * Sends a request of the core to the UE whose Path entry stood on top of its Route.
+ * Source: TS 24.229 5.2.6.4; requirements P-90, P-91, P-93, P-94.
+ */
+export function forwardTerminating(state: PcscfState, transaction: ProxyTransaction): void {
+  const { request, ownRoute } = transaction;
+  const binding = state.registrations.byToken(ownRoute?.user ?? '');
+  if (binding === null) {
+    transaction.refuse(reasons.unknownToken);
+    return;
+  }
+  const { headers } = request.by('crossBorder (TS 24.229 5.2.6.4.1)');
+  const calledParty = headers.get(Header['P-Called-Party-ID']);
+  const charging = headers.get(Header['P-Charging-Vector']) ?? '';
+  crossBorder(headers, 'requestToUe');
+  let dialogs: Dialog[] = [];
+  if (opensDialog(request.method)) {
+    request.by('recordRoute (TS 24.229 5.2.6.4.1)');
+    dialogs = [state.dialogs.open(request, binding, 'terminating', charging, headers.values(Header['Record-Route']))];
+    state.routes.recordToUe(request, binding.token, binding.flow);
+  }
+  const attempt: TerminatingAttempt = { kind: 'terminating', binding, calledParty, charging, dialogs };
+  transaction.context = attempt;
+  transaction.forward(toUe(state, binding, request.method));
+}
+
+/** Takes a response of the called UE on its way to the core. Source: TS 24.229 5.2.6.4.2; requirements P-92, X-I5. */
+export function takeTerminatingResponse(
+  state: PcscfState,
+  transaction: ProxyTransaction,
+  branch: ProxyBranch,
+  attempt: TerminatingAttempt,
+  response: SipResponse,
+): void {
+  const { headers } = response.by('crossBorder (TS 24.229 5.2.6.4.2)');
+  restoreWayBack(response, transaction.request, branch.request, attempt.dialogs.length > 0);
+  const identity = answeringIdentity(headers, attempt.binding, attempt.calledParty);
+  crossBorder(headers, 'responseFromUe');
+  if (response.status < 300) {
+    response.by('answeringIdentity (TS 24.229 5.2.6.4.2)');
+    headers.append(Header['P-Asserted-Identity'], identity);
+    if (attempt.charging !== '') headers.append(Header['P-Charging-Vector'], attempt.charging);
+  }
+  if (attempt.dialogs.length > 0) state.dialogs.noteResponse(attempt.dialogs, response, null);
+}
+
+/**
+ * How a request goes to a UE: by its flow, with the timers of Gm. A non-INVITE is given up a little before the sender's
+ * Timer F, so that the answer still finds it.
+ * Source: RFC 4320 4.2; requirements P-94, P-96, C-04.
+ */
+export function toUe(state: PcscfState, binding: Binding, method: string): ForwardOptions {
+  const unreachable = binding.outbound ? reasons.flowFailed : reasons.ueUnreachable;
+  const targets = targetsOf(state, binding);
+  if (method === 'INVITE') return { side: 'gm', targets, unreachable, silent: reasons.ueSilent };
+  const responseTimeoutMs = 60 * state.context.config.timers.t1;
+  return { side: 'gm', targets, unreachable, silent: reasons.ueUnreachable, responseTimeoutMs };
+}

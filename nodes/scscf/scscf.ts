@@ -1,0 +1,79 @@
+import type { CxClient } from '#diameter/cx/cx-client';
+import { reasons } from '#ims/reasons';
+import { CidrTable } from '#service/cidr';
+import type { ScscfConfig } from '#service/config-shape';
+import type { NodeContext } from '#service/node-context';
+import { ParseFailure } from '#sip/errors';
+import { Header } from '#sip/message/header-names';
+import type { NodeLogic } from '#sip/proxy/node-logic';
+import { formatSipUri, parseSipUri } from '#sip/uri/sip-uri';
+import { ChallengeLimit } from './challenge-limit.ts';
+import { CHALLENGES, ChallengeStore } from './challenge-store.ts';
+import { ExpirySweep } from './expiry.ts';
+import { handleOriginating, isOriginating } from './originating.ts';
+import { handleRegister } from './register.ts';
+import { RegistrationStore, registrationTables } from './registration-store.ts';
+import type { OwnRoutes, ScscfState } from './state.ts';
+import { handleTerminating } from './terminating.ts';
+
+/** The tables that the store of an S-CSCF is opened with. */
+export const scscfTables: readonly string[] = [...registrationTables, CHALLENGES];
+
+export interface ScscfLogic extends NodeLogic {
+  /** How many registrations there are, those of all workers. */
+  registrations(): number;
+  /** Ends the timers. */
+  stop(): void;
+}
+
+/**
+ * The S-CSCF: registers users, and stands on both sides of their sessions.
+ * Source: TS 24.229 5.4; requirements S-01, S-80, S-85.
+ *
+ * @throws RangeError when `uri` of the configuration is no SIP URI; it is checked before.
+ */
+export function createScscf(context: NodeContext<ScscfConfig>, cx: CxClient): ScscfLogic {
+  const trusted = new CidrTable(context.config.trusted.map((network) => [network, true] as const));
+  const state: ScscfState = {
+    context,
+    cx,
+    registrations: new RegistrationStore(context.store),
+    challenges: new ChallengeStore(context.store),
+    challengeLimit: new ChallengeLimit(),
+    routes: ownRoutes(context.config.uri),
+  };
+  const sweep = new ExpirySweep(state);
+  sweep.start();
+  return {
+    admit: (request) => (request.flow === null || trusted.find(request.flow.address) ? null : reasons.untrustedPeer),
+
+    handleRequest(transaction) {
+      const { request, ownRoute, inDialog } = transaction;
+      if (request.method === 'REGISTER') return handleRegister(state, transaction);
+      if (inDialog) {
+        if (ownRoute !== null || request.headers.has(Header.Route)) transaction.forward();
+        else transaction.refuse(reasons.noDialog);
+      } else if (isOriginating(ownRoute)) handleOriginating(state, transaction);
+      else handleTerminating(state, transaction);
+    },
+
+    // Without a Route an ACK has nowhere to go that we could know of.
+    handleAck: (request, ownRoute) => (ownRoute !== null || request.headers.has(Header.Route) ? undefined : false),
+
+    refused: (request, reason, detail) => context.refused(request, reason, detail),
+    registrations: () => state.registrations.count(),
+    stop: () => sweep.stop(),
+  };
+}
+
+/** Entries that lead back here, made of our URI. Requirements S-36, S-86. */
+function ownRoutes(uri: string): OwnRoutes {
+  const own = parseSipUri(uri);
+  if (own instanceof ParseFailure) throw new RangeError(`uri: ${own.reason}`);
+  const base = { ...own, password: '', headers: '' };
+  const entry = (user: string) => {
+    const text = formatSipUri({ ...base, user });
+    return own.parameters.has('lr') ? `<${text}>` : `<${text};lr>`;
+  };
+  return { service: entry('orig'), originating: entry('mo'), terminating: entry('mt') };
+}

@@ -1,0 +1,211 @@
+import { Worker } from 'node:worker_threads';
+import type { Flow } from '#sip/transport/flow';
+import type { BucketTable, WorkerLoad } from './dispatch.ts';
+import { Doorbell } from './doorbell.ts';
+import { copyPayload, decodeDiameterRequest, decodeSendSip, encodeSip, frameKind } from './frame-codec.ts';
+import { FrameQueue } from './frame-queue.ts';
+import { type FrameVisitor, RingReader } from './frame-ring.ts';
+import type { TransportSide } from './transport-side.ts';
+import type { WorkerCounts, WorkersOptions } from './worker-control.ts';
+import type { ThreadData, ThreadOrder, ThreadReport } from './worker-thread.ts';
+
+/** A worker that has taken nothing of its queue for this long gets no new calls. */
+const stalledMs = 250;
+/** A thread that dies this soon, twice running, is started again after a pause. */
+const quickDeathMs = 1_000;
+const respawnPauseMs = 1_000;
+
+interface Question {
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: Error) => void;
+  readonly timer: NodeJS.Timeout;
+}
+
+/** One worker thread and its successors: starting, serving (busy or not), ended. */
+export class PooledWorker implements FrameVisitor, WorkerLoad {
+  readonly queue: FrameQueue;
+  readonly reader: RingReader;
+  shed = 0;
+  #messages = 0;
+  #restarts = 0;
+  readonly #data: ThreadData;
+  readonly #side: TransportSide;
+  readonly #table: BucketTable;
+  readonly #options: WorkersOptions;
+  readonly #questions = new Map<number, Question>();
+  #lastQuestion = 0;
+  #thread: Worker | undefined;
+  #state: 'starting' | 'serving' | 'ended' = 'ended';
+  #stopping = false;
+  #startedMs = 0;
+  #quickDeaths = 0;
+  #progress = 0;
+  #movedMs = 0;
+  #stalled = false;
+  #respawn: NodeJS.Timeout | undefined;
+
+  constructor(data: ThreadData, side: TransportSide, table: BucketTable, options: WorkersOptions) {
+    this.#data = data;
+    this.#side = side;
+    this.#table = table;
+    this.#options = options;
+    this.queue = new FrameQueue(data.fromMain, new Doorbell(data.bells, data.worker + 1));
+    this.reader = new RingReader(data.toMain);
+  }
+
+  get alive(): boolean {
+    return this.#state === 'serving';
+  }
+
+  get takesCalls(): boolean {
+    return this.#state === 'serving' && !this.#stalled;
+  }
+
+  get backlog(): number {
+    return this.queue.backlog;
+  }
+
+  /** Starts the thread; fulfilled when it serves, rejected when it ends before that. */
+  spawn(): Promise<void> {
+    this.#state = 'starting';
+    this.#startedMs = this.#options.nowMs();
+    const thread = new Worker(new URL('./worker-thread.ts', import.meta.url), {
+      workerData: this.#data,
+      name: `worker-${this.#data.worker}`,
+    });
+    this.#thread = thread;
+    return new Promise((resolve, reject) => {
+      let failure: Error | undefined;
+      thread.on('message', (message: ThreadReport) => {
+        if (message.report === 'answer') this.#answered(message);
+        else {
+          this.#state = 'serving';
+          this.#stalled = false;
+          this.#movedMs = this.#options.nowMs();
+          resolve();
+        }
+      });
+      thread.on('error', (error) => {
+        failure = error as Error;
+      });
+      thread.on('exit', (code) => {
+        const began = this.#state === 'starting' && this.#restarts === 0;
+        const error = failure ?? new Error(`worker ${this.#data.worker} ended with code ${code}`);
+        this.#ended(error, began);
+        reject(error);
+      });
+    });
+  }
+
+  hand(text: string, flow: Flow, bucket: number): void {
+    if (encodeSip(this.queue, text, flow, bucket)) this.#messages++;
+    else {
+      this.shed++;
+      if (bucket >= 0) this.#table.release(bucket, this.#data.worker);
+    }
+  }
+
+  /** Notes whether the worker still takes frames. */
+  look(nowMs: number): void {
+    const { progress } = this.queue;
+    if (progress !== this.#progress || this.queue.backlog === 0) {
+      this.#progress = progress;
+      this.#movedMs = nowMs;
+    }
+    this.#stalled = nowMs - this.#movedMs >= stalledMs;
+  }
+
+  counts(): WorkerCounts {
+    return {
+      messages: this.#messages,
+      shed: this.shed,
+      dropped: this.queue.dropped,
+      restarts: this.#restarts,
+      backlogBytes: this.queue.backlog,
+      state: this.#state === 'serving' && this.#stalled ? 'busy' : this.#state,
+    };
+  }
+
+  order(order: ThreadOrder): void {
+    this.#thread?.postMessage(order);
+  }
+
+  ask(request: unknown, timeoutMs: number): Promise<unknown> {
+    if (this.#state !== 'serving') return Promise.reject(new Error(`worker ${this.#data.worker} does not serve`));
+    return new Promise((resolve, reject) => {
+      const id = ++this.#lastQuestion;
+      const timer = setTimeout(() => {
+        this.#questions.delete(id);
+        reject(new Error(`worker ${this.#data.worker} did not answer in ${timeoutMs} ms`));
+      }, timeoutMs);
+      this.#questions.set(id, { resolve, reject, timer });
+      this.order({ order: 'ask', id, request });
+    });
+  }
+
+  async stop(drainMs: number): Promise<void> {
+    this.#stopping = true;
+    clearTimeout(this.#respawn);
+    const thread = this.#thread;
+    if (!thread || this.#state === 'ended') return;
+    const ended = new Promise<void>((resolve) => thread.once('exit', () => resolve()));
+    this.queue.flush();
+    this.order({ order: 'stop' });
+    const timer = setTimeout(() => thread.terminate(), drainMs);
+    await ended;
+    clearTimeout(timer);
+  }
+
+  frame(kind: number, x: number, y: number, a: number, b: number, bytes: Buffer, start: number, length: number): void {
+    switch (kind) {
+      case frameKind.sendSip: {
+        const { text, target, token } = decodeSendSip(x, y, a, b, bytes, start, length);
+        this.#side.sip(text, target, this.#data.worker, token);
+        break;
+      }
+      case frameKind.closeConnection:
+        this.#side.closeConnection(b);
+        break;
+      case frameKind.diameterRequest: {
+        const { message, route } = decodeDiameterRequest(x, y, a, bytes, start, length);
+        this.#side.diameterRequest(message, route);
+        break;
+      }
+      case frameKind.diameterAnswer:
+        this.#side.diameterAnswer(copyPayload(bytes, start, length));
+        break;
+    }
+  }
+
+  #answered(message: Extract<ThreadReport, { report: 'answer' }>): void {
+    const question = this.#questions.get(message.id);
+    if (!question) return;
+    this.#questions.delete(message.id);
+    clearTimeout(question.timer);
+    if (message.error === null) question.resolve(message.value);
+    else question.reject(new Error(message.error));
+  }
+
+  /** Frees what the dead thread held, drops what it had not handled, and starts its successor. */
+  #ended(error: Error, beforeServing: boolean): void {
+    this.#state = 'ended';
+    this.#thread = undefined;
+    this.queue.clear();
+    this.queue.flush();
+    new RingReader(this.#data.fromMain).discard();
+    for (const ring of this.#data.fromWorkers) if (ring !== null) new RingReader(ring).discard();
+    this.#table.freeAll(this.#data.worker);
+    for (const { reject, timer } of this.#questions.values()) {
+      clearTimeout(timer);
+      reject(error);
+    }
+    this.#questions.clear();
+    // A worker that can't even start the first time is the daemon's failure, not a crash to survive.
+    if (this.#stopping || beforeServing) return;
+    this.#options.onCrash?.(this.#data.worker, error);
+    const quick = this.#options.nowMs() - this.#startedMs < quickDeathMs;
+    this.#quickDeaths = quick ? this.#quickDeaths + 1 : 0;
+    this.#restarts++;
+    this.#respawn = setTimeout(() => this.spawn().catch(() => {}), this.#quickDeaths > 1 ? respawnPauseMs : 0);
+  }
+}

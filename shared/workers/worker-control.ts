@@ -1,0 +1,39 @@
+export interface WorkersOptions {
+  /** 1: inline on this thread; 2 to 64: that many worker threads. */
+  readonly workers: number;
+  /** URL of the module that exports `createInbox`. */
+  readonly module: string;
+  /** Given to each worker; plain data when there are several. */
+  readonly config: unknown;
+  /** Monotonic milliseconds. */
+  readonly nowMs: () => number;
+  readonly ringBytes?: number;
+  /** Fetch frames by a 1 ms timer while busy instead of one wake each: fewer wakes, 1 ms later; default false. */
+  readonly coalesce?: boolean;
+  /** A worker thread has ended though it was not told to; it is being replaced. */
+  readonly onCrash?: (worker: number, error: Error) => void;
+}
+
+export interface WorkerCounts {
+  /** SIP messages handed to this worker. */
+  readonly messages: number;
+  /** SIP messages answered 503 or dropped because its queue was full. */
+  readonly shed: number;
+  /** Frames lost because not even the list behind the ring had room. */
+  readonly dropped: number;
+  readonly restarts: number;
+  readonly backlogBytes: number;
+  readonly state: 'starting' | 'serving' | 'busy' | 'ended';
+}
+
+/** The worker side as the daemon sees it, whatever the number of workers. */
+export interface Workers {
+  readonly size: number;
+  counts(worker: number): WorkerCounts;
+  /** Asks a worker's `control`; rejects with its error or after the timeout. */
+  ask(worker: number, request: unknown, timeoutMs?: number): Promise<unknown>;
+  /** For tests of resilience, only where CSCF_TEST_TRIGGER is 1: ends a worker, or keeps it busy. False: not enabled. */
+  trigger(worker: number, what: 'crash' | 'busy', ms?: number): boolean;
+  /** Lets the workers finish what they have been handed (at most `drainMs`) and ends them. */
+  stop(drainMs?: number): Promise<void>;
+}
