@@ -35,7 +35,11 @@ await yargs(process.argv.slice(2))
   .strict()
   .wrap(110)
   .fail((message, error) => {
-    process.stderr.write(`lab: ${message ?? error?.message}\ntry: lab --help\n`);
+    const known = ['up', 'hss', 'ue', 'register', 'answer', 'call', 'message'];
+    const command = process.argv.slice(2).filter((word) => known.includes(word));
+    const few = message?.startsWith('Not enough non-option arguments') === true;
+    const words = few ? `${command.join(' ')} needs more: whom, and for message what` : (message ?? error?.message);
+    process.stderr.write(`lab: ${words}\ntry: ${['lab', ...command].join(' ')} --help\n`);
     process.exit(error === undefined || error === null ? 2 : 1);
   })
   .parseAsync();

@@ -1,10 +1,11 @@
 import { traceTo } from '#manage/trace-recorder';
 import { splitHostPort } from '#service/address';
 import { ConfigError, loadConfig } from '#service/config';
+import { coreTimers } from '#sip/transaction/timers';
 import { SubscriberTable } from '../hss/subscriber-table.ts';
 import type { Call } from './call.ts';
 import type { Credentials } from './credentials.ts';
-import { Ue } from './ue.ts';
+import { type Refused, type RegisterOutcome, Ue } from './ue.ts';
 import { Usim, usimOf } from './usim.ts';
 
 /** What the phone is told to do once it is registered. */
@@ -39,6 +40,11 @@ export interface UeCommand {
 /** What cannot be done, in words that say what to do instead. */
 class UsageError extends Error {}
 
+const noticeMs = 2_000;
+/** Shorter than any timer of SIP on Gm: who sits at a terminal wants to know. */
+const patienceMs = 11_000;
+const silence: Refused = { status: 408, words: 'no answer' };
+
 interface Identity {
   readonly domain: string;
   readonly impu: string;
@@ -58,7 +64,7 @@ export async function runUe(command: UeCommand): Promise<number> {
   }
   try {
     say(`registering ${ue.impu} at ${command.proxy}`);
-    const outcome = await ue.register(command.expires);
+    const outcome = await patiently<RegisterOutcome>(ue.register(command.expires), silence);
     if (!outcome.registered) {
       say(`not registered: ${outcome.status} ${outcome.words}${hint(outcome.status, command)}`);
       return 1;
@@ -66,7 +72,7 @@ export async function runUe(command: UeCommand): Promise<number> {
     const identities = outcome.associatedUris.length === 0 ? ue.impu : outcome.associatedUris.join(', ');
     print(`registered for ${outcome.expires} s as ${identities}`);
     const code = await act(ue, command.action);
-    await ue.deregister();
+    await patiently<RegisterOutcome>(ue.deregister(), silence);
     return code;
   } finally {
     await ue.close();
@@ -82,6 +88,7 @@ async function openUe(command: UeCommand): Promise<Ue> {
     ...identity,
     proxy: { address: proxy.host, port: proxy.port },
     transport: command.transport,
+    timers: coreTimers,
     ...(command.address === undefined ? {} : { address: command.address }),
     trace: command.trace
       ? traceTo('ue', ({ dir, peer, text }) => say(`${dir === 'out' ? 'to' : 'from'} ${peer}\n${text}`))
@@ -133,7 +140,8 @@ async function act(ue: Ue, action: UeAction): Promise<number> {
     case 'register':
       return 0;
     case 'message': {
-      const { status, words } = await ue.message(action.to, Buffer.from(action.text).toString('latin1'));
+      const sent = ue.message(action.to, Buffer.from(action.text).toString('latin1'));
+      const { status, words } = await patiently(sent, silence);
       print(status < 300 ? `delivered: ${status} ${words}` : `not delivered: ${status} ${words}`);
       return status < 300 ? 0 : 1;
     }
@@ -170,6 +178,21 @@ function answer(incoming: Call, afterSeconds: number): void {
   };
   incoming.ring();
   setTimeout(() => incoming.answer(), afterSeconds * 1000);
+}
+
+/** What the network says, or `otherwise` when it says nothing for long; shows that it is waited for. */
+async function patiently<T>(work: Promise<T>, otherwise: T): Promise<T> {
+  const progress = setInterval(() => say('no answer yet'), noticeMs);
+  let limit: NodeJS.Timeout | undefined;
+  const late = new Promise<T>((resolve) => {
+    limit = setTimeout(() => resolve(otherwise), patienceMs);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearInterval(progress);
+    clearTimeout(limit);
+  }
 }
 
 function hint(status: number, { proxy }: UeCommand): string {

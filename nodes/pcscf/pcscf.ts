@@ -2,7 +2,6 @@ import { reasons } from '#ims/reasons';
 import type { PcscfConfig } from '#service/config-shape';
 import type { NodeContext } from '#service/node-context';
 import type { NodeLogic } from '#sip/proxy/node-logic';
-import type { ProxyCore } from '#sip/proxy/proxy-core';
 import type { ProxyTransaction } from '#sip/proxy/proxy-transaction';
 import { AccessPolicy } from './access.ts';
 import { Dialogs } from './dialogs.ts';
@@ -24,8 +23,6 @@ import { targetsOf } from './ue-routing.ts';
 
 /** The P-CSCF's logic, and what its worker wants besides. */
 export interface Pcscf extends NodeLogic {
-  /** Joins the logic to the core that sends its ACKs to UEs. */
-  useCore(core: Pick<ProxyCore, 'forwardAck'>): void;
   /** Bindings in the store, all workers' together. */
   registrations(): number;
   /** Dialogs that go through this worker, by Call-ID. */
@@ -60,7 +57,6 @@ export function createPcscf(context: NodeContext<PcscfConfig>): Pcscf {
     dialogs: new Dialogs(context.calls, wheel),
     startedMs: clock.wallMs(),
   };
-  let core: Pick<ProxyCore, 'forwardAck'> | null = null;
 
   return {
     admit: (request) => state.access.refusal(request),
@@ -94,8 +90,7 @@ export function createPcscf(context: NodeContext<PcscfConfig>): Pcscf {
         return takeAckFromUe(state, request, token, state.registrations.bySource(flow)) ? undefined : false;
       }
       const binding = takeAckToUe(state, request, token);
-      if (binding !== null) core?.forwardAck(request, 'gm', targetsOf(state, binding));
-      return false;
+      return binding === null ? false : { side: 'gm', targets: targetsOf(state, binding) };
     },
 
     handleEnd(transaction) {
@@ -109,9 +104,6 @@ export function createPcscf(context: NodeContext<PcscfConfig>): Pcscf {
 
     refused: (request, reason, detail) => context.refused(request, reason, detail),
 
-    useCore(joined) {
-      core = joined;
-    },
     registrations: () => state.registrations.size,
     sessions: () => state.dialogs.size,
     stop: () => state.registrations.stop(),

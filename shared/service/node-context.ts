@@ -31,6 +31,8 @@ export interface NodeContext<C extends CommonConfig = CommonConfig> {
   readonly wheel: TimerWheel;
   readonly clock: Clock;
   readonly store: Store;
+  /** For what need not survive a restart but must be seen by all workers (challenges). */
+  readonly volatile: Store;
   /** Null where the configuration has no Cx. */
   readonly cx: CxClient | null;
   readonly log: NodeLog;

@@ -6,8 +6,10 @@ import type { PeerEventReport } from '#diameter/peer/peer';
 import { PeerTable } from '#diameter/peer/peer-table';
 import type { Listener } from '#sip/transport/flow';
 import { createGenerations } from '#store/store';
+import { endThread, forgetThread } from '#store/write-lock';
 import { TransportSide } from '#workers/transport-side';
-import { startWorkers, type Workers } from '#workers/worker-pool';
+import type { Workers } from '#workers/worker-control';
+import { startWorkers } from '#workers/worker-pool';
 import type { CommonConfig, DiameterConfig } from './config-shape.ts';
 import { cscfLayout } from './cscf-metrics.ts';
 import { Metrics } from './metrics.ts';
@@ -49,10 +51,11 @@ export async function startNode<C extends CommonConfig>(
   });
   const peerWords = new Map<string, PeerEventReport>();
   const peers = config.diameter === undefined ? null : openPeers(config.diameter, transport, peerWords, context);
+  const generations = createGenerations();
   const data: NodeWorkerData<C> = {
     config,
     metrics: numbers.map((worker) => metrics.block(worker)),
-    generations: createGenerations(),
+    generations,
     bootSeconds: Math.floor(clock.wallMs() / 1000),
   };
   const workers = await startWorkers(transport, {
@@ -60,6 +63,8 @@ export async function startNode<C extends CommonConfig>(
     module,
     config: data,
     nowMs: () => clock.nowMs(),
+    endThread: (thread) => endThread(generations, thread),
+    onThreadExit: (threadId) => forgetThread(generations, threadId),
     onCrash: (worker, error) =>
       log.error({ reason: 'worker-crashed', worker, err: error }, 'a worker died and is replaced'),
   });

@@ -78,7 +78,9 @@ export function nodeWorker<C extends CommonConfig>(role: NodeRole<C>): WorkerMod
     const { config } = data;
     const log = createLogger({ ...config.log, base: { role: config.name, worker: worker.worker } });
     const store = await openStore(role.store(config), role.tables, data.generations);
-    return build(role, data, worker, port, ownership, log, store);
+    // One worker needs no shared memory for what may be lost with the process.
+    const volatile = worker.workers === 1 ? openMemoryStore(role.tables) : store;
+    return build(role, data, worker, port, ownership, log, store, volatile);
   };
 }
 
@@ -99,6 +101,7 @@ function build<C extends CommonConfig>(
   ownership: Parameters<WorkerModule['createInbox']>[1],
   log: Logger,
   store: Store,
+  volatile: Store,
 ): WorkerInstance {
   const { config } = data;
   const counters = new Counters(cscfLayout, data.metrics[worker.worker]!);
@@ -157,6 +160,7 @@ function build<C extends CommonConfig>(
       batchDone() {
         try {
           store.commit();
+          if (volatile !== store) volatile.commit();
         } catch (error) {
           log.error(
             { reason: 'store-failed', err: error },
@@ -176,6 +180,7 @@ function build<C extends CommonConfig>(
         wheel,
         clock: systemClock,
         store,
+        volatile,
         cx: client === null ? null : new CxClient(client, { homeRealm: config.homeDomain }),
         log,
         refused: reportRefusal,

@@ -74,6 +74,7 @@ export class PooledWorker implements FrameVisitor, WorkerLoad {
       name: `worker-${this.#data.worker}`,
     });
     this.#thread = thread;
+    const { threadId } = thread;
     return new Promise((resolve, reject) => {
       let failure: Error | undefined;
       thread.on('message', (message: ThreadReport) => {
@@ -89,6 +90,7 @@ export class PooledWorker implements FrameVisitor, WorkerLoad {
         failure = error as Error;
       });
       thread.on('exit', (code) => {
+        this.#options.onThreadExit?.(threadId);
         const began = this.#state === 'starting' && this.#restarts === 0;
         const error = failure ?? new Error(`worker ${this.#data.worker} ended with code ${code}`);
         this.#ended(error, began);
@@ -151,7 +153,7 @@ export class PooledWorker implements FrameVisitor, WorkerLoad {
     const ended = new Promise<void>((resolve) => thread.once('exit', () => resolve()));
     this.queue.flush();
     this.order({ order: 'stop' });
-    const timer = setTimeout(() => thread.terminate(), drainMs);
+    const timer = setTimeout(() => (this.#options.endThread ?? endAtOnce)(thread), drainMs);
     await ended;
     clearTimeout(timer);
   }
@@ -208,4 +210,8 @@ export class PooledWorker implements FrameVisitor, WorkerLoad {
     this.#restarts++;
     this.#respawn = setTimeout(() => this.spawn().catch(() => {}), this.#quickDeaths > 1 ? respawnPauseMs : 0);
   }
+}
+
+function endAtOnce(thread: Worker): Promise<unknown> {
+  return thread.terminate();
 }

@@ -1,3 +1,4 @@
+import type { Worker } from 'node:worker_threads';
 export interface WorkersOptions {
   /** 1: inline on this thread; 2 to 64: that many worker threads. */
   readonly workers: number;
@@ -11,6 +12,10 @@ export interface WorkersOptions {
   /** Fetch frames by a 1 ms timer while busy instead of one wake each: fewer wakes, 1 ms later; default false. */
   readonly coalesce?: boolean;
   /** A worker thread has ended though it was not told to; it is being replaced. */
+  /** Ends a thread at a moment when that does no harm (a store it writes to); default: at once. */
+  readonly endThread?: (thread: Worker) => Promise<unknown>;
+  /** A thread is gone, whatever the reason. */
+  readonly onThreadExit?: (threadId: number) => void;
   readonly onCrash?: (worker: number, error: Error) => void;
 }
 

@@ -2,7 +2,7 @@ import type { SipRequest } from '../message/request.ts';
 import type { SipResponse } from '../message/response.ts';
 import type { Reason } from '../reasons.ts';
 import type { SipUri } from '../uri/sip-uri.ts';
-import type { ProxyBranch } from './proxy-branch.ts';
+import type { ForwardOptions, ProxyBranch } from './proxy-branch.ts';
 import type { ProxyTransaction } from './proxy-transaction.ts';
 
 /**
@@ -37,8 +37,11 @@ export interface NodeLogic {
    */
   handleFailure?(transaction: ProxyTransaction, branch: ProxyBranch): boolean | Promise<boolean>;
 
-  /** An ACK that goes end to end. `false`: drop it. Default: forward by Route and Request-URI. */
-  handleAck?(request: SipRequest, ownRoute: SipUri | null): void | false;
+  /**
+   * An ACK that goes end to end. Gives how to send it (as for a branch; nothing: by Route and Request-URI towards the
+   * core), `false` to drop it.
+   */
+  handleAck?(request: SipRequest, ownRoute: SipUri | null): void | false | Pick<ForwardOptions, 'side' | 'targets'>;
 
   /** The transaction is over; nothing of it comes any more. */
   handleEnd?(transaction: ProxyTransaction): void;

@@ -94,12 +94,12 @@ export class ProxyCore implements ServerUser {
     if (this.logic.admit?.(request) != null) return;
     const ownRoute = takeOwnRoute(request, this.#options.own);
     if (this.#spent(request)) return;
-    if (this.logic.handleAck?.(request, ownRoute) === false) return;
-    this.forwardAck(request, 'mw');
+    const verdict = this.logic.handleAck?.(request, ownRoute);
+    if (verdict !== false) this.#forwardAck(request, verdict?.side ?? 'mw', verdict?.targets);
   }
 
   /** Sends an ACK to a 2xx on, without any state. Source: RFC 3261 16.11; requirement C-07. */
-  forwardAck(request: SipRequest, side: string, targets?: readonly Target[]): void {
+  #forwardAck(request: SipRequest, side: string, targets: readonly Target[] | undefined): void {
     this.decrementMaxForwards(request);
     const uri = nextHop(request);
     if (uri === null) return;

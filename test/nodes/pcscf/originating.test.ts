@@ -208,7 +208,7 @@ describe('where a UE may go', () => {
     const sent = send(
       'MESSAGE',
       [preloaded],
-      'sip:bob@ims.test;maddr=203.0.113.1;user=phone?P-Asserted-Identity=%3Csip:boss@ims.test%3E',
+      'sip:bob@ims.test;maddr=203.0.113.1;user=phone?P-Asserted-Identity=%3Csip:boss%40ims.test%3E',
     );
     expect(sent.requestUri).toBe('sip:bob@ims.test;user=phone');
     expect(sent.all('P-Asserted-Identity')).toEqual(['<sip:alice@ims.test>']);

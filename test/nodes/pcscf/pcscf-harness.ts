@@ -69,10 +69,9 @@ export function startPcscf(options: PcscfOptions = {}): PcscfWorker {
         policy: { serviceRoute: options.serviceRoute ?? 'replace' },
         store: { type: 'memory', path: '' },
       };
-      return createPcscf({ ...parts, config, store, cx: null });
+      return createPcscf({ ...parts, config, store, volatile: store, cx: null });
     },
   });
-  worker.logic.useCore(worker.side.core);
   return worker;
 }
 

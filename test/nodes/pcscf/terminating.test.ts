@@ -125,7 +125,7 @@ describe('requests to a UE', () => {
     expect(worker.takeOne().method).toBe('INVITE');
     worker.advance(125_000);
     expect(worker.take().some(({ status }) => status === 408)).toBe(false);
-    worker.advance(1_500);
+    worker.advance(1_200);
     expect(worker.takeOne().status).toBe(408);
     expect(worker.logic.registrations()).toBe(1);
   });

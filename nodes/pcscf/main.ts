@@ -1,0 +1,10 @@
+import { startManagement } from '#manage/management-server';
+import { startNode } from '#service/node-main';
+import { runService } from '#service/service';
+
+await runService({
+  role: 'pcscf',
+  argv: process.argv.slice(2),
+  start: (config, context) => startNode(config, context, import.meta.resolve('#nodes/pcscf/worker')),
+  manage: startManagement,
+});
