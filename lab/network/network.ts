@@ -27,6 +27,7 @@ const peersMs = 15_000;
 /** The trace of a step is complete when nothing came for so long. */
 const quietMs = 80;
 const settleMs = 2_000;
+const startTries = 4;
 
 /** A running lab: HSS, three CSCFs, two phones, and the trace of all of them. */
 export class Network {
@@ -59,8 +60,22 @@ export class Network {
     this.#lastEvent = lastEvent;
   }
 
-  /** Starts everything; on failure nothing is left running. `events` by phone. */
+  /**
+   * Starts everything; on failure nothing is left running. A port that somebody took in the meantime is no failure yet:
+   * it starts anew with others. `events` by phone.
+   */
   static async start(options: NetworkOptions, events: readonly [UeEvents, UeEvents]): Promise<Network> {
+    for (let tried = 1; ; tried++) {
+      try {
+        return await Network.#start(options, events);
+      } catch (error) {
+        if (tried === startTries || !(error as Error).message.includes('is in use')) throw error;
+        options.progress('a port was taken meanwhile, trying others');
+      }
+    }
+  }
+
+  static async #start(options: NetworkOptions, events: readonly [UeEvents, UeEvents]): Promise<Network> {
     const folder = mkdtempSync(join(tmpdir(), 'cscf-lab-'));
     const started: { stop(): Promise<void> }[] = [
       { stop: async () => rmSync(folder, { recursive: true, force: true }) },

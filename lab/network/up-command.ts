@@ -21,9 +21,14 @@ const liveMs = 400;
  */
 export async function runUp(command: UpCommand): Promise<number> {
   const startMs = performance.now();
+  let interrupted = false;
   const stopped = new Promise<void>((resolve) => {
-    process.once('SIGINT', resolve);
-    process.once('SIGTERM', resolve);
+    const stop = () => {
+      interrupted = true;
+      resolve();
+    };
+    process.once('SIGINT', stop);
+    process.once('SIGTERM', stop);
   });
   let fallen = false;
   const hearing = listenIn();
@@ -36,6 +41,7 @@ export async function runUp(command: UpCommand): Promise<number> {
         freePorts: command.freePorts,
         progress: say,
         died: (words) => {
+          if (interrupted) return;
           fallen = true;
           say(words);
         },
@@ -47,11 +53,13 @@ export async function runUp(command: UpCommand): Promise<number> {
     return 1;
   }
   try {
-    if (!command.json) process.stdout.write(`${where(network, performance.now() - startMs)}\n`);
+    if (command.json) write({ serving: true, ...network.config.ports, folder: network.folder });
+    else process.stdout.write(`${where(network, performance.now() - startMs)}\n`);
     const ok = await Promise.race([
       demonstrate(network, hearing, (step) => process.stdout.write(showStep(step, network, command))),
       stopped.then(() => false),
     ]);
+    if (interrupted) return command.once ? 1 : 0;
     const words = ok ? 'Everything worked' : 'Something did not work: see above';
     const seconds = ((performance.now() - startMs) / 1000).toFixed(1);
     if (command.json) write({ done: true, ok, seconds: Number(seconds) });

@@ -34,8 +34,7 @@ export function startTimerWheel(): { readonly wheel: TimerWheel; stop(): void } 
   const now = () => performance.now();
   const wheel = new TimerWheel(now, (atMs) => {
     clearTimeout(alarm);
-    // A timeout may come a millisecond early, and the wheel then has nothing to do.
-    alarm = setTimeout(() => wheel.advance(), Math.max(0, Math.ceil(atMs - now())) + 1);
+    alarm = setTimeout(() => wheel.ring(), Math.max(0, Math.ceil(atMs - now())));
   });
   return { wheel, stop: () => clearTimeout(alarm) };
 }

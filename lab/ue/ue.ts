@@ -85,6 +85,8 @@ const maxChallenges = 4;
 /** Invalid challenges in a row after which a UE gives up. Source: TS 24.229 5.1.1.5.3. */
 const maxInvalidChallenges = 2;
 const firstMediaPort = 49_152;
+/** When a renewal that failed is tried again. */
+const refreshRetryMs = 30_000;
 
 /**
  * A phone as a VoLTE soft client is one, without IPsec: registers with AKA or SIP Digest, calls and is called, sends and
@@ -256,7 +258,10 @@ export class Ue implements ServerUser {
   }
 
   onTimer(): void {
-    this.register().then((outcome) => this.events.refreshed?.(outcome));
+    this.register().then((outcome) => {
+      if (!outcome.registered && !this.#closed) this.#endpoint.wheel.start(this.#refresh, refreshRetryMs);
+      this.events.refreshed?.(outcome);
+    });
   }
 
   onRequest(transaction: ServerTransaction, request: SipRequest): void {

@@ -20,16 +20,14 @@ export type Side = 'ue' | 'core' | 'stranger';
  */
 export class AccessPolicy {
   readonly #sides: readonly (Side | 'both')[];
-  readonly #trusted: CidrTable<true>;
-  readonly #security: CidrTable<AccessSecurity>;
+  readonly #addresses: AddressVerdicts;
   readonly #hosts: ReadonlySet<string>;
   readonly #homeDomain: string;
   readonly #homeSuffix: string;
 
   constructor(config: PcscfConfig) {
     this.#sides = config.listeners.map(servedSide);
-    this.#trusted = trustedTable(config);
-    this.#security = new CidrTable(config.access.map(({ from, security }) => [from, security] as const));
+    this.#addresses = new AddressVerdicts(config);
     this.#hosts = new Set(config.hosts.map(({ name }) => name));
     this.#homeDomain = config.homeDomain.toLowerCase();
     this.#homeSuffix = `.${this.#homeDomain}`;
@@ -43,7 +41,7 @@ export class AccessPolicy {
   }
 
   isTrusted(address: string): boolean {
-    return this.#trusted.find(address) === true;
+    return this.#addresses.of(address).trusted;
   }
 
   /** Why a request may not enter, `drop` for what deserves no answer, null when it may. */
@@ -68,7 +66,7 @@ export class AccessPolicy {
   }
 
   #allowsUnprotected(flow: Flow): boolean {
-    switch (this.#security.find(flow.address) ?? 'ipsec-required') {
+    switch (this.#addresses.of(flow.address).security) {
       case 'none':
       case 'ipsec-preferred':
         return true;
@@ -88,10 +86,10 @@ export function profileOf(config: PcscfConfig): (listener: Listener, address: st
   const { t1, t2, t4, gm } = config.timers;
   const core: TimerProfile = { t1Ms: t1, t2Ms: t2, t4Ms: t4 };
   const ue: TimerProfile = { t1Ms: gm.t1, t2Ms: gm.t2, t4Ms: gm.t4 };
-  const trusted = trustedTable(config);
+  const addresses = new AddressVerdicts(config);
   return (listener, address) => {
     const side = servedSide(listener);
-    if (side === 'both') return trusted.find(address) === true ? core : ue;
+    if (side === 'both') return addresses.of(address).trusted ? core : ue;
     return side === 'ue' ? ue : core;
   };
 }
@@ -102,8 +100,44 @@ function servedSide(listener: Listener): Side | 'both' {
   return gm ? 'ue' : 'stranger';
 }
 
-function trustedTable(config: PcscfConfig): CidrTable<true> {
-  return new CidrTable(config.trusted.map((network) => [network, true] as const));
+interface AddressVerdict {
+  readonly trusted: boolean;
+  readonly security: AccessSecurity;
+}
+
+/** Addresses whose verdict is kept, twice. */
+const keptAddresses = 65_536;
+
+/**
+ * What the configuration says of an address. Kept for as many addresses as a worker has UEs: every message asks.
+ * Two generations: a hit in the older one moves over, a full younger one becomes the older.
+ */
+class AddressVerdicts {
+  readonly #trusted: CidrTable<true>;
+  readonly #security: CidrTable<AccessSecurity>;
+  #young = new Map<string, AddressVerdict>();
+  #old = new Map<string, AddressVerdict>();
+
+  constructor(config: PcscfConfig) {
+    this.#trusted = new CidrTable(config.trusted.map((network) => [network, true] as const));
+    this.#security = new CidrTable(config.access.map(({ from, security }) => [from, security] as const));
+  }
+
+  /** An address of no network of `access` has to use IPsec: the strictest profile. */
+  of(address: string): AddressVerdict {
+    const known = this.#young.get(address);
+    if (known !== undefined) return known;
+    const verdict = this.#old.get(address) ?? {
+      trusted: this.#trusted.find(address) === true,
+      security: this.#security.find(address) ?? 'ipsec-required',
+    };
+    if (this.#young.size >= keptAddresses) {
+      this.#old = this.#young;
+      this.#young = new Map();
+    }
+    this.#young.set(address, verdict);
+    return verdict;
+  }
 }
 
 /** An ACK, or a request inside a dialog: whoever sends such a thing without trust gets no answer to learn from. */

@@ -164,6 +164,7 @@ export async function authenticate(
 
 /** The answer was right: an AKA challenge is used up, a nonce of SIP Digest may serve again for a while. */
 function takeAnswer(state: ScscfState, impi: string, challenge: Challenge, nonceCount: number): void {
+  state.challengeLimit.answered(impi);
   if (nonceCount === 0) {
     state.challenges.remove(impi);
     return;

@@ -3,7 +3,8 @@ const MAX_IN_WINDOW = 10;
 const MAX_NAMES = 50_000;
 
 /**
- * How often one private identity may be challenged: each challenge costs the HSS a vector, and anybody may ask for one.
+ * How often one private identity may be challenged without answering rightly: each challenge costs the HSS a vector, and
+ * anybody may ask for one.
  * Requirement X-I9.
  */
 export class ChallengeLimit {
@@ -22,5 +23,10 @@ export class ChallengeLimit {
     const count = (this.#counts.get(impi) ?? 0) + 1;
     this.#counts.set(impi, count);
     return count <= MAX_IN_WINDOW;
+  }
+
+  /** The identity answered rightly: what it had is not held against it. */
+  answered(impi: string): void {
+    this.#counts.delete(impi);
   }
 }

@@ -32,8 +32,8 @@ export interface Challenge {
 }
 
 /**
- * The outstanding challenges, so that whichever worker gets the answer can verify it. A record lives for minutes, and what
- * it holds of the vector goes with the challenge. There is no cache before it: each record is read once.
+ * The outstanding challenges, so that whichever worker gets the answer can verify it. A record lives for minutes and need
+ * not survive a restart: the UE is then challenged anew. There is no cache before the store: each record is read once.
  */
 export class ChallengeStore {
   readonly #store: Store;

@@ -1,6 +1,6 @@
 import { serverAssignmentTypes } from '#diameter/cx/cx-requests';
 import { Timer, type TimerOwner } from '#sip/transaction/timer-wheel';
-import { bucketOf } from '#store/store';
+import { bucketOf, type Store } from '#store/store';
 import { CHALLENGES, decodeChallenge } from './challenge-store.ts';
 import type { Registration } from './registration.ts';
 import { GRACE_MS, REGISTRATIONS } from './registration-store.ts';
@@ -44,7 +44,14 @@ export class ExpirySweep implements TimerOwner {
   }
 
   #sweep(): number {
-    const { store, clock, worker, workers } = this.#state.context;
+    const { store, volatile } = this.#state.context;
+    const taken = this.#take(store);
+    // With several workers the two are one.
+    return volatile === store ? taken : Math.max(taken, this.#take(volatile));
+  }
+
+  #take(store: Store): number {
+    const { clock, worker, workers } = this.#state.context;
     const mine = (key: string) => workers === 1 || bucketOf('', key) % workers === worker;
     const records = store.takeExpired(clock.wallMs(), MAX_AT_ONCE, mine);
     for (const { table, key, value } of records) {

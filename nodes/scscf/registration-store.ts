@@ -1,4 +1,3 @@
-import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import { CachedReader } from '#store/cached-reader';
 import type { Store } from '#store/store';
 import { decodeRegistration, encodeRegistration, type RegisteredIdentity, type Registration } from './registration.ts';
@@ -7,7 +6,7 @@ import { decodeRegistration, encodeRegistration, type RegisteredIdentity, type R
 export const REGISTRATIONS = 'registrations';
 /** The other identities of a registration, each with the key of its registration. */
 const IDENTITIES = 'identities';
-/** The user profile of a registration as the HSS sent it, deflated. */
+/** The user profile of a registration as the HSS sent it. */
 const PROFILES = 'profiles';
 
 /** The tables that the store of an S-CSCF needs for its registrations. */
@@ -52,8 +51,7 @@ export class RegistrationStore {
 
   /** The profile of a registration as the HSS sent it, null when there is none. */
   profile(key: string): Buffer | null {
-    const octets = this.#store.get(PROFILES, key);
-    return octets === null ? null : inflateRawSync(octets, { maxOutputLength: MAX_PROFILE });
+    return this.#store.get(PROFILES, key);
   }
 
   /** How many registrations there are. */
@@ -77,7 +75,7 @@ export class RegistrationStore {
       kept = this.#store.get(PROFILES, key);
       this.#store.remove(PROFILES, key);
     } else if (profile !== undefined) {
-      this.#store.put(PROFILES, key, deflateRawSync(profile, { level: 1, memLevel: 5, windowBits: 12 }));
+      this.#store.put(PROFILES, key, profile);
     }
     let after: Registration | null = null;
     this.#store.update(REGISTRATIONS, key, (record) => {

@@ -38,7 +38,7 @@ export function createScscf(context: NodeContext<ScscfConfig>, cx: CxClient): Sc
     context,
     cx,
     registrations: new RegistrationStore(context.store),
-    challenges: new ChallengeStore(context.store),
+    challenges: new ChallengeStore(context.volatile),
     challengeLimit: new ChallengeLimit(),
     routes: ownRoutes(context.config.uri),
   };

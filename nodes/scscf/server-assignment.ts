@@ -66,8 +66,8 @@ export async function assign(
     answer.charging === undefined && known !== null
       ? known.charging
       : {
-          ccf: answer.charging?.primaryCcf || answer.charging?.secondaryCcf || '',
-          ecf: answer.charging?.primaryEcf || answer.charging?.secondaryEcf || '',
+          ccf: chargingAddress(answer.charging?.primaryCcf, answer.charging?.secondaryCcf),
+          ecf: chargingAddress(answer.charging?.primaryEcf, answer.charging?.secondaryEcf),
         };
   if (answer.userData === undefined || answer.userData.length === 0) {
     if (known === null) return giveUp(reasons.profileMissing, '');
@@ -86,20 +86,23 @@ export async function assign(
  * answer but who asks for it; a refusal is only logged. Requirements S-09, S-14, S-21, S-38, S-39.
  */
 export async function release(state: ScscfState, impi: string, impus: readonly string[], type: number): Promise<void> {
-  const answer = await state.cx.serverAssignment({
-    impi,
-    impus,
-    serverName: state.context.config.uri,
-    type,
-    // Only the removal of a registration leaves a profile behind that we had.
-    userDataAlreadyAvailable:
-      type !== serverAssignmentTypes.AUTHENTICATION_FAILURE && type !== serverAssignmentTypes.AUTHENTICATION_TIMEOUT,
-  });
-  if (sarRefusal(answer) === null) return;
-  state.context.log.warn(
-    { impi, assignmentType: type, outcome: outcomeDetail(answer) },
-    'the HSS refuses an assignment',
-  );
+  const { config, log } = state.context;
+  try {
+    const answer = await state.cx.serverAssignment({
+      impi,
+      impus,
+      serverName: config.uri,
+      type,
+      // Only the removal of a registration leaves a profile behind that we had.
+      userDataAlreadyAvailable:
+        type !== serverAssignmentTypes.AUTHENTICATION_FAILURE && type !== serverAssignmentTypes.AUTHENTICATION_TIMEOUT,
+    });
+    if (sarRefusal(answer) === null) return;
+    log.warn({ impi, assignmentType: type, outcome: outcomeDetail(answer) }, 'the HSS refuses an assignment');
+  } catch (error) {
+    // Hardly anybody waits for this promise, so nothing would catch a rejection.
+    log.error({ error, impi, assignmentType: type }, 'an assignment could not be told to the HSS');
+  }
 }
 
 /** The identities that a de-registration names: every one of the set that is a name, not a pattern. Requirement S-21. */
@@ -141,6 +144,12 @@ export function registeredIdentities(profile: UserProfile, impu: string): Regist
     identities.push({ impu, uri: impu, barred: false, wildcard: false, alias: groups.size + 1, displayName: '' });
   }
   return identities;
+}
+
+/** The first address there is; any text will do, as long as a header can hold it. Requirement S-27. */
+function chargingAddress(primary: string | undefined, secondary: string | undefined): string {
+  const address = primary || secondary || '';
+  return isSafeHeaderValue(address) ? address : '';
 }
 
 /** Whether a text may stand between angle brackets in a header and be a key of the store. */

@@ -61,7 +61,7 @@ export class LadderBook {
   add(event: TraceEvent): void {
     const side = event.dir === 'out' ? 'sent' : 'received';
     const waiting = this.#waiting.get(event.key);
-    const other = waiting?.find((reports) => reports[side] === null && reports[opposite(side)]?.node !== event.node);
+    const other = waiting?.find((reports) => reports[side] === null);
     if (waiting !== undefined && other !== undefined) {
       other[side] = event;
       waiting.splice(waiting.indexOf(other), 1);
@@ -127,10 +127,6 @@ export class LadderBook {
   }
 }
 
-function opposite(side: 'sent' | 'received'): 'sent' | 'received' {
-  return side === 'sent' ? 'received' : 'sent';
-}
-
 function avpValue(text: string, name: string): string | undefined {
   const start = text.startsWith(`${name}: `) ? 0 : text.indexOf(`\n${name}: `) + 1;
   if (start === 0 && !text.startsWith(`${name}: `)) return undefined;
@@ -164,7 +160,7 @@ function methodOf(text: string): string {
 }
 
 const MAX_WIDTH = 120;
-const TIME_WIDTH = 9;
+const TIME_WIDTH = 8;
 const LEAST_STEP = 14;
 /** What a label on an arrow needs beside itself: blanks and ends of the line. */
 const LABEL_MARGIN = 4;
@@ -249,7 +245,10 @@ function drawMessage(
   line = to > from ? `${line}>` : `<${line}`;
   put(arrow, left + 1, line);
   if (label.length + LABEL_MARGIN <= room) {
-    put(arrow, left + 1 + Math.floor((room - label.length - 2) / 2), ` ${label} `);
+    // One end of the arrow is its head; a dash that cannot be shared stands there.
+    const dashes = (room - 1 - label.length - 2) / 2;
+    const before = to > from ? Math.floor(dashes) : 1 + Math.ceil(dashes);
+    put(arrow, left + 1 + before, ` ${label} `);
   } else {
     const above = rail('');
     const start = Math.max(TIME_WIDTH + 1, Math.min(left + 2, columns.at(-1)! - label.length));

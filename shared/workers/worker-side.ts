@@ -175,12 +175,12 @@ export class WorkerSide implements WorkerInbox {
 
   #setAlarm(atMs: number): void {
     if (this.#alarm !== null) clearTimeout(this.#alarm);
-    this.#alarm = setTimeout(() => this.#ring(), Math.max(0, atMs - this.#now()));
+    this.#alarm = setTimeout(() => this.#ring(), Math.max(0, Math.ceil(atMs - this.#now())));
   }
 
   #ring(): void {
     this.#alarm = null;
-    this.#guarded(() => this.wheel.advance());
+    this.#guarded(() => this.wheel.ring());
     this.#events.batchDone();
   }
 }

@@ -49,6 +49,14 @@ describe('each message is shown once', () => {
     expect(book.take()).toEqual([]);
   });
 
+  test('a message of a node to itself is one', () => {
+    const book = new LadderBook(parties);
+    book.add(sip(1, 'pcscf', 'out', '127.0.0.1:5070'));
+    book.add(sip(1.1, 'pcscf', 'in', '127.0.0.1:5060'));
+    expect(book.messages()).toMatchObject([{ from: 'P-CSCF', to: 'P-CSCF' }]);
+    expect(renderLadder(book.messages(), parties)).toContain('|: REGISTER');
+  });
+
   test('strangers are named by their address', () => {
     const book = new LadderBook(parties);
     book.add(sip(1, 'pcscf', 'in', '192.0.2.7:40000'));
@@ -65,12 +73,12 @@ test('the ladder is drawn with a column per party', () => {
   book.add(diameter(1002.5, 'icscf', 'in', 'UAA FIRST_REGISTRATION', 'hss.ims.test'));
   book.add(sip(1003, 'pcscf', 'out', '127.0.0.1:5061', ok));
   expect(renderLadder(book.messages(), parties, { width: 80 }).split('\n')).toEqual([
-    '       ms  alice               P-CSCF               I-CSCF                 HSS',
-    '      0.0    |----- REGISTER ---->|                    |                    |',
-    '      1.3    |                    |                    |------- UAR ------->|',
-    '             |                    |                   UAA FIRST_REGISTRATION|',
-    '      2.5    |                    |                    |<-------------------|',
-    '      3.0    |<- 401 (REGISTER) --|                    |                    |',
+    '      ms  alice               P-CSCF               I-CSCF                 HSS',
+    '     0.0    |---- REGISTER ----->|                    |                    |',
+    '     1.3    |                    |                    |------- UAR ------->|',
+    '            |                    |                   UAA FIRST_REGISTRATION|',
+    '     2.5    |                    |                    |<-------------------|',
+    '     3.0    |<-- 401 (REGISTER) -|                    |                    |',
     '',
   ]);
 });
@@ -86,12 +94,12 @@ test('colour only where it is asked for, edits under the procedure that made the
   const plain = renderLadder(book.messages(), parties, { headers: true });
   expect(plain).not.toContain('\x1b');
   expect(plain.split('\n').slice(2, 8)).toEqual([
-    '           P-CSCF: forwardRegister (TS 24.229 5.2.2)',
-    '             + Path: <sip:t@p;lr>',
-    '             ~ Max-Forwards: 70',
-    '             > Max-Forwards: 69',
-    '           P-CSCF: core',
-    '             - Security-Client: x',
+    '          P-CSCF: forwardRegister (TS 24.229 5.2.2)',
+    '            + Path: <sip:t@p;lr>',
+    '            ~ Max-Forwards: 70',
+    '            > Max-Forwards: 69',
+    '          P-CSCF: core',
+    '            - Security-Client: x',
   ]);
   expect(renderLadder(book.messages(), parties, { headers: true, colour: true })).toContain('\x1b[32m+ Path');
   expect(renderLadder(book.messages(), parties)).not.toContain('Path');

@@ -22,7 +22,7 @@ export function startProxy(logic: NodeLogic = {}) {
   const errors: unknown[] = [];
   const retained = new Map<string, number>();
   const wheel = new TimerWheel(time.now, time.alarm);
-  time.onAlarm(() => wheel.advance());
+  time.onAlarm(() => wheel.ring());
   const listeners = new ListenerTable([udpListener, tcpListener]);
   const resolver = {
     listeners,

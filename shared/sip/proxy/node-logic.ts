@@ -43,7 +43,7 @@ export interface NodeLogic {
    */
   handleAck?(request: SipRequest, ownRoute: SipUri | null): void | false | Pick<ForwardOptions, 'side' | 'targets'>;
 
-  /** The transaction is over; nothing of it comes any more. */
+  /** The transaction is over: its last response has gone out, or it ended without one. */
   handleEnd?(transaction: ProxyTransaction): void;
 
   /** A request that the core refused by itself, for the node's log and counters. */

@@ -122,8 +122,14 @@ export class ProxyCore implements ServerUser {
   }
 
   onServerEnded(server: ServerTransaction): void {
-    if (server.context instanceof ProxyTransaction) this.logic.handleEnd?.(server.context);
+    this.forget(server);
+  }
+
+  /** Nothing of this transaction comes any more: only its last response is kept, by the server transaction. */
+  forget(server: ServerTransaction): void {
+    const transaction = server.context;
     server.context = null;
+    if (transaction instanceof ProxyTransaction) this.logic.handleEnd?.(transaction);
   }
 
   resolve(uri: Uri, side: string): readonly Target[] | Promise<readonly Target[]> {

@@ -81,7 +81,7 @@ export class ProxyTransaction implements BranchUser {
     if (this.answered) return;
     const response = createResponse(this.request, status, status === 100 ? '' : this.#core.newTag(), phrase);
     edit?.(response);
-    this.#server.respond(response);
+    this.#respond(response);
   }
 
   /** Refuses: the status of the reason, its id and text in a Warning header, the log and the counters. */
@@ -90,7 +90,7 @@ export class ProxyTransaction implements BranchUser {
     this.#core.reportRefusal(this.request, reason, detail);
     const response = this.#refusal(reason, detail);
     edit?.(response);
-    this.#server.respond(response);
+    this.#respond(response);
     for (const branch of this.#branches) branch.cancel(null);
   }
 
@@ -127,6 +127,14 @@ export class ProxyTransaction implements BranchUser {
     this.#takeFailure(branch, reason);
   }
 
+  /** Sends a response; after the last one this transaction has nothing left to do (further 2xx to an INVITE may come). */
+  #respond(response: SipResponse): void {
+    const wasAnswered = this.answered;
+    this.#server.respond(response);
+    const last = response.status >= 300 || (response.status >= 200 && this.#server.method !== 'INVITE');
+    if (last && !wasAnswered) this.#core.forget(this.#server);
+  }
+
   #takeFailure(branch: ProxyBranch, reason: Reason): void {
     branch.final = this.#refusal(reason, '');
     branch.failure = reason;
@@ -153,14 +161,14 @@ export class ProxyTransaction implements BranchUser {
   #upstream(branch: ProxyBranch, response: SipResponse): void {
     const verdict = this.#core.logic.handleResponse?.(this, branch, response);
     if (!(verdict instanceof Promise)) {
-      if (verdict !== false) this.#server.respond(response);
+      if (verdict !== false) this.#respond(response);
       return;
     }
     this.#held = [];
     verdict
       .catch((error: unknown) => this.#core.reportError(error, this.request))
       .then((answer) => {
-        if (answer !== false) this.#server.respond(response);
+        if (answer !== false) this.#respond(response);
         const waiting = this.#held ?? [];
         this.#held = null;
         while (waiting.length > 0) {
@@ -215,7 +223,7 @@ export class ProxyTransaction implements BranchUser {
       // A response of our own that stands for a silent or dead next hop.
       const failed = this.#branches.find((branch) => branch.final === best);
       if (failed?.failure) this.#core.reportRefusal(this.request, failed.failure, '');
-      this.#server.respond(best);
+      this.#respond(best);
       return;
     }
     if (best.status === 503) {

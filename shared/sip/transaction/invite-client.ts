@@ -8,7 +8,7 @@ import { readCSeq } from '../parser/sanity.ts';
 import type { Target } from '../transport/flow.ts';
 import { Timer, type TimerOwner } from './timer-wheel.ts';
 import { giveUpMs, type TimerProfile, timerDMs } from './timers.ts';
-import type { ClientUser, Ended, TransactionPort } from './transaction-port.ts';
+import { type ClientUser, type Ended, ignoreOutcome, type TransactionPort } from './transaction-port.ts';
 
 export type InviteClientState = 'calling' | 'proceeding' | 'accepted' | 'completed' | 'terminated';
 
@@ -29,7 +29,7 @@ export class InviteClient implements TimerOwner {
   #text: string;
   #ack = '';
   #intervalMs: number;
-  readonly #user: ClientUser;
+  #user: ClientUser;
   readonly #port: TransactionPort & Ended<InviteClient>;
   readonly #retransmit = new Timer(this, 'A');
   readonly #giveUp = new Timer(this, 'B');
@@ -148,7 +148,9 @@ export class InviteClient implements TimerOwner {
     this.#port.send(this.#ack, this.target, 0, null);
     if (this.#unreliable) this.#port.wheel.start(this.#giveUp, timerDMs(this.profile));
     else this.#end();
-    this.#user.onResponse(response);
+    const user = this.#user;
+    this.#user = ignoreOutcome;
+    user.onResponse(response);
   }
 
   #forget(): void {

@@ -4,7 +4,7 @@ import { writeMessage } from '../message/write.ts';
 import type { Target } from '../transport/flow.ts';
 import { Timer, type TimerOwner } from './timer-wheel.ts';
 import { giveUpMs, type TimerProfile } from './timers.ts';
-import type { ClientUser, Ended, TransactionPort } from './transaction-port.ts';
+import { type ClientUser, type Ended, ignoreOutcome, type TransactionPort } from './transaction-port.ts';
 
 export type NonInviteClientState = 'trying' | 'proceeding' | 'completed' | 'terminated';
 
@@ -21,7 +21,7 @@ export class NonInviteClient implements TimerOwner {
   #state: NonInviteClientState = 'trying';
   #text: string;
   #intervalMs: number;
-  readonly #user: ClientUser;
+  #user: ClientUser;
   readonly #port: TransactionPort & Ended<NonInviteClient>;
   readonly #retransmit = new Timer(this, 'E');
   readonly #giveUp = new Timer(this, 'F');
@@ -62,9 +62,7 @@ export class NonInviteClient implements TimerOwner {
     switch (this.#state) {
       case 'trying':
       case 'proceeding':
-        if (response.status < 200) this.#state = 'proceeding';
-        else this.#complete();
-        this.#user.onResponse(response);
+        this.#take(response);
         return;
       case 'completed':
       case 'terminated':
@@ -94,6 +92,16 @@ export class NonInviteClient implements TimerOwner {
 
   abandon(): void {
     this.#end();
+  }
+
+  #take(response: SipResponse): void {
+    const user = this.#user;
+    if (response.status < 200) this.#state = 'proceeding';
+    else {
+      this.#complete();
+      this.#user = ignoreOutcome;
+    }
+    user.onResponse(response);
   }
 
   #complete(): void {

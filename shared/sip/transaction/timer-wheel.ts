@@ -46,8 +46,8 @@ export class TimerWheel {
   #running = 0;
 
   /**
-   * `now`: monotonic milliseconds. `alarm` is asked to call advance() at a monotonic time, again whenever an earlier
-   * one is needed.
+   * `now`: monotonic milliseconds. `alarm` is asked to call ring() at a monotonic time, again whenever an earlier one
+   * is needed.
    */
   constructor(now: () => number, alarm: (atMs: number) => void) {
     this.#now = now;
@@ -80,9 +80,20 @@ export class TimerWheel {
     if (timer.slot !== stopped) this.#unlink(timer);
   }
 
-  /** Fires what is due and asks for the next alarm. */
+  /** The alarm rang, maybe a little early: fires what is due and asks for the next alarm. */
+  ring(): void {
+    this.#fire(Math.floor(this.#now() / slotMs), true);
+  }
+
+  /** Fires what is due; asks for the next alarm when the last one is spent. */
   advance(): void {
     const target = Math.floor(this.#now() / slotMs);
+    this.#fire(target, target >= this.#alarmTick);
+  }
+
+  #fire(target: number, alarmSpent: boolean): void {
+    // While it fires nobody is asked for an alarm: that is done once, at the end.
+    if (alarmSpent) this.#alarmTick = Number.NEGATIVE_INFINITY;
     const from = Math.max(this.#tick + 1, target - slotCount + 1);
     for (let tick = from; tick <= target; tick++) {
       const slot = tick & slotMask;
@@ -95,7 +106,7 @@ export class TimerWheel {
       this.#unlink(timer);
       timer.owner.onTimer(timer);
     }
-    if (target < this.#alarmTick) return;
+    if (!alarmSpent) return;
     this.#alarmTick = Number.POSITIVE_INFINITY;
     const nextMs = this.nextDueMs();
     if (nextMs >= 0) this.#setAlarm(nextMs / slotMs);

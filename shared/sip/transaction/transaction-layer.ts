@@ -18,7 +18,7 @@ import { NonInviteServer } from './non-invite-server.ts';
 import type { TimerWheel } from './timer-wheel.ts';
 import type { TimerProfile } from './timers.ts';
 import { branchIndex, formatBranch, serverTransactionKey } from './transaction-key.ts';
-import type { ClientUser, ServerUser, TransactionPort } from './transaction-port.ts';
+import { type ClientUser, ignoreOutcome, type ServerUser, type TransactionPort } from './transaction-port.ts';
 
 export type ClientTransaction = InviteClient | NonInviteClient;
 
@@ -300,8 +300,6 @@ export class TransactionLayer implements TransactionPort {
     return this.#serialPrefix + this.#serial.toString(36);
   }
 }
-
-const ignoreOutcome: ClientUser = { onResponse() {}, onTimeout() {}, onTransportError() {} };
 
 function viaTransport(target: Target): string {
   return target.transport === 'udp' ? 'UDP' : target.transport === 'tcp' ? 'TCP' : 'TLS';

@@ -23,6 +23,9 @@ export interface ClientUser {
   onTransportError(): void;
 }
 
+/** The user of a transaction whose outcome nobody waits for (any more): it keeps nothing alive. */
+export const ignoreOutcome: ClientUser = Object.freeze({ onResponse() {}, onTimeout() {}, onTransportError() {} });
+
 /** Who handles server transactions hears this. */
 export interface ServerUser {
   /** A new request, after sanity checks and retransmission matching. */

@@ -85,7 +85,8 @@ export class HomeNetwork {
       },
       createLogic: (parts) => {
         const cx = new CxClient(client!, { homeRealm: 'ims.test' });
-        return createScscf({ ...parts, config: { ...config, ...changes }, cx, store }, cx);
+        const volatile = openMemoryStore(scscfTables);
+        return createScscf({ ...parts, config: { ...config, ...changes }, cx, store, volatile }, cx);
       },
     });
   }

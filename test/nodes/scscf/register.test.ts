@@ -576,6 +576,10 @@ describe('authentication', () => {
     expect((await net.register({ callId: 'n12' })).status).toBe(401);
   });
 
+  it('X-I9 holds nothing against a user who answers rightly', async () => {
+    for (let i = 0; i < 15; i++) expect((await net.registered({ callId: `n${i}` })).status).toBe(200);
+  });
+
   it('S-11 S-15 lets a nonce of SIP Digest serve again while its count rises', async () => {
     const { digestHa1, digestResponse } = await import('#sip/auth/digest');
     const ha1 = digestHa1('alice@ims.test', 'ims.test', 'secret');

@@ -6,7 +6,7 @@ function setUp() {
   const time = new TestTime();
   const fired: string[] = [];
   const wheel = new TimerWheel(time.now, time.alarm);
-  time.onAlarm(() => wheel.advance());
+  time.onAlarm(() => wheel.ring());
   const owner = { onTimer: (timer: Timer) => void fired.push(`${timer.name}@${Math.round(time.nowMs - 1_000)}`) };
   return { time, wheel, fired, timer: (name: string) => new Timer(owner, name) };
 }
@@ -60,7 +60,7 @@ describe('timer wheel', () => {
   it('lets a firing timer stop another one of the same slot', () => {
     const time = new TestTime();
     const wheel = new TimerWheel(time.now, time.alarm);
-    time.onAlarm(() => wheel.advance());
+    time.onAlarm(() => wheel.ring());
     const fired: string[] = [];
     const owner = {
       onTimer(timer: Timer) {
@@ -82,6 +82,18 @@ describe('timer wheel', () => {
     wheel.start(timer('early'), 50);
     time.advance(60);
     expect(fired).toEqual(['early@50']);
+  });
+
+  it('goes on by itself in real time, though alarms ring a little early', async () => {
+    let fired = 0;
+    const wheel = new TimerWheel(
+      () => performance.now(),
+      (atMs) => setTimeout(() => wheel.ring(), Math.max(0, Math.floor(atMs - performance.now()) - 1)),
+    );
+    const timer: Timer = new Timer({ onTimer: () => (++fired < 20 ? wheel.start(timer, 20) : undefined) }, 'tick');
+    wheel.start(timer, 20);
+    await new Promise((resolve) => setTimeout(resolve, 1_200));
+    expect(fired).toBe(20);
   });
 
   it('fires ten thousand timers of one slot', () => {
