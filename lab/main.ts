@@ -145,13 +145,21 @@ function answerOptions(args: Argv) {
 
 function callOptions(args: Argv) {
   return phoneOptions(args)
-    .positional('to', { type: 'string', demandOption: true, describe: 'sip:bob@ims.test or tel:+15550002' })
+    .positional('to', {
+      type: 'string',
+      demandOption: true,
+      describe: 'sip:bob@ims.test, or sip:+15550002@ims.test;user=phone',
+    })
     .option('seconds', { type: 'number', default: 3, describe: 'how long to talk' });
 }
 
 function messageOptions(args: Argv) {
   return phoneOptions(args)
-    .positional('to', { type: 'string', demandOption: true, describe: 'sip:bob@ims.test or tel:+15550002' })
+    .positional('to', {
+      type: 'string',
+      demandOption: true,
+      describe: 'sip:bob@ims.test, or sip:+15550002@ims.test;user=phone',
+    })
     .positional('text', { type: 'string', demandOption: true });
 }
 

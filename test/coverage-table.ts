@@ -11,14 +11,51 @@ function expand(prefix: string, text: string): string[] {
   });
 }
 
-/** The requirement rows that this version claims. */
+/** The requirement rows of this version's scope. */
 export const claimed: readonly string[] = [
   ...expand('P', '1 3-6 10 14-24 50-58 70-79 83 90-96 100 102-104 140 142 145'),
   ...expand('I', '1-4 10-18 20-26'),
-  ...expand('S', '1-15 20-28 30-42 80-81 84-86 110 113 120-123'),
+  ...expand('S', '1-15 20-28 30-42 80-81 84-86 110 112-113 120-123 128'),
   ...expand('C', '1-4 6-8 12 20-23'),
   ...expand('D', '1-8 10-11 13 15 17-18 21'),
 ];
+
+/** Rows that belong to what is claimed but are not built yet: why. They need no test. */
+export const later: Readonly<Record<string, string>> = {
+  'P-53': 'overlap of old and new security associations: there is no IPsec yet',
+  'P-95': 'a UE that Rx reports without signalling bearer: there is no Rx yet',
+  'S-28': 'shared filter criteria: they are read out of the profile, but no filter criteria are evaluated yet',
+  'S-41': 'GRUU of its own: the S-CSCF assigns none, the P-CSCF keeps those another registrar assigns',
+};
+
+/** Rows of which only a part is built: what is missing. What there is has a test. */
+export const inPart: Readonly<Record<string, string>> = {
+  'P-01': 'protected ports of IPsec',
+  'P-04': 'emergency requests of unregistered UEs',
+  'P-05': 'the profiles that ask for IPsec or TLS refuse with 403, since neither is built',
+  'P-17': '`integrity-protected` of an IPsec access',
+  'P-52': 'security associations; the binding lives as long as they would',
+  'P-54': 'security associations',
+  'P-55': 'security associations, the end of the reg-event subscription and of the Rx session',
+  'P-56': 'security associations',
+  'P-57': 'release of the dialogs of a registration that ran out',
+  'P-58': 'security associations',
+  'P-76': 'protected server port in the Record-Route towards the UE',
+  'P-77': 'location data that came over Rx',
+  'P-79': 'media policy: SDP passes untouched, nothing is refused with 488',
+  'P-102': 'last offer and answer, Rx session',
+  'S-02': '`tls-*` and `ip-assoc-*` values of integrity-protected',
+  'S-04': 're-authentication after so many refreshes or so long',
+  'S-21': 'assignments for unregistered users (0, 3), with stored server name (6, 7), restoration (14)',
+  'S-26': 'a wildcard is found by P-Profile-Key; its expression is not matched here',
+  'S-31': 'strict mode that refuses a REGISTER without Path',
+  'S-36': 'GRUU parameters of Contact',
+  'S-84': 'services for unregistered users: there are no application servers yet, so they get 480',
+  'S-110': 'return from an application server',
+  'S-113': 'ENUM, BGCF, dial plans: a telephone number without phone-context of the home domain gets 404',
+  'S-121': 'removal towards a next hop that is not trusted; the next hop here is the P-CSCF of the Path',
+  'S-122': 'caller preferences (RFC 3841): Accept-Contact, Reject-Contact, Request-Disposition',
+};
 
 export interface CoverageRow {
   readonly id: string;
@@ -59,7 +96,9 @@ export function coverageRows(): CoverageRow[] {
   }
   for (const file of sources('test')) {
     const text = readFileSync(join(root, file), 'utf8');
-    for (const [, , title] of text.matchAll(/\b(?:it|test|describe)(?:\.each\([^]*?\))?\(\s*(['"`])((?:\\.|(?!\1)[^\\])*)\1/g)) {
+    for (const [, , title] of text.matchAll(
+      /\b(?:it|test|describe)(?:\.each\([\s\S]*?\))?\(\s*(['"`])((?:\\.|(?!\1)[^\\])*)\1/g,
+    )) {
       for (const id of idsIn(title!)) note(tests, id, `${file}: ${title}`);
     }
     // Titles of it.each rows stand as first strings of the rows.
@@ -71,22 +110,41 @@ export function coverageRows(): CoverageRow[] {
 }
 
 export function coverageText(rows: readonly CoverageRow[]): string {
-  const lines = rows.map(({ id, files, tests }) => {
-    const shown = tests.slice(0, 3).map((test) => test.replaceAll('|', '\\|'));
+  const built = rows.filter(({ id }) => later[id] === undefined);
+  const lines = built.map(({ id, files, tests }) => {
+    const shown = tests.slice(0, 3).map(cell);
     if (tests.length > 3) shown.push(`and ${tests.length - 3} more`);
     return `| ${id} | ${files.map((file) => `\`${file}\``).join(', ')} | ${shown.join('<br>')} |`;
   });
   return [
     '# Coverage',
     '',
-    'Requirement rows that this version claims: the files that name them, the tests whose titles name them. Written by',
-    '`npm run coverage:rows`; `test/coverage.test.ts` fails when a row has no test or when this page is not true.',
+    'Requirement rows in the scope of this version: the files that name them, the tests whose titles name them. P: P-CSCF,',
+    'I: I-CSCF, S: S-CSCF, C: SIP core, D: Diameter. Comments in the code name the same rows, beside the clause of the',
+    'standard. Written by `npm run coverage:rows`; `test/coverage.test.ts` fails when a row has no test or when this page is',
+    'not true.',
     '',
     '| row | files | tests |',
     '|---|---|---|',
     ...lines,
     '',
+    '## Built in part',
+    '',
+    '| row | what is missing |',
+    '|---|---|',
+    ...Object.entries(inPart).map(([id, missing]) => `| ${id} | ${cell(missing)} |`),
+    '',
+    '## Later',
+    '',
+    '| row | why |',
+    '|---|---|',
+    ...Object.entries(later).map(([id, why]) => `| ${id} | ${cell(why)} |`),
+    '',
   ].join('\n');
+}
+
+function cell(text: string): string {
+  return text.replaceAll('|', '\\|');
 }
 
 export const coveragePage = join(root, 'docs/coverage.md');
@@ -94,6 +152,6 @@ export const coveragePage = join(root, 'docs/coverage.md');
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const rows = coverageRows();
   writeFileSync(coveragePage, coverageText(rows));
-  const missing = rows.filter(({ tests }) => tests.length === 0).map(({ id }) => id);
+  const missing = rows.filter(({ id, tests }) => tests.length === 0 && later[id] === undefined).map(({ id }) => id);
   console.log(`${rows.length} rows, without a test: ${missing.join(' ') || 'none'}`);
 }

@@ -11,7 +11,6 @@ import type { Dialog } from './dialogs.ts';
 import { newChargingVector } from './originating.ts';
 import type { PcscfState } from './pcscf-state.ts';
 import { restoreWayBack } from './response-integrity.ts';
-import { dropPairedRoute } from './route-entries.ts';
 import { toUe } from './terminating.ts';
 import { crossBorder } from './trust-border.ts';
 import { enforceRoute, leadsToCore, trimRequestUri } from './ue-routing.ts';
@@ -60,7 +59,6 @@ export function forwardInDialogToUe(state: PcscfState, transaction: ProxyTransac
     transaction.refuse(reasons.noDialog);
     return;
   }
-  dropPairedRoute(request, token);
   const { headers } = request.by('crossBorder (TS 24.229 5.2.6.4.3)');
   const charging = headers.get(Header['P-Charging-Vector']) ?? '';
   crossBorder(headers, 'requestToUe');
@@ -107,7 +105,6 @@ export function takeAckFromUe(
 export function takeAckToUe(state: PcscfState, request: SipRequest, token: string): Binding | null {
   const binding = bindingOf(state, token, state.dialogs.ofCore(request, token));
   if (binding === null) return null;
-  dropPairedRoute(request, token);
   crossBorder(request.headers, 'requestToUe');
   return binding;
 }
@@ -140,12 +137,10 @@ function admitFromUe(
   if (dialog === null) {
     const binding = bindings.find((own) => own.token === token);
     if (binding === undefined) return strangerReason(state, request, token, impi);
-    dropPairedRoute(request, token);
     trimRequestUri(request);
     return leadsToCore(state, request, binding) ? { dialog } : reasons.untrustedNextHop;
   }
   if (token !== '' && token !== dialog.binding.token) return reasons.otherUsersDialog;
-  if (token !== '') dropPairedRoute(request, token);
   trimRequestUri(request);
   if (dialog.routes !== null && !enforceRoute(state, request, dialog.routes)) return reasons.badRoute;
   const routed = dialog.routes !== null && dialog.routes.length > 0;

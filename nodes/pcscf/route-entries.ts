@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { Header } from '#sip/message/header-names';
 import type { SipRequest } from '#sip/message/request';
 import { recordRoute, routeValue } from '#sip/proxy/record-route';
 import type { Flow, Listener } from '#sip/transport/flow';
@@ -49,14 +48,4 @@ export class RouteEntries {
   recordToUe(request: SipRequest, token: string, flow: Flow): void {
     recordRoute(request, this.toCore(token), this.toUe(token, flow));
   }
-}
-
-/**
- * Takes the second of our two entries off the Route where the first has been taken already: they share a token, and
- * between two different traversals of this node another node's entry stands.
- * Source: RFC 5658 5.
- */
-export function dropPairedRoute(request: SipRequest, token: string): void {
-  const next = request.headers.first(Header.Route);
-  if (next?.includes(`:${token}@`)) request.headers.removeFirst(Header.Route);
 }

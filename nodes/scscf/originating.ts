@@ -138,8 +138,9 @@ function routeOnwards(transaction: ProxyTransaction, homeDomain: string): void {
 }
 
 /**
- * The Request-URI to send a request with: '' when it may stay, null when nothing leads there. A telephone number without
- * ENUM leads somewhere only when it says that it is of the home domain.
+ * The Request-URI to send a request with: '' when it may stay, null when nothing leads there. Without ENUM a global
+ * telephone number, or a local one of the home domain, is taken to the home network, whose HSS knows its own numbers;
+ * one that it does not know ends there with 404.
  */
 export function targetOf(uri: Uri, homeDomain: string): string | null {
   switch (uri.kind) {
@@ -147,7 +148,8 @@ export function targetOf(uri: Uri, homeDomain: string): string | null {
       return '';
     case 'tel': {
       const context = uri.parameters.get('phone-context');
-      if (context === null || context.toLowerCase() !== homeDomain) return null;
+      const global = context === null && uri.number.startsWith('+');
+      if (!global && context?.toLowerCase() !== homeDomain) return null;
       return `sip:${withoutSeparators(uri.number)}@${homeDomain};user=phone`;
     }
     case 'other':

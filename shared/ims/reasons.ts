@@ -10,17 +10,19 @@ export const reasons = Object.freeze({
   // Trust and access (P-03, P-04, P-70, I-01, S-01)
   untrustedPeer: reason('untrusted-peer', 403, 'the sender is not in trusted:'),
   notRegistered: reason('not-registered', 403, 'no registration came from this address and port'),
-  methodBeforeRegistration: reason('not-allowed-unprotected', 403, 'only REGISTER is accepted before registration'),
   missingContact: reason('missing-contact', 400, 'REGISTER without Contact'),
   badContact: reason('bad-contact', 400, 'Contact cannot be used'),
   badRoute: reason('service-route-mismatch', 400, 'Route differs from the Service-Route of the registration'),
   otherUsersDialog: reason('not-your-dialog', 403, 'the request belongs to no dialog of this UE'),
   noDialog: reason('no-dialog', 481, 'no such dialog, and no Route to follow'),
-  accessNotSecured: reason('access-not-secured', 403, 'the access profile of this network asks for security this request lacks'),
+  accessNotSecured: reason(
+    'access-not-secured',
+    403,
+    'the access profile of this network asks for security this request lacks',
+  ),
   registerFromCore: reason('register-from-core', 403, 'REGISTER came from the core side; does trusted: cover the UEs?'),
   notHomeNetwork: reason('not-a-home-network', 403, 'the Request-URI of the REGISTER leads to no home network'),
   untrustedNextHop: reason('untrusted-next-hop', 403, 'the next hop of this request is no core node'),
-  mediaNotAllowed: reason('media-not-allowed', 488, 'the offered media are not allowed'),
 
   // Reaching a UE (P-90, P-94, P-95, S-122)
   unknownToken: reason('unknown-binding', 480, 'the registration this Path belongs to is gone'),
@@ -34,7 +36,6 @@ export const reasons = Object.freeze({
   hssBusy: reason('hss-busy', 500, 'the HSS is too busy (3004)'),
   hssError: reason('hss-error', 500, 'the HSS answered with an error'),
   hssMalformed: reason('hss-malformed', 500, 'the answer of the HSS cannot be used'),
-  hssNoResult: reason('hss-no-result', 500, 'the answer of the HSS carries no result code'),
   userUnknown: reason('user-unknown', 403, 'the HSS does not know this user (5001)'),
   identitiesDontMatch: reason(
     'identities-dont-match',
@@ -71,7 +72,6 @@ export const reasons = Object.freeze({
     403,
     'the HSS does not support the authentication scheme (5006)',
   ),
-  challengeAgain: reason('challenge', 401, 'authentication is required'),
   wrongResponse: reason('wrong-response', 403, 'the digest response was wrong too often'),
   macFailure: reason('mac-failure', 403, 'the UE rejected AUTN twice: K or OPc of SIM and HSS differ'),
   resyncLimit: reason('resync-limit', 403, 'too many synchronisation failures; do two AuCs share this SIM?'),

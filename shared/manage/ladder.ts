@@ -13,7 +13,7 @@ export interface LadderParty {
 
 /** One message between two parties. */
 export interface LadderMessage {
-  /** Milliseconds since 1970. */
+  /** Milliseconds of the clock that all reports share. */
   readonly t: number;
   /** Names of parties; an address where no party has it. */
   readonly from: string;

@@ -5,6 +5,7 @@ import type { Logger } from '#service/log';
 import type { StatusSource } from '#service/node-status';
 import { answerRequest, errorAnswer, MethodRegistry, rpcCodes, rpcLimits } from './json-rpc.ts';
 import { statusMethod } from './methods/status.ts';
+import { testTriggerMethod } from './methods/test-trigger.ts';
 
 const maxConnections = 32;
 /** How long an old socket gets to answer before it counts as dead, milliseconds. */
@@ -17,6 +18,7 @@ export async function startManagement(
   log: Logger,
 ): Promise<ManagementServer> {
   const registry = new MethodRegistry().add(statusMethod(source));
+  if (source.trigger !== undefined) registry.add(testTriggerMethod(source.trigger));
   return ManagementServer.listen(socketPath, registry, log);
 }
 

@@ -16,7 +16,7 @@ import type { Flow } from '#sip/transport/flow';
 
 /** One message as one of its two ends saw it. */
 export interface TraceEvent {
-  /** Milliseconds since 1970, with fractions. */
+  /** Milliseconds, with fractions, of the clock that all processes of a machine share. */
   readonly t: number;
   /** Who reports. */
   readonly node: string;
@@ -72,7 +72,8 @@ export function openTrace(
 
 /** A sink that hands events on in the same process. */
 export function traceTo(node: string, emit: (event: TraceEvent) => void): TraceSink {
-  const nowMs = () => performance.timeOrigin + performance.now();
+  // Not performance.timeOrigin: processes that start at once on a busy machine differ by milliseconds in it.
+  const nowMs = () => Number(process.hrtime.bigint()) / 1e6;
   return {
     sip(dir, text, peer, journal = []) {
       const masked = maskSecrets(text);

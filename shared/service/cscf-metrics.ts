@@ -1,3 +1,4 @@
+import type { DiameterClientCounters } from '#diameter/client';
 import { type Counters, type MetricFamily, MetricLayout } from './metrics.ts';
 
 const directions = ['in', 'out'] as const;
@@ -114,7 +115,7 @@ export const cscfMetrics: readonly MetricFamily[] = [
   { name: 'cscf_sessions', help: 'Dialogs under way.', type: 'gauge' },
   {
     name: 'cscf_diameter_requests_total',
-    help: 'Diameter requests sent, by outcome.',
+    help: 'Diameter requests by outcome: answered, timeout, no-peer (none, or lost).',
     type: 'counter',
     labels: { app: ['cx', 'rx'] },
     dynamic: 'result',
@@ -167,6 +168,30 @@ export class SipMessageCounters {
 function row(dir: 'in' | 'out', transport: (typeof transports)[number]): number {
   const column = transport === 'udp' ? 0 : transport === 'tcp' ? 1 : 2;
   return dir === 'in' ? column : 3 + column;
+}
+
+/** Brings what a Diameter client has counted over into the metrics. */
+export class DiameterOutcomes {
+  readonly #counters: Counters;
+  readonly #client: Readonly<DiameterClientCounters>;
+  readonly #head = cscfLayout.id('cscf_diameter_requests_total', { app: 'cx' });
+  #taken = { answered: 0, timeout: 0, 'no-peer': 0 };
+
+  constructor(counters: Counters, client: Readonly<DiameterClientCounters>) {
+    this.#counters = counters;
+    this.#client = client;
+  }
+
+  /** Adds what happened since the last time. */
+  take(): void {
+    const { answers, timeouts, failedSends } = this.#client;
+    const now = { answered: answers, timeout: timeouts, 'no-peer': failedSends };
+    for (const outcome of ['answered', 'timeout', 'no-peer'] as const) {
+      const more = now[outcome] - this.#taken[outcome];
+      if (more > 0) this.#counters.addDynamic(this.#head, outcome, more);
+    }
+    this.#taken = now;
+  }
 }
 
 /** How busy the thread it is made in has been between two looks, 0 to 1. */

@@ -7,6 +7,12 @@ export interface WorkerStatus {
   readonly messages: number;
   /** Share of the last seconds it was not idle, 0 to 1. */
   readonly busy: number;
+  /** `busy`: it has not taken anything for a while and gets no new calls. */
+  readonly state: 'starting' | 'serving' | 'busy' | 'ended';
+  /** How often it died and was replaced. */
+  readonly restarts: number;
+  /** SIP messages refused or dropped because its queue was full. */
+  readonly shed: number;
 }
 
 /** A Diameter peer. */
@@ -42,7 +48,12 @@ export interface NodeStatus extends LiveStatus {
   readonly serving: boolean;
 }
 
+/** Ends a worker, or keeps it busy; gives whether that is enabled. Throws RangeError when there is no such worker. */
+export type TestTrigger = (worker: number, what: 'crash' | 'busy', ms: number) => boolean;
+
 /** Where the status comes from; the daemon frame implements it around what the node tells. */
 export interface StatusSource {
   status(): NodeStatus;
+  /** Only there when the environment asks for it: CSCF_TEST_TRIGGER=1. */
+  readonly trigger?: TestTrigger | undefined;
 }

@@ -18,7 +18,7 @@ import type { WorkerContext, WorkerInstance, WorkerModule } from '#workers/worke
 import { WorkerSide, type WorkerTrace } from '#workers/worker-side';
 import { systemClock } from './clock.ts';
 import type { CommonConfig, StoreConfig } from './config-shape.ts';
-import { BusyMeter, cscfLayout, SipMessageCounters } from './cscf-metrics.ts';
+import { BusyMeter, cscfLayout, DiameterOutcomes, SipMessageCounters } from './cscf-metrics.ts';
 import { createLogger, type Logger } from './log.ts';
 import { LogLimiter } from './log-limiter.ts';
 import { Counters } from './metrics.ts';
@@ -50,6 +50,7 @@ export interface NodeRole<C extends CommonConfig> {
   readonly create: (context: NodeContext<C>) => NodeLogic & {
     connectionClosed?(connection: number): void;
     registrations?(): number;
+    sessions?(): number;
     stop?(): void;
   };
 }
@@ -114,12 +115,16 @@ function build<C extends CommonConfig>(
     events: cscfLayout.id('cscf_events_total'),
     errors: cscfLayout.id('cscf_internal_errors_total'),
     busy: cscfLayout.id('cscf_worker_busy_ratio'),
+    transactions: cscfLayout.id('cscf_transactions'),
+    registrations: cscfLayout.id('cscf_registrations'),
+    sessions: cscfLayout.id('cscf_sessions'),
   };
   const listeners = new ListenerTable(config.listeners);
   const own = new OwnNames(ownNames(config.listeners, role.names(config)));
   const trace = role.openTrace(config.role);
   const counted = countingPort(port, messages, trace);
   const client = diameterClient(config, worker.worker, data.bootSeconds, counted);
+  const outcomes = client === null ? null : new DiameterOutcomes(counters, client.counters);
   const hosts = new Map(config.hosts.map((entry) => [entry.name, entry.targets]));
   let logic: ReturnType<NodeRole<C>['create']> | undefined;
 
@@ -195,9 +200,17 @@ function build<C extends CommonConfig>(
   return Object.assign(side, {
     control(request: unknown): unknown {
       if (request === 'drain') side.core.drain();
-      if (request === 'status')
-        return { transactions: side.layer.counts, registrations: logic?.registrations?.() ?? 0 };
-      return null;
+      if (request !== 'status') return null;
+      const registrations = logic?.registrations?.() ?? 0;
+      const { servers, clients } = side.layer.counts;
+      counters.set(ids.busy, meter.sample());
+      counters.set(ids.transactions, servers + clients);
+      // Every worker sees the registrations of all: one of them tells.
+      if (worker.worker === 0) counters.set(ids.registrations, registrations);
+      counters.set(ids.sessions, logic?.sessions?.() ?? 0);
+      outcomes?.take();
+      const answer: WorkerAnswer = { pending: side.layer.pendingServers, registrations };
+      return answer;
     },
   });
 }

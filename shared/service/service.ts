@@ -117,6 +117,7 @@ export async function runService<R extends Role>(options: ServiceOptions<R>): Pr
         serving,
         ...running.status(),
       }),
+      trigger: process.env.CSCF_TEST_TRIGGER === '1' ? running.trigger : undefined,
     };
     management = await options.manage?.(config.management.socket, source, log);
   } catch (error) {

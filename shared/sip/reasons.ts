@@ -13,7 +13,6 @@ const reason = (id: string, status: number, text: string): Reason => Object.free
 /** Refusals of the plain core; those of IMS procedures stand in shared/ims/reasons.ts. docs/errors.md lists both. */
 export const coreReasons = Object.freeze({
   malformed: reason('malformed', 400, 'the request cannot be parsed'),
-  methodNotAllowed: reason('method-not-allowed', 405, 'this node does not answer that method itself'),
   bodyTooLarge: reason('body-too-large', 413, 'the body is larger than 64 KiB'),
   uriTooLong: reason('uri-too-long', 414, 'the Request-URI is longer than 4 KiB'),
   unsupportedScheme: reason('unsupported-scheme', 416, 'the URI scheme is not sip, sips, tel or urn'),

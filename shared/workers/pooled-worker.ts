@@ -9,7 +9,7 @@ import type { TransportSide } from './transport-side.ts';
 import type { WorkerCounts, WorkersOptions } from './worker-control.ts';
 import type { ThreadData, ThreadOrder, ThreadReport } from './worker-thread.ts';
 
-/** A worker that has taken nothing of its queue for this long gets no new calls. */
+/** A worker that has taken nothing of its queue, or left a question unanswered, for this long gets no new calls. */
 const stalledMs = 250;
 /** A thread that dies this soon, twice running, is started again after a pause. */
 const quickDeathMs = 1_000;
@@ -41,6 +41,8 @@ export class PooledWorker implements FrameVisitor, WorkerLoad {
   #quickDeaths = 0;
   #progress = 0;
   #movedMs = 0;
+  /** Since when a question waits: without frames in its queue nothing else tells that it is busy. -1: none does. */
+  #askedMs = -1;
   #stalled = false;
   #respawn: NodeJS.Timeout | undefined;
 
@@ -82,6 +84,7 @@ export class PooledWorker implements FrameVisitor, WorkerLoad {
         else {
           this.#state = 'serving';
           this.#stalled = false;
+          this.#askedMs = -1;
           this.#movedMs = this.#options.nowMs();
           resolve();
         }
@@ -114,7 +117,8 @@ export class PooledWorker implements FrameVisitor, WorkerLoad {
       this.#progress = progress;
       this.#movedMs = nowMs;
     }
-    this.#stalled = nowMs - this.#movedMs >= stalledMs;
+    const silent = this.#askedMs >= 0 && nowMs - this.#askedMs >= stalledMs;
+    this.#stalled = silent || nowMs - this.#movedMs >= stalledMs;
   }
 
   counts(): WorkerCounts {
@@ -141,6 +145,7 @@ export class PooledWorker implements FrameVisitor, WorkerLoad {
         reject(new Error(`worker ${this.#data.worker} did not answer in ${timeoutMs} ms`));
       }, timeoutMs);
       this.#questions.set(id, { resolve, reject, timer });
+      if (this.#askedMs < 0) this.#askedMs = this.#options.nowMs();
       this.order({ order: 'ask', id, request });
     });
   }
@@ -180,6 +185,7 @@ export class PooledWorker implements FrameVisitor, WorkerLoad {
   }
 
   #answered(message: Extract<ThreadReport, { report: 'answer' }>): void {
+    this.#askedMs = -1;
     const question = this.#questions.get(message.id);
     if (!question) return;
     this.#questions.delete(message.id);

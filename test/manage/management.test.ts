@@ -19,8 +19,8 @@ const status: NodeStatus = {
   uptimeSeconds: 93_784,
   serving: true,
   workers: [
-    { worker: 0, messages: 300, busy: 0.5 },
-    { worker: 1, messages: 100, busy: 0.25 },
+    { worker: 0, messages: 300, busy: 0.5, state: 'serving', restarts: 0, shed: 0 },
+    { worker: 1, messages: 100, busy: 0.25, state: 'busy', restarts: 2, shed: 7 },
   ],
   listeners: [{ address: 'udp:127.0.0.1:5060', sides: ['gm', 'mw'] }],
   peers: [{ host: 'hss.ims.test', address: '127.0.0.1:3868', state: 'I-Open', words: 'connected' }],
@@ -196,6 +196,28 @@ describe('the management socket', () => {
     await expect(callManagement(path, 'status', { x: 1 })).rejects.toMatchObject({ code: -32602 });
   });
 
+  it('has a trigger for tests of resilience only where the node gives one', async () => {
+    const done: unknown[] = [];
+    const trigger = (...values: unknown[]) => {
+      if (values[0] === 9) throw new RangeError('there is no worker 9');
+      return done.push(values) > 0;
+    };
+    const [without, path] = [newPath(), newPath()];
+    open.push(await startManagement(without, { status: () => status }, noLog));
+    open.push(await startManagement(path, { status: () => status, trigger }, noLog));
+    const busy = { worker: 1, what: 'busy', ms: 30 };
+    await expect(callManagement(without, 'test.trigger', busy)).rejects.toMatchObject({ code: -32601 });
+    expect(await callManagement(path, 'test.trigger', busy)).toBe(true);
+    expect(await callManagement(path, 'test.trigger', { worker: 0, what: 'crash' })).toBe(true);
+    expect(done).toEqual([
+      [1, 'busy', 30],
+      [0, 'crash', 0],
+    ]);
+    for (const wrong of [{ worker: 0, what: 'melt' }, { ...busy, ms: 1e9 }, { ...busy, worker: 9 }, {}]) {
+      await expect(callManagement(path, 'test.trigger', wrong)).rejects.toMatchObject({ code: -32602 });
+    }
+  });
+
   it('takes over a socket nobody answers on', async () => {
     const path = newPath();
     const left = new Child(process.execPath, [
@@ -266,9 +288,9 @@ describe('status for people', () => {
     expect(statusView({ ...status, name: 'evil\x1b[31m' })).toBe(`pcscf evil?[31m, version 1.2.3, pid 42, up 1 d 2 h
 registrations 5
 
-WORKER  MESSAGES  SHARE  BUSY
-0       300       75 %   50 %
-1       100       25 %   25 %
+WORKER  STATE    MESSAGES  SHARE  BUSY  SHED  RESTARTS
+0       serving  300       75 %   50 %  0     0
+1       busy     100       25 %   25 %  7     2
 
 LISTENER            SERVES
 udp:127.0.0.1:5060  gm, mw

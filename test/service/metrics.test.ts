@@ -1,7 +1,9 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
-import { BusyMeter, cscfLayout, SipMessageCounters } from '#service/cscf-metrics';
+import { DiameterClient } from '#diameter/client';
+import { cxDictionary } from '#diameter/dictionary/cx';
+import { BusyMeter, cscfLayout, DiameterOutcomes, SipMessageCounters } from '#service/cscf-metrics';
 import { Counters, MetricLayout, Metrics } from '#service/metrics';
 import { metricsText } from '#service/metrics-text';
 
@@ -42,6 +44,27 @@ describe('counters in shared memory', () => {
         ['4xx', 1],
         ['600', 2],
         ['6xx', 1],
+      ]),
+    );
+  });
+
+  it('D-20 counts what became of Diameter requests, each once', () => {
+    const metrics = new Metrics(cscfLayout);
+    const { counters: client } = new DiameterClient(
+      { send: () => {}, answer: () => {} },
+      { worker: 0, identity: { originHost: 'a.ims.test', originRealm: 'ims.test' }, dictionary: cxDictionary },
+    );
+    const outcomes = new DiameterOutcomes(new Counters(cscfLayout, metrics.block(0)), client);
+    client.answers = 3;
+    outcomes.take();
+    client.answers = 4;
+    client.timeouts = 1;
+    outcomes.take();
+    outcomes.take();
+    expect(metrics.by('cscf_diameter_requests_total', 'result')).toEqual(
+      new Map([
+        ['answered', 4],
+        ['timeout', 1],
       ]),
     );
   });

@@ -94,6 +94,23 @@ describe('worker pool', () => {
     expect(again).toContain(busy);
   });
 
+  it('X-R14 sees by an unanswered question that a worker without work in its queue is busy', async () => {
+    rig = await startRig(2);
+    rig.workers.trigger(1, 'busy', 1000);
+    const answer = rig.workers.ask(1, 'tell');
+    await eventually(
+      () => rig.workers.counts(1).state,
+      (state) => state === 'busy',
+    );
+    const fresh = await invite(calls(0, 20));
+    expect(new Set(fresh.values())).toEqual(new Set([0]));
+    await answer;
+    await eventually(
+      () => rig.workers.counts(1).state,
+      (state) => state === 'serving',
+    );
+  });
+
   it('X-R1 replaces a worker that dies, and its calls go to whoever is there', async () => {
     const crashes: [number, string][] = [];
     rig = await startRig(2, { onCrash: (worker, error) => crashes.push([worker, error.message]) });

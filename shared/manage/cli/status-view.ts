@@ -10,10 +10,11 @@ export function statusView(status: NodeStatus): string {
   const section = (heading: string[], rows: string[][]) =>
     lines.push('', ...(rows.length === 0 ? [`${heading[0]!.toLowerCase()}: none`] : table([heading, ...rows])));
   section(
-    ['WORKER', 'MESSAGES', 'SHARE', 'BUSY'],
-    status.workers.map(({ worker, messages, busy }) => {
+    ['WORKER', 'STATE', 'MESSAGES', 'SHARE', 'BUSY', 'SHED', 'RESTARTS'],
+    status.workers.map(({ worker, state, messages, busy, shed, restarts }) => {
       const all = status.workers.reduce((sum, other) => sum + other.messages, 0);
-      return [String(worker), String(messages), percent(all === 0 ? 0 : messages / all), percent(busy)];
+      const share = percent(all === 0 ? 0 : messages / all);
+      return [String(worker), state, String(messages), share, percent(busy), String(shed), String(restarts)];
     }),
   );
   section(

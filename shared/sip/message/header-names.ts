@@ -142,7 +142,8 @@ export function headerIdByHash(text: string, start: number, end: number, hash: n
     if (tableHash[slot] === hash) {
       const spelling = tableSpelling[slot]!;
       let i = spelling.length === end - start ? 0 : -1;
-      while (i >= 0 && i < spelling.length) i = (text.charCodeAt(start + i) | 0x20) === spelling.charCodeAt(i) ? i + 1 : -1;
+      while (i >= 0 && i < spelling.length)
+        i = (text.charCodeAt(start + i) | 0x20) === spelling.charCodeAt(i) ? i + 1 : -1;
       if (i >= 0) return id;
     }
     slot = (slot + 1) & (tableSize - 1);

@@ -1,4 +1,6 @@
+import type { ParseFailure } from '../errors.ts';
 import type { Flow } from '../transport/flow.ts';
+import { parseUri, type Uri } from '../uri/uri.ts';
 import type { HeaderList } from './header-list.ts';
 
 /** A SIP request: what was received plus edits that are already true. Source: RFC 3261 7.1. */
@@ -9,6 +11,7 @@ export class SipRequest {
   /** Where it came from; null for a request of our own. */
   readonly flow: Flow | null;
   #requestUri: string;
+  #uri: Uri | ParseFailure | null = null;
   /** Body octets as latin1 text; `setBody` keeps Content-Type beside it. */
   #body: string;
 
@@ -24,9 +27,16 @@ export class SipRequest {
     return this.#requestUri;
   }
 
+  /** The Request-URI in its parts, read once. */
+  get uri(): Uri | ParseFailure {
+    this.#uri ??= parseUri(this.#requestUri);
+    return this.#uri;
+  }
+
   setRequestUri(uri: string): void {
     this.headers.journal?.note(`${this.method} ${this.#requestUri}`, `${this.method} ${uri}`);
     this.#requestUri = uri;
+    this.#uri = null;
   }
 
   get body(): string {
@@ -45,6 +55,8 @@ export class SipRequest {
 
   /** A request with the same content that is edited on its own (one per branch). */
   clone(): SipRequest {
-    return new SipRequest(this.method, this.#requestUri, this.headers.clone(), this.#body, this.flow);
+    const copy = new SipRequest(this.method, this.#requestUri, this.headers.clone(), this.#body, this.flow);
+    copy.#uri = this.#uri;
+    return copy;
   }
 }

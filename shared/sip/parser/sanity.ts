@@ -2,7 +2,6 @@ import { ParseFailure } from '../errors.ts';
 import { type CSeq, parseCSeq } from '../header/cseq.ts';
 import { parseNameAddr } from '../header/name-addr.ts';
 import { parseDecimal } from '../header/number-value.ts';
-import { parseVia } from '../header/via.ts';
 import { Header } from '../message/header-names.ts';
 import type { SipRequest } from '../message/request.ts';
 import type { SipResponse } from '../message/response.ts';
@@ -17,16 +16,13 @@ export interface SanityFailure {
 const refuse = (status: number, reason: string): SanityFailure => ({ status, reason });
 
 /**
- * Minimum checks on a request that parsed: the mandatory header fields stand there once and are readable, CSeq names
- * the method, the Request-URI is a URI.
+ * Minimum checks on a request whose Via could be read: the other mandatory header fields stand there once and are
+ * readable, CSeq names the method, the Request-URI is a URI.
  *
  * Gives null when it may go on, else status and words. Source: RFC 3261 8.1.1, 16.3; requirement C-23.
  */
 export function checkRequest(request: SipRequest): SanityFailure | null {
   const headers = request.headers;
-  const via = headers.first(Header.Via);
-  if (via === null) return refuse(400, 'no Via');
-  if (parseVia(via) instanceof ParseFailure) return refuse(400, 'Via is malformed');
   const callId = headers.get(Header['Call-ID']);
   if (callId === null || callId === '') return refuse(400, 'no Call-ID');
   for (const [key, name] of [
@@ -47,17 +43,10 @@ export function checkRequest(request: SipRequest): SanityFailure | null {
     return refuse(400, 'Max-Forwards is not a number from 0 to 255');
   }
   if (request.method === 'INVITE' && !headers.has(Header.Contact)) return refuse(400, 'INVITE without Contact');
-  const uri = parseUri(request.requestUri);
+  const { uri } = request;
   if (uri instanceof ParseFailure) return refuse(400, `Request-URI is malformed: ${uri.reason}`);
   if (uri.kind === 'other' && uri.scheme !== 'urn') return refuse(416, `URI scheme ${uri.scheme} is not supported`);
   return null;
-}
-
-/** Whether a response that parsed can be matched to a transaction. Source: RFC 3261 18.1.2. */
-export function isUsableResponse(response: SipResponse): boolean {
-  const via = response.headers.first(Header.Via);
-  if (via === null || parseVia(via) instanceof ParseFailure) return false;
-  return readCSeq(response) !== null && response.headers.has(Header['Call-ID']) && response.headers.has(Header.To);
 }
 
 /** CSeq of a message, null when it is missing or malformed. */

@@ -223,7 +223,7 @@ export class ProxyBranch implements ClientUser, TimerOwner {
  */
 export function nextHop(request: SipRequest): Uri | null {
   const route = request.headers.first(Header.Route);
-  if (route === null) return usable(parseUri(request.requestUri));
+  if (route === null) return usable(request.uri);
   const address = parseNameAddr(route);
   if (address instanceof ParseFailure) return null;
   const uri = usable(parseUri(address.uri));

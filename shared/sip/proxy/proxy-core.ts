@@ -12,7 +12,7 @@ import type { TimerWheel } from '../transaction/timer-wheel.ts';
 import type { ClientTransaction, TransactionLayer } from '../transaction/transaction-layer.ts';
 import type { ClientUser, ServerTransaction, ServerUser } from '../transaction/transaction-port.ts';
 import type { Target } from '../transport/flow.ts';
-import { parseUri, type Uri } from '../uri/uri.ts';
+import type { Uri } from '../uri/uri.ts';
 import type { NodeLogic } from './node-logic.ts';
 import { nextHop } from './proxy-branch.ts';
 import { ProxyTransaction } from './proxy-transaction.ts';
@@ -257,7 +257,7 @@ export class ProxyCore implements ServerUser {
 
   #isForUs(request: SipRequest): boolean {
     if (request.headers.has(Header.Route)) return false;
-    const uri = parseUri(request.requestUri);
+    const { uri } = request;
     return !(uri instanceof ParseFailure) && uri.kind === 'sip' && uri.user === '' && this.#options.own.has(uri);
   }
 

@@ -30,7 +30,7 @@ export class OwnNames {
  */
 export function takeOwnRoute(request: SipRequest, own: OwnNames): SipUri | null {
   const { headers } = request;
-  const requestUri = parseUri(request.requestUri);
+  const requestUri = request.uri;
   if (!(requestUri instanceof ParseFailure) && requestUri.kind === 'sip') undoRequestUri(request, requestUri, own);
   const route = sipRoute(headers.first(Header.Route));
   if (route === null || !own.has(route)) return null;
@@ -40,9 +40,14 @@ export function takeOwnRoute(request: SipRequest, own: OwnNames): SipUri | null 
   return route;
 }
 
-/** Two entries that one traversal wrote: the same token, two addresses of ours. Source: RFC 5658 5. */
+/** Two entries that one traversal wrote: the same token, two addresses or transports of ours. Source: RFC 5658 5. */
 function isPair(first: SipUri, second: SipUri): boolean {
-  return first.user === second.user && first.user !== '' && (first.host !== second.host || first.port !== second.port);
+  if (first.user !== second.user || first.user === '') return false;
+  return first.host !== second.host || first.port !== second.port || transportOf(first) !== transportOf(second);
+}
+
+function transportOf(uri: SipUri): string {
+  return (uri.parameters.get('transport') || 'udp').toLowerCase();
 }
 
 function undoRequestUri(request: SipRequest, uri: SipUri, own: OwnNames): void {

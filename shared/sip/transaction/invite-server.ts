@@ -23,6 +23,8 @@ export class InviteServer implements ServerTransaction, TimerOwner {
   readonly profile: TimerProfile;
   /** Where responses go. */
   readonly target: Target;
+  /** The address the INVITE came from. */
+  readonly source: string;
   context: unknown = null;
   #request: SipRequest | null;
   #state: InviteServerState = 'proceeding';
@@ -37,6 +39,7 @@ export class InviteServer implements ServerTransaction, TimerOwner {
     key: string,
     callId: string,
     target: Target,
+    source: string,
     profile: TimerProfile,
     port: TransactionPort & Ended<InviteServer>,
   ) {
@@ -44,6 +47,7 @@ export class InviteServer implements ServerTransaction, TimerOwner {
     this.key = key;
     this.callId = callId;
     this.target = target;
+    this.source = source;
     this.profile = profile;
     this.#intervalMs = profile.t1Ms;
     this.#port = port;

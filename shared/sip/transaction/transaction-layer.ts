@@ -7,7 +7,7 @@ import type { SipRequest } from '../message/request.ts';
 import type { SipMessage, SipResponse } from '../message/response.ts';
 import { writeMessage } from '../message/write.ts';
 import { type BrokenMessage, parseMessage } from '../parser/parse-message.ts';
-import { checkRequest, isUsableResponse, readCSeq, type SanityFailure } from '../parser/sanity.ts';
+import { checkRequest, readCSeq, type SanityFailure } from '../parser/sanity.ts';
 import { coreReasons, type Reason, sanityReason, warningOf } from '../reasons.ts';
 import type { Flow, Listener, Target } from '../transport/flow.ts';
 import { responseTarget } from '../transport/response-address.ts';
@@ -163,13 +163,16 @@ export class TransactionLayer implements TransactionPort {
   #receiveResponse(response: SipResponse, flow: Flow): void {
     const via = response.headers.first(Header.Via);
     const parsed = via === null ? null : parseVia(via);
-    if (parsed === null || parsed instanceof ParseFailure || !isUsableResponse(response)) {
+    const cseq = readCSeq(response);
+    const { headers } = response;
+    const usable = cseq !== null && headers.has(Header['Call-ID']) && headers.has(Header.To);
+    if (parsed === null || parsed instanceof ParseFailure || !usable) {
       this.#drop('response without a usable Via, To, Call-ID or CSeq', flow);
       return;
     }
     const index = branchIndex(parsed.branch);
     const client = index > 0 ? (this.#clients[index] ?? null) : null;
-    const method = readCSeq(response)!.method;
+    const { method } = cseq;
     if (client !== null && client.branch === parsed.branch && client.method === method) {
       client.receive(response);
       return;
@@ -213,7 +216,7 @@ export class TransactionLayer implements TransactionPort {
     const profile = this.#options.profileOf(this.#options.listeners[flow.listener]!, flow.address);
     this.#options.retain(callId);
     if (request.method === 'INVITE') {
-      const server = new InviteServer(request, key, callId, target, profile, this);
+      const server = new InviteServer(request, key, callId, target, flow.address, profile, this);
       this.#servers.set(key, server);
       this.#user.onRequest(server, request);
       return;
@@ -225,8 +228,10 @@ export class TransactionLayer implements TransactionPort {
       return;
     }
     const invite = this.#servers.get(serverTransactionKey(request, via, 'INVITE'));
-    if (invite === undefined) {
-      this.#options.rejected(coreReasons.noTransaction, '', true, request, flow);
+    // Only who sent the INVITE may cancel it: a branch can be overheard. Requirement X-I17.
+    if (!(invite instanceof InviteServer) || invite.source !== flow.address) {
+      const detail = invite === undefined ? '' : 'a CANCEL from another address than the INVITE';
+      this.#options.rejected(coreReasons.noTransaction, detail, true, request, flow);
       const response = createResponse(request, 481, this.newTag());
       response.headers.append(Header.Warning, warningOf(coreReasons.noTransaction, this.#sentBy(flow)));
       server.respond(response);
@@ -243,8 +248,8 @@ export class TransactionLayer implements TransactionPort {
     if (received === null && via.received === '') return responseTarget(via, flow);
     const stamped = withReceived(via.raw, received ?? flow.address, rport);
     request.headers.replaceFirst(Header.Via, stamped);
-    const parsed = parseVia(stamped);
-    return responseTarget(parsed instanceof ParseFailure ? via : parsed, flow);
+    // With received written, only rport matters for the way back (RFC 3581 4).
+    return responseTarget(via, flow);
   }
 
   #reject(request: SipRequest, via: Via, flow: Flow, failure: SanityFailure): void {

@@ -119,13 +119,14 @@ export class StreamTransport {
 
   /**
    * Sends on the connection the target names, or on an open one to its address, or on a new one. When a named
-   * connection is gone, a message with a token fails and one without (a response) takes another connection.
+   * connection is gone, a message with a token fails and one without (a response) takes another connection. A number
+   * that now means a connection with another address (it was noted before a restart) counts as gone.
    *
    * Source: RFC 3261 18.1.1, 18.2.2.
    */
   send(text: string, target: Target, token: number): void {
     let connection = target.connection > 0 ? this.#table.get(target.connection) : undefined;
-    if (target.connection > 0 && !connection?.usable) {
+    if (target.connection > 0 && !(connection?.usable && connection.address === target.address)) {
       if (token !== 0) {
         this.handlers.failed(token, 'closed');
         return;

@@ -55,7 +55,8 @@ class Network {
       },
       createLogic: (parts) => {
         const cx = new CxClient(this.#client!, { homeRealm: 'ims.test' });
-        return createIcscf({ ...parts, config: { ...config, ...changes }, cx, store: openMemoryStore([]) }, cx);
+        const store = openMemoryStore([]);
+        return createIcscf({ ...parts, config: { ...config, ...changes }, cx, store, volatile: store }, cx);
       },
     });
   }
@@ -185,6 +186,19 @@ describe('REGISTER', () => {
       'Authorization',
       'Content-Length',
     ]);
+  });
+
+  it('I-02 adds no Path and no Record-Route, and takes out its own Route', async () => {
+    network = new Network();
+    network.harness.receive(register(['Route: <sip:127.0.0.1:4060;lr>']), pcscf);
+    await network.uaa(exp(2001));
+    const registering = network.harness.takeOne();
+    expect([registering.all('Path'), registering.header('Route')]).toEqual([['<sip:term@127.0.0.1:5070;lr>'], null]);
+    network.harness.receive(invite('sip:bob@ims.test', ['Route: <sip:127.0.0.1:4060;lr>'], 'SUBSCRIBE'), pcscf);
+    await network.uaa(baseResult(2001), { serverName: scscf });
+    const subscribing = network.harness.takeOne();
+    expect([subscribing.all('Route'), subscribing.header('Record-Route')]).toEqual([[`<${scscf};lr>`], null]);
+    expect([subscribing.all('Via').length, subscribing.header('Max-Forwards')]).toEqual([2, '67']);
   });
 
   it('I-14 accepts a Server-Name without scheme', async () => {
@@ -350,6 +364,18 @@ describe('initial requests', () => {
     });
     const sent = network.harness.takeOne();
     expect([sent.to, sent.header('P-Profile-Key')]).toEqual(['udp 127.0.0.1:6060', '<sip:b!.*!@ims.test>']);
+  });
+
+  it('I-24 sends a request to the application server that the HSS names for a service identity', async () => {
+    network = new Network();
+    network.harness.receive(invite('sip:conference@ims.test', [], 'MESSAGE'), pcscf);
+    await network.uaa(baseResult(2001), { serverName: 'sip:127.0.0.9:7060' });
+    const sent = network.harness.takeOne();
+    expect([sent.requestUri, sent.header('Route'), sent.to]).toEqual([
+      'sip:conference@ims.test',
+      '<sip:127.0.0.9:7060;lr>',
+      'udp 127.0.0.9:7060',
+    ]);
   });
 
   it('I-25 reselects once when the S-CSCF cannot be reached, not after a provisional', async () => {

@@ -57,6 +57,19 @@ describe('first registration', () => {
     expect(types()).toEqual([]);
   });
 
+  it('S-31 echoes the Path in its order, and registers without one', async () => {
+    const path = '<sip:one@127.0.0.1:5070;lr>, <sip:two@127.0.0.1:5071;lr>';
+    expect((await net.registered({ path })).header('Path')).toBe(path);
+    const bare = await net.registered({ impi: 'bob@ims.test', callId: 'bare', path: '' });
+    expect([bare.status, bare.header('Path')]).toEqual([200, null]);
+    const [invite] = await net.send('INVITE', 'sip:bob@ims.test', ['Route: <sip:127.0.0.1:6060;lr>']);
+    expect([invite!.header('Route'), invite!.requestUri, invite!.to]).toEqual([
+      null,
+      'sip:bob@10.0.0.1:5060',
+      'udp 10.0.0.1:5060',
+    ]);
+  });
+
   it('S-24 S-27 takes the identities of all service profiles, the default one first, with display names', async () => {
     const identity = (text: string, more = '') =>
       `<PublicIdentity><Identity>${text}</Identity>${more}</PublicIdentity>`;
@@ -227,7 +240,7 @@ describe('registered', () => {
     expect(types()).toEqual([]);
   });
 
-  it('S-38 removes the contact after a challenge and tells the HSS of every identity', async () => {
+  it('S-21 S-38 removes the contact after a challenge and tells the HSS of every identity', async () => {
     const ok = await net.registered({ callId: 'reg-2', contact: '<sip:alice@10.0.0.1:5060>;expires=0' });
     expect(ok.status).toBe(200);
     expect(ok.header('Contact')).toBeNull();
@@ -267,7 +280,7 @@ describe('registered', () => {
     expect(net.harness.logic.registrations()).toBe(0);
   });
 
-  it('S-39 removes an expired contact after the grace and tells the HSS once', async () => {
+  it('S-21 S-39 removes an expired contact after the grace and tells the HSS once', async () => {
     net.harness.advance(3_605_000);
     await net.settle();
     expect(types()).toEqual([]);
@@ -366,6 +379,15 @@ describe('authentication', () => {
     expect(challenge.header('WWW-Authenticate')).not.toContain('qop');
     const ok = await net.register({ cseq: 2, authorization: net.credentials(challenge) });
     expect(ok.status).toBe(200);
+  });
+
+  it('S-02 asks for AKA behind IPsec, else for the configured scheme', async () => {
+    net.stop();
+    net = new HomeNetwork({ auth: { ...config.auth, defaultScheme: 'SIP Digest' } });
+    await net.register();
+    await net.register({ callId: 'r2', protection: 'no' });
+    await net.register({ callId: 'r3', authorization: '' });
+    expect(net.hss.mars.map((mar) => mar.scheme)).toEqual(['SIP Digest', 'Digest-AKAv1-MD5', 'SIP Digest']);
   });
 
   it('S-05 spells the scheme as configured', async () => {

@@ -77,12 +77,14 @@ describe('originating', () => {
     expect(subscribe!.header('Record-Route')).toBe('<sip:mo@127.0.0.1:6060;lr>');
   });
 
-  it('S-113 finds a number that says it is of the home domain, and no other', async () => {
+  it('S-113 takes global numbers and numbers of the home domain to the home network, no others', async () => {
     const [home] = await net.send('INVITE', 'tel:+1-555-0002;phone-context=ims.test', originating);
     expect([home!.requestUri, home!.to]).toEqual(['sip:+15550002@ims.test;user=phone', icscf]);
     const [phone] = await net.send('INVITE', 'sip:+15550002@ims.test;user=phone', originating);
     expect(phone!.requestUri).toBe('sip:+15550002@ims.test;user=phone');
-    expect((await net.send('INVITE', 'tel:+15550002', originating))[0]!.status).toBe(404);
+    const [global] = await net.send('INVITE', 'tel:+1-555-0002', originating);
+    expect([global!.requestUri, global!.to]).toEqual(['sip:+15550002@ims.test;user=phone', icscf]);
+    expect((await net.send('INVITE', 'tel:0002;phone-context=other.test', originating))[0]!.status).toBe(404);
     expect((await net.send('INVITE', 'urn:service:sos', originating))[0]!.status).toBe(404);
     expect(net.harness.refusals).toEqual(['not-routable', 'not-routable']);
   });
@@ -117,6 +119,11 @@ describe('terminating', () => {
     expect(found!.header('P-Served-User')).toBeNull();
     expect(found!.header('P-Profile-Key')).toBeNull();
     expect(found!.header('Record-Route')).toBe('<sip:mt@127.0.0.1:6060;lr>');
+  });
+
+  it('S-121 leaves the asserted identity of a caller who asks for privacy to the P-CSCF', async () => {
+    const [invite] = await net.send('INVITE', 'sip:bob@ims.test', [toScscf, 'Privacy: id', alice]);
+    expect([invite!.header('P-Asserted-Identity'), invite!.header('Privacy')]).toEqual(['<sip:alice@ims.test>', 'id']);
   });
 
   it('S-84 finds the user by any identity, also by a number in a sip URI', async () => {

@@ -47,6 +47,14 @@ describe('forwarding', () => {
     const rig = startProxy();
     rig.receive(requestText('MESSAGE', { Route: '<sip:tok@proxy.test;lr>, <sip:tok@127.0.0.1:5060;lr>' }));
     expect(rig.sent[0]!.target.address).toBe('10.0.0.2');
+    const transports = startProxy();
+    const tcpFirst = '<sip:tok@127.0.0.1:5060;transport=tcp;lr>, <sip:tok@127.0.0.1:5060;lr>';
+    transports.receive(requestText('MESSAGE', { Route: tcpFirst }));
+    expect(transports.sent[0]!.target.address).toBe('10.0.0.2');
+    const same = startProxy();
+    const twoVisits = '<sip:tok@127.0.0.1:5060;lr>, <sip:tok@127.0.0.1:5060;transport=UDP;lr>';
+    same.receive(requestText('MESSAGE', { Route: twoVisits }));
+    expect(parsed(same.sent[0]!.text).headers.values(Header.Route)).toHaveLength(1);
     const twice = startProxy();
     twice.receive(requestText('MESSAGE', { Route: '<sip:mo@127.0.0.1:5060;lr>, <sip:mt@127.0.0.1:5060;lr>' }));
     expect(parsed(twice.sent[0]!.text).headers.values(Header.Route)).toEqual(['<sip:mt@127.0.0.1:5060;lr>']);

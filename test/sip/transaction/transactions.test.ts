@@ -177,6 +177,31 @@ describe('matching', () => {
     rig.receive(answerTo(forwarded, 200));
     expect(rig.take()).toEqual(['SIP/2.0 200 Answer > 10.0.0.1:5070']);
   });
+
+  it('X-I17 a CANCEL from another address than its INVITE is answered 481 and changes nothing', () => {
+    for (const transport of ['udp', 'tcp'] as const) {
+      const rig = startProxy();
+      rig.receive(requestText('INVITE'), flowFrom('10.0.0.1', 5060, transport));
+      const invite = rig.sent[0]!.text;
+      rig.receive(answerTo(invite, 180), flowFrom('10.0.0.2', 5060));
+      rig.take();
+      const cancel = requestText('CANCEL', { CSeq: '1 CANCEL' });
+      rig.receive(cancel, flowFrom('10.0.0.66', 5060, transport));
+      expect(rig.take().map((line) => line.split(' > ')[0])).toEqual(['SIP/2.0 481 Call/Transaction Does Not Exist']);
+      expect(rig.rejected.at(-1)).toMatchObject({ answered: true, detail: expect.stringContaining('another address') });
+      rig.receive(answerTo(invite, 200), flowFrom('10.0.0.2', 5060));
+      expect(rig.take().map((line) => line.split(' > ')[0])).toEqual(['SIP/2.0 200 Answer']);
+    }
+  });
+
+  it('X-I17 a CANCEL may come from another port of the same address', () => {
+    const rig = startProxy();
+    rig.receive(requestText('INVITE'), flowFrom('10.0.0.1', 5060));
+    rig.receive(answerTo(rig.sent[0]!.text, 180), flowFrom('10.0.0.2', 5060));
+    rig.take();
+    rig.receive(requestText('CANCEL', { CSeq: '1 CANCEL' }), flowFrom('10.0.0.1', 40_000));
+    expect(rig.take()).toContain(`CANCEL sip:bob@10.0.0.2 SIP/2.0 > ${peer}`);
+  });
 });
 
 describe('sanity', () => {

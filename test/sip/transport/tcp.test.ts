@@ -395,6 +395,19 @@ describe('TCP, connections of our own', () => {
     expect(heard.failures).toEqual([[5, 'closed']]);
   });
 
+  it('P-82 a connection number that now belongs to another address counts as gone', async () => {
+    const { heard, transport, port } = await start();
+    const socket = await dial(port);
+    const inbound = listen(socket);
+    socket.write(request(1));
+    await heard.until(() => heard.messages.length === 1);
+    const { connection } = heard.messages[0]!.flow;
+    transport.send(request(2), target(5060, connection, '127.0.0.2'), 5);
+    expect(heard.failures).toEqual([[5, 'closed']]);
+    transport.send(request(3), target(5060, connection), 0);
+    await inbound.until((text) => text === request(3));
+  });
+
   it.each(['example.com', '::1', ''])('tells at once that %j is no address to connect to', async (address) => {
     const { heard, transport } = await start();
     transport.send(request(1), target(5060, 0, address), 1);
