@@ -115,6 +115,11 @@ export function encodeConnection(queue: FrameQueue, kind: number, connection: nu
   queue.begin(kind, 0, 0, 0, connection, 0);
 }
 
+/** Whether the octets are a Diameter request, by the R flag. Source: RFC 6733 3. */
+export function isDiameterRequest(bytes: Buffer, start: number, length: number): boolean {
+  return length >= 20 && (bytes[start + 4]! & 0x80) !== 0;
+}
+
 /** A frame that is one Diameter message: `diameter`, `diameterAnswer`. */
 export function encodeDiameter(queue: FrameQueue, kind: number, message: Buffer): boolean {
   const at = queue.begin(kind, 0, 0, 0, 0, message.length);

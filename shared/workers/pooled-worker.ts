@@ -2,7 +2,16 @@ import { Worker } from 'node:worker_threads';
 import type { Flow } from '#sip/transport/flow';
 import type { BucketTable, WorkerLoad } from './dispatch.ts';
 import { Doorbell } from './doorbell.ts';
-import { copyPayload, decodeDiameterRequest, decodeSendSip, encodeSip, frameKind } from './frame-codec.ts';
+import {
+  copyPayload,
+  decodeDiameterRequest,
+  decodeSendSip,
+  decodeSip,
+  encodeSip,
+  frameKind,
+  isDiameterRequest,
+  type SipFrame,
+} from './frame-codec.ts';
 import { FrameQueue } from './frame-queue.ts';
 import { type FrameVisitor, RingReader } from './frame-ring.ts';
 import type { TransportSide } from './transport-side.ts';
@@ -14,6 +23,13 @@ const stalledMs = 250;
 /** A thread that dies this soon, twice running, is started again after a pause. */
 const quickDeathMs = 1_000;
 const respawnPauseMs = 1_000;
+
+/** What a dead worker had not begun to handle. */
+export interface Leftovers {
+  readonly sip: readonly SipFrame[];
+  /** Diameter requests; answers belong to nobody now. */
+  readonly diameter: readonly Buffer[];
+}
 
 interface Question {
   readonly resolve: (value: unknown) => void;
@@ -32,6 +48,7 @@ export class PooledWorker implements FrameVisitor, WorkerLoad {
   readonly #side: TransportSide;
   readonly #table: BucketTable;
   readonly #options: WorkersOptions;
+  readonly #rescue: (left: Leftovers) => void;
   readonly #questions = new Map<number, Question>();
   #lastQuestion = 0;
   #thread: Worker | undefined;
@@ -46,8 +63,16 @@ export class PooledWorker implements FrameVisitor, WorkerLoad {
   #stalled = false;
   #respawn: NodeJS.Timeout | undefined;
 
-  constructor(data: ThreadData, side: TransportSide, table: BucketTable, options: WorkersOptions) {
+  /** `rescue` gets what a thread that died leaves behind. */
+  constructor(
+    data: ThreadData,
+    side: TransportSide,
+    table: BucketTable,
+    options: WorkersOptions,
+    rescue: (left: Leftovers) => void,
+  ) {
     this.#data = data;
+    this.#rescue = rescue;
     this.#side = side;
     this.#table = table;
     this.#options = options;
@@ -56,7 +81,7 @@ export class PooledWorker implements FrameVisitor, WorkerLoad {
   }
 
   get alive(): boolean {
-    return this.#state === 'serving';
+    return this.#state !== 'ended';
   }
 
   get takesCalls(): boolean {
@@ -95,7 +120,8 @@ export class PooledWorker implements FrameVisitor, WorkerLoad {
       thread.on('exit', (code) => {
         this.#options.onThreadExit?.(threadId);
         const began = this.#state === 'starting' && this.#restarts === 0;
-        const error = failure ?? new Error(`worker ${this.#data.worker} ended with code ${code}`);
+        const words = `worker ${this.#data.worker} ended with code ${code}`;
+        const error = failure ?? Object.assign(new Error(words), { code: 'ERR_WORKER_ENDED' });
         this.#ended(error, began);
         reject(error);
       });
@@ -194,13 +220,11 @@ export class PooledWorker implements FrameVisitor, WorkerLoad {
     else question.reject(new Error(message.error));
   }
 
-  /** Frees what the dead thread held, drops what it had not handled, and starts its successor. */
+  /** Frees what the dead thread held, starts its successor, and gives what it had not begun to whoever serves. */
   #ended(error: Error, beforeServing: boolean): void {
     this.#state = 'ended';
     this.#thread = undefined;
-    this.queue.clear();
-    this.queue.flush();
-    new RingReader(this.#data.fromMain).discard();
+    const left = this.#takeLeftovers(error);
     for (const ring of this.#data.fromWorkers) if (ring !== null) new RingReader(ring).discard();
     this.#table.freeAll(this.#data.worker);
     for (const { reject, timer } of this.#questions.values()) {
@@ -214,7 +238,34 @@ export class PooledWorker implements FrameVisitor, WorkerLoad {
     const quick = this.#options.nowMs() - this.#startedMs < quickDeathMs;
     this.#quickDeaths = quick ? this.#quickDeaths + 1 : 0;
     this.#restarts++;
-    this.#respawn = setTimeout(() => this.spawn().catch(() => {}), this.#quickDeaths > 1 ? respawnPauseMs : 0);
+    const respawn = () => void this.spawn().catch(() => {});
+    if (this.#quickDeaths > 1) this.#respawn = setTimeout(respawn, respawnPauseMs);
+    else respawn();
+    this.#rescue(left);
+  }
+
+  /**
+   * Empties the queue. A frame counts as handled when its handling is over, so where no exception but the engine itself
+   * ended the thread, the first one may be what it died of: that one goes no further.
+   */
+  #takeLeftovers(error: Error): Leftovers {
+    const sip: SipFrame[] = [];
+    const diameter: Buffer[] = [];
+    let suspect = (error as NodeJS.ErrnoException).code?.startsWith('ERR_WORKER_') ?? false;
+    const reader = new RingReader(this.#data.fromMain);
+    const visitor: FrameVisitor = {
+      frame(kind, x, y, a, b, bytes, start, length) {
+        if (suspect) suspect = false;
+        else if (kind === frameKind.sip) sip.push(decodeSip(x, y, a, b, bytes, start, length));
+        else if (kind === frameKind.diameter && isDiameterRequest(bytes, start, length)) {
+          diameter.push(copyPayload(bytes, start, length));
+        }
+      },
+    };
+    do this.queue.flush();
+    while (reader.read(visitor, Number.POSITIVE_INFINITY) > 0);
+    this.queue.clear();
+    return { sip, diameter };
   }
 }
 

@@ -4,12 +4,19 @@ import type { Flow } from '#sip/transport/flow';
 import { gatherSends } from '#sip/transport/native-udp';
 import { BucketTable, createBuckets, leastBacklogged } from './dispatch.ts';
 import { createBells, Doorbell, type Drain, DrainLoop } from './doorbell.ts';
-import { encodeConnection, encodeDiameter, encodeDiameterFailed, encodeSendFailed, frameKind } from './frame-codec.ts';
+import {
+  encodeConnection,
+  encodeDiameter,
+  encodeDiameterFailed,
+  encodeSendFailed,
+  frameKind,
+  isDiameterRequest,
+} from './frame-codec.ts';
 import type { SendFailure } from './frame-link.ts';
 import { createRing } from './frame-ring.ts';
 import { startInline } from './inline-worker.ts';
 import { isShed, overloadRefusal, shedOrderOf } from './overload.ts';
-import { PooledWorker } from './pooled-worker.ts';
+import { type Leftovers, PooledWorker } from './pooled-worker.ts';
 import type { FrameSink, TransportSide } from './transport-side.ts';
 import type { WorkerCounts, Workers, WorkersOptions } from './worker-control.ts';
 import type { ThreadData } from './worker-thread.ts';
@@ -78,7 +85,7 @@ class WorkerPool implements FrameSink, Workers, Drain {
         toWorkers: peerRings[worker]!,
         coalesce,
       };
-      this.#workers.push(new PooledWorker(data, side, this.table, options));
+      this.#workers.push(new PooledWorker(data, side, this.table, options, (left) => this.#handAnew(left)));
     }
     this.#loop = new DrainLoop(new Doorbell(bells, 0), this, coalesce);
   }
@@ -149,7 +156,7 @@ class WorkerPool implements FrameSink, Workers, Drain {
   /** Answers go to the worker whose number the hop-by-hop identifier carries, requests to whoever has least to do. */
   diameter(message: Buffer): void {
     if (message.length < 20) return;
-    const isRequest = (message[4]! & 0x80) !== 0;
+    const isRequest = isDiameterRequest(message, 0, message.length);
     const worker = this.#workers[isRequest ? this.#choose() : workerOf(message.readUInt32BE(12))];
     if (worker) encodeDiameter(worker.queue, frameKind.diameter, message);
   }
@@ -168,6 +175,13 @@ class WorkerPool implements FrameSink, Workers, Drain {
     this.#drained = 0;
     if (!this.isEmpty()) gatherSends(this.#drainAll);
     return this.#drained;
+  }
+
+  /** What a dead worker has left goes to the others, or waits for its successor. */
+  #handAnew({ sip, diameter }: Leftovers): void {
+    for (const { text, flow } of sip) this.sip(text, flow);
+    for (const message of diameter) this.diameter(message);
+    this.endBatch();
   }
 
   #readAll(): void {

@@ -1,7 +1,7 @@
 const crlf = '\r\n';
 
 const valid = [
-  'INVITE sip:+15550001002@ims.test SIP/2.0',
+  'INVITE sip:bob@ims.test SIP/2.0',
   'Via: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKhostile;rport',
   'Max-Forwards: 70',
   'Route: <sip:127.0.0.1;lr>',
@@ -12,6 +12,21 @@ const valid = [
   'Contact: <sip:mallory@127.0.0.1:9>',
   'Content-Type: application/sdp',
   'Content-Length: 0',
+];
+
+const routeLine = 'Route: <sip:127.0.0.1;lr>';
+const identityLine = 'P-Asserted-Identity: <sip:alice@ims.test>';
+const damagedMethods = [
+  'REGISTER',
+  'BYE',
+  'MESSAGE',
+  'MESSAGE',
+  'CANCEL',
+  'ACK',
+  'SUBSCRIBE',
+  'NOTIFY',
+  'PUBLISH',
+  'UPDATE',
 ];
 
 /** The valid request with one line replaced, by the beginning of that line; `null` leaves it out. */
@@ -92,13 +107,21 @@ function random(seed: number): (below: number) => number {
   };
 }
 
+/** Each is a transaction of its own, else it would pass for a copy of the one before. */
+function numbered(text: string, number: number): string {
+  return text.replace('Khostile', `Khostile${number}`).replace('hostile@', `hostile${number}@`);
+}
+
 /** `count` datagrams that no decent peer sends: known shapes, then damaged copies of a valid request. */
 export function hostileDatagrams(count: number): Buffer[] {
   const below = random(0x5eed);
-  const datagrams = shapes.slice(0, count).map((text) => Buffer.from(text, 'latin1'));
+  const datagrams = shapes.slice(0, count).map((text, i) => Buffer.from(numbered(text, i), 'latin1'));
   while (datagrams.length < count) {
-    const octets = Buffer.from(named(['INVITE', 'REGISTER', 'BYE', 'MESSAGE'][below(4)]!), 'latin1');
-    for (let changes = 1 + below(8); changes > 0; changes--) octets[below(octets.length)] = below(256);
+    const method = damagedMethods[below(damagedMethods.length)]!;
+    // Without a Route it goes to the callee, through all procedures.
+    const text = named(method).replace(routeLine, below(2) === 0 ? routeLine : identityLine);
+    const octets = Buffer.from(numbered(text, datagrams.length), 'latin1');
+    for (let changes = 1 + below(4); changes > 0; changes--) octets[below(octets.length)] = below(256);
     datagrams.push(below(4) === 0 ? octets.subarray(0, below(octets.length)) : octets);
   }
   return datagrams;

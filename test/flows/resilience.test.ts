@@ -13,7 +13,7 @@ describe('one worker each', () => {
   });
   afterAll(() => lab?.stop());
 
-  test('without the HSS a REGISTER gets 504 in time; when it is back, calls and registrations work at once', async () => {
+  test('X-R4 without the HSS a REGISTER gets 504 in time; when it is back, calls and registrations work at once', async () => {
     const pids = cscfs.map((role) => lab.pid(role));
     // Not answering at all is worse than gone: the Diameter timeout has to end the wait.
     process.kill(lab.pid('hss'), 'SIGSTOP');
@@ -32,7 +32,7 @@ describe('one worker each', () => {
   }, 15_000);
 
   test.each(cscfs)(
-    'after kill -9 of the %s calls work without a new registration, and a call of before is released',
+    'X-R2 after kill -9 of the %s calls work without a new registration, and a call of before is released',
     async (role) => {
       const before = [await lab.call(lab.alice, lab.bob), await lab.call(lab.bob, lab.alice)] as const;
       await lab.kill(role);
@@ -44,7 +44,17 @@ describe('one worker each', () => {
     15_000,
   );
 
-  test('a phone by TCP, whose connection ended with the P-CSCF, is reached by a new one', async () => {
+  test('X-R3 after kill -9 of all nodes at once calls work without a new registration', async () => {
+    const all = ['hss', ...cscfs] as const;
+    const before = await lab.call(lab.alice, lab.bob);
+    await Promise.all(all.map((role) => lab.kill(role)));
+    await lab.startNode('hss');
+    await Promise.all(cscfs.map((role) => lab.startNode(role)));
+    await lab.release(before);
+    await lab.callBothWays();
+  }, 15_000);
+
+  test('X-R2 a phone by TCP, whose connection ended with the P-CSCF, is reached by a new one', async () => {
     const phone = await Phone.openByTcp(lab.config, 7);
     await phone.register();
     await lab.kill('pcscf');
@@ -67,12 +77,13 @@ describe('two workers each', () => {
   afterAll(() => lab?.stop());
 
   test.each(cscfs)(
-    'a worker of the %s that dies is replaced; the daemon goes on and calls work without a new registration',
+    'X-R1 a worker of the %s that dies is replaced; the daemon goes on and calls work without a new registration',
     async (role) => {
       const pid = lab.pid(role);
       const before = await lab.call(lab.alice, lab.bob);
       const worker = role === 'icscf' ? 0 : lab.owner(role, before.out.callId);
       await lab.trigger(role, worker, 'crash');
+      await lab.callBothWays();
       await until('the worker is replaced', async () => {
         const { state, restarts } = (await lab.status(role)).workers[worker]!;
         return state === 'serving' && restarts === 1;
@@ -95,7 +106,7 @@ describe('three workers each, one of them busy', () => {
   afterAll(() => lab?.stop());
 
   test.each(['scscf', 'pcscf'] as const)(
-    'the others of the %s take new calls, what it owns waits for it',
+    'X-R14 the others of the %s take new calls, what it owns waits for it',
     async (role) => {
       const early = await lab.ringing(lab.alice, lab.bob);
       const worker = lab.owner(role, early.callId);
@@ -127,7 +138,7 @@ describe('three workers each, one of them busy', () => {
     15_000,
   );
 
-  test('200 broken datagrams to each port end no worker and no daemon', async () => {
+  test('C-23 200 broken datagrams to each port end no worker and no daemon', async () => {
     const { ports, address } = lab.config;
     const pids = cscfs.map((role) => lab.pid(role));
     const socket = createSocket('udp4');

@@ -43,7 +43,7 @@ const common = {
   diameter,
 } as const;
 const timers = { t1: 1, t2: 1, t4: 1, timerC: 1 } as const;
-const store = { type: 'lmdb', path: '/p'} as const;
+const store = { type: 'lmdb', path: '/p' } as const;
 
 const pcscf = {
   ...common,

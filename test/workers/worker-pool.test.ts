@@ -133,6 +133,33 @@ describe('worker pool', () => {
     expect((await tell(rig, 0)).trail.length).toBeGreaterThan(0);
   });
 
+  it.each([1, 2])('X-R1 loses nothing of what waits for %i of two workers that die', async (dying) => {
+    rig = await startRig(2);
+    for (let worker = 0; worker < dying; worker++) {
+      rig.workers.trigger(worker, 'busy', 300);
+      rig.workers.trigger(worker, 'crash');
+    }
+    // By TCP nobody would send it again.
+    const socket = connect(rig.tcpPort, '127.0.0.1');
+    await once(socket, 'connect');
+    let heard = '';
+    socket.setEncoding('latin1').on('data', (text: string) => {
+      heard += text;
+    });
+    const count = 60;
+    for (let i = 0; i < count; i++) {
+      socket.write(
+        `INVITE sip:b@x SIP/2.0\r\nVia: SIP/2.0/TCP h;branch=z9hG4bK${i}\r\nCall-ID: ${i}\r\nContent-Length: 0\r\n\r\n`,
+      );
+    }
+    const answered = () =>
+      [...heard.matchAll(/Call-ID: (\d+)\r/g)].map(([, callId]) => Number(callId)).sort((a, b) => a - b);
+    await eventually(answered, (all) => all.length >= count);
+    expect(answered()).toEqual(Array.from({ length: count }, (_, i) => i));
+    expect([0, 1].map((worker) => rig.workers.counts(worker).restarts)).toEqual(dying === 1 ? [1, 0] : [1, 1]);
+    socket.destroy();
+  });
+
   it('X-R1 serves on while a worker dies again and again', async () => {
     rig = await startRig(2);
     for (let round = 1; round <= 2; round++) {

@@ -73,6 +73,16 @@ function fail(status: number, reason: string, offset: number): Failure {
   return { status, reason, offset };
 }
 
+/** Takes out the lines that hold a NUL: they must not stand in an answer. */
+function dropNulLines(text: string, lines: HeaderLine[]): void {
+  let kept = 0;
+  for (const line of lines) {
+    const nul = text.indexOf('\0', line.start);
+    if (nul < 0 || nul >= line.end) lines[kept++] = line;
+  }
+  lines.length = kept;
+}
+
 /** Indexes the header lines; stops at the first one that is wrong, keeping those before it. */
 function readHeaders(text: string, start: number, lines: HeaderLine[]): Failure | null {
   let at = start;
@@ -141,7 +151,10 @@ function readHeaders(text: string, start: number, lines: HeaderLine[]): Failure 
     });
   }
   const nul = text.indexOf('\0');
-  if (nul >= 0 && nul < headersEnd) failure ??= fail(400, 'NUL in the header section', nul);
+  if (nul >= 0 && nul < headersEnd) {
+    failure ??= fail(400, 'NUL in the header section', nul);
+    dropNulLines(text, lines);
+  }
   for (let i = 0; i < once.length; i++) {
     if (counts[once[i]!]! > 1) failure ??= fail(400, 'a header field that may stand once stands twice', start);
   }

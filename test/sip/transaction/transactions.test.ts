@@ -246,4 +246,15 @@ describe('sanity', () => {
     rig.receive(`${requestText('MESSAGE', { 'Content-Type': 'text/plain' }, undefined, 'hello')}tail`);
     expect(rig.sent[0]!.text.endsWith('\r\n\r\nhello')).toBe(true);
   });
+
+  it('X-S7 a NUL in a field that an answer repeats makes the request unanswerable', () => {
+    const rig = startProxy();
+    for (const field of ['To', 'From', 'Call-ID', 'Via'] as const) {
+      rig.receive(requestText('MESSAGE').replace(`${field}: `, `${field}: \0`));
+    }
+    expect(rig.take()).toEqual([]);
+    expect(rig.rejected.map(({ answered }) => answered)).toEqual([false, false, false, false]);
+    rig.receive(requestText('MESSAGE').replace('Contact: ', 'Contact: \0'));
+    expect(rig.take().map((line) => line.split(' > ')[0])).toEqual(['SIP/2.0 400 Bad Request']);
+  });
 });
