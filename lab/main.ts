@@ -148,7 +148,7 @@ function callOptions(args: Argv) {
     .positional('to', {
       type: 'string',
       demandOption: true,
-      describe: 'sip:bob@ims.test, or sip:+15550002@ims.test;user=phone',
+      describe: 'sip:bob@ims.test or tel:+15550002',
     })
     .option('seconds', { type: 'number', default: 3, describe: 'how long to talk' });
 }
@@ -158,7 +158,7 @@ function messageOptions(args: Argv) {
     .positional('to', {
       type: 'string',
       demandOption: true,
-      describe: 'sip:bob@ims.test, or sip:+15550002@ims.test;user=phone',
+      describe: 'sip:bob@ims.test or tel:+15550002',
     })
     .positional('text', { type: 'string', demandOption: true });
 }

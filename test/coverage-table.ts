@@ -16,7 +16,7 @@ export const claimed: readonly string[] = [
   ...expand('P', '1 3-6 10 14-24 50-58 70-79 83 90-96 100 102-104 140 142 145'),
   ...expand('I', '1-4 10-18 20-26'),
   ...expand('S', '1-15 20-28 30-42 80-81 84-86 110 112-113 120-123 128'),
-  ...expand('C', '1-4 6-8 12 20-23'),
+  ...expand('C', '1-4 6-9 12-13 15 20-23'),
   ...expand('D', '1-8 10-11 13 15 17-18 21'),
 ];
 
@@ -52,7 +52,8 @@ export const inPart: Readonly<Record<string, string>> = {
   'S-36': 'GRUU parameters of Contact',
   'S-84': 'services for unregistered users: there are no application servers yet, so they get 480',
   'S-110': 'return from an application server',
-  'S-113': 'ENUM, BGCF, dial plans: a telephone number without phone-context of the home domain gets 404',
+  'S-113':
+    'ENUM, BGCF, dial plans: every global telephone number is taken to the home network, which knows only its own',
   'S-121': 'removal towards a next hop that is not trusted; the next hop here is the P-CSCF of the Path',
   'S-122': 'caller preferences (RFC 3841): Accept-Contact, Reject-Contact, Request-Disposition',
 };

@@ -1,7 +1,5 @@
 import { isIPv6 } from 'node:net';
-import { readHopByHop } from '#diameter/codec/message';
 import { cxApplication } from '#diameter/dictionary/cx';
-import { workerOf } from '#diameter/hop-by-hop';
 import type { PeerEventReport } from '#diameter/peer/peer';
 import { PeerTable } from '#diameter/peer/peer-table';
 import type { Listener } from '#sip/transport/flow';
