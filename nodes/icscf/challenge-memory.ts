@@ -1,14 +1,18 @@
+import type { CallOwnership } from '#workers/frame-link';
+
 /**
  * Which S-CSCF has just challenged a user: HSSs that pick the server anew until SAR stores it would otherwise send the
- * answer to another one. Requirement I-17.
+ * answer to another one. The Call-ID stays with this worker meanwhile. Requirement I-17.
  */
 export class ChallengeMemory {
-  readonly #entries = new Map<string, { readonly scscf: string; readonly untilMs: number }>();
+  readonly #entries = new Map<string, { readonly scscf: string; readonly callId: string; readonly untilMs: number }>();
   readonly #now: () => number;
+  readonly #calls: CallOwnership;
 
   /** `now`: monotonic milliseconds. */
-  constructor(now: () => number) {
+  constructor(now: () => number, calls: CallOwnership) {
     this.#now = now;
+    this.#calls = calls;
   }
 
   get(impi: string, callId: string): string | null {
@@ -20,15 +24,23 @@ export class ChallengeMemory {
     const now = this.#now();
     for (const [key, entry] of this.#entries) {
       if (entry.untilMs > now && this.#entries.size < maxEntries) break;
-      this.#entries.delete(key);
+      this.#remove(key);
     }
     const key = keyOf(impi, callId);
-    this.#entries.delete(key);
-    this.#entries.set(key, { scscf, untilMs: now + lifeMs });
+    this.#remove(key);
+    this.#entries.set(key, { scscf, callId, untilMs: now + lifeMs });
+    this.#calls.retain(callId);
   }
 
   delete(impi: string, callId: string): void {
-    this.#entries.delete(keyOf(impi, callId));
+    this.#remove(keyOf(impi, callId));
+  }
+
+  #remove(key: string): void {
+    const entry = this.#entries.get(key);
+    if (entry === undefined) return;
+    this.#entries.delete(key);
+    this.#calls.release(entry.callId);
   }
 }
 

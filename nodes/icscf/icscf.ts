@@ -34,7 +34,7 @@ export function createIcscf(context: NodeContext<IcscfConfig>, cx: CxClient): No
     context,
     cx,
     own: context.own,
-    challenges: new ChallengeMemory(() => context.clock.nowMs()),
+    challenges: new ChallengeMemory(() => context.clock.nowMs(), context.calls),
   };
   return {
     admit: (request) => (trusted.find(request.flow!.address) ? null : reasons.untrustedPeer),

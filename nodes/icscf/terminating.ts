@@ -104,7 +104,8 @@ function sendToScscf(
     return;
   }
   attempt.scscf = scscf;
-  const route = attempt.originating ? `<${scscf};lr;orig>` : `<${scscf};lr>`;
+  const loose = uri.parameters.has('lr') ? scscf : `${scscf};lr`;
+  const route = attempt.originating ? `<${loose};orig>` : `<${loose}>`;
   transaction.request.by('routeInitialRequest (TS 24.229 5.3.2.1)').headers.prepend(Header.Route, route);
   transaction.forward();
 }

@@ -35,7 +35,6 @@ export interface CommonConfig extends ServiceConfig {
   readonly limits: {
     readonly connections: number;
     readonly connectionsPerSource: number;
-    readonly transactions: number;
   };
   readonly diameter?: DiameterConfig;
 }

@@ -160,7 +160,7 @@ function build<C extends CommonConfig>(
       failed(error, request) {
         counters.add(ids.errors);
         const fields = { reason: 'internal', err: error, callId: request?.headers.get(Header['Call-ID']) ?? undefined };
-        log.error(fields, 'a message was not handled');
+        limiter.warn('internal', request?.flow?.address ?? '', fields, 'a message was not handled: a defect');
       },
       batchDone() {
         try {

@@ -1,3 +1,4 @@
+import { SipError } from '#sip/errors';
 import type { Flow, Listener, Target } from '#sip/transport/flow';
 import { probeNativeUdp } from '#sip/transport/native-library';
 import { openNativeUdp } from '#sip/transport/native-udp';
@@ -108,6 +109,9 @@ export class TransportSide {
           this.#ports.set(listener.index, socket.port);
         } else if (listener.transport === 'tcp') {
           this.#ports.set(listener.index, await this.#streams.listen(listener));
+        } else {
+          const where = `${listener.transport}:${listener.address}:${listener.port}`;
+          throw new SipError('ERR_SIP_LISTEN', `${where}: this version listens on udp and tcp only`);
         }
       }
     } catch (error) {

@@ -3,6 +3,7 @@ import type { AddressInfo, Server, Socket } from 'node:net';
 import { expect, it } from 'vitest';
 import type { ApplicationDefinition } from '#diameter/dictionary/dictionary';
 import { PeerTable } from '#diameter/peer/peer-table';
+import { describeStrictHss } from './strict-hss.ts';
 
 type Body = [string | number, unknown][];
 
@@ -121,3 +122,5 @@ it('D-03 D-06 an independent client is accepted and gets its DWA', async () => {
   socket.destroy();
   await table.stop();
 });
+
+describeStrictHss();

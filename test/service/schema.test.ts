@@ -39,7 +39,7 @@ const common = {
   hosts: [{ name: 'h', targets: [] }],
   transport: { ffi: 'auto' },
   tls: { certificate: '/c', key: '/k', ca: '/a' },
-  limits: { connections: 1, connectionsPerSource: 1, transactions: 100 },
+  limits: { connections: 1, connectionsPerSource: 1 },
   diameter,
 } as const;
 const timers = { t1: 1, t2: 1, t4: 1, timerC: 1 } as const;

@@ -63,7 +63,7 @@ export function startPcscf(options: PcscfOptions = {}): PcscfWorker {
         hosts: [],
         timers: { t1: 500, t2: 4000, t4: 5000, timerC: 185_000, gm: { t1: 2000, t2: 16_000, t4: 17_000 } },
         transport: { ffi: 'off' },
-        limits: { connections: 100, connectionsPerSource: 10, transactions: 1000 },
+        limits: { connections: 100, connectionsPerSource: 10 },
         access: options.access ?? [{ from: '0.0.0.0/0', security: 'none' }],
         rx: { mode: 'off', signalling: false },
         policy: { serviceRoute: options.serviceRoute ?? 'replace' },
