@@ -24,6 +24,8 @@ export interface ResilientLabOptions {
   readonly workers: number;
   /** Seconds until a Diameter request counts as unanswered. */
   readonly diameterTimeout?: number;
+  /** Scheme of users whose REGISTER names none; left out: the HSS chooses. */
+  readonly defaultScheme?: 'Digest-AKAv1-MD5';
 }
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -139,6 +141,7 @@ export class ResilientLab {
       if (role === 'icscf' || role === 'scscf') {
         Object.assign(content.diameter!, { timeout: options.diameterTimeout ?? 2, reconnect: 0.2 });
       }
+      if (role === 'scscf' && options.defaultScheme) content.auth = { defaultScheme: options.defaultScheme };
       writeFileSync(config.files[role], JSON.stringify(content));
     }
     const lab = new ResilientLab(config, folder);
