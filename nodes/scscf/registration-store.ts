@@ -17,9 +17,6 @@ export const GRACE_MS = 10_000;
 
 /** Decoded registrations kept per worker, 1 to 2 KB each. */
 const CACHE_CAPACITY = 8192;
-/** Largest profile that is inflated again. Requirement S-23. */
-const MAX_PROFILE = 512 * 1024;
-
 /**
  * A change of one registration: gets it or null, gives the next one, null to remove it, undefined to leave it. Pure: it
  * runs twice, first to see what will change, then for good within the transaction of the store.
