@@ -1,4 +1,3 @@
-import { isIP } from 'node:net';
 import { reasons } from '#ims/reasons';
 import { CidrTable } from '#service/cidr';
 import type { AccessSecurity, PcscfConfig } from '#service/config-shape';
@@ -8,6 +7,7 @@ import type { SipRequest } from '#sip/message/request';
 import type { Reason } from '#sip/reasons';
 import type { TimerProfile } from '#sip/transaction/timers';
 import type { Flow, Listener } from '#sip/transport/flow';
+import { isIpAddress } from '#sip/uri/host-port';
 import type { SipUri } from '#sip/uri/sip-uri';
 
 /** Who is at the other end of a flow. */
@@ -61,7 +61,7 @@ export class AccessPolicy {
   isCoreHost(uri: SipUri): boolean {
     if (uri.parameters.has('maddr')) return false;
     const { host } = uri;
-    if (isIP(host) !== 0) return this.isTrusted(host);
+    if (isIpAddress(host) !== 0) return this.isTrusted(host);
     return this.#hosts.has(host) || host === this.#homeDomain || host.endsWith(this.#homeSuffix);
   }
 

@@ -1,4 +1,3 @@
-import { isIP } from 'node:net';
 import { formatChargingVector, newIcid, parseChargingVector } from '#ims/charging';
 import { impiFrom, impuOf } from '#ims/identity';
 import { reasons } from '#ims/reasons';
@@ -18,7 +17,7 @@ import { limits } from '#sip/parser/limits';
 import type { ProxyTransaction } from '#sip/proxy/proxy-transaction';
 import type { Reason } from '#sip/reasons';
 import type { Flow } from '#sip/transport/flow';
-import { formatHost } from '#sip/uri/host-port';
+import { formatHost, isIpAddress } from '#sip/uri/host-port';
 import { parseUri, uriEquals } from '#sip/uri/uri';
 import { type Binding, type BoundContact, type Identity, identityOf } from './binding.ts';
 import type { PcscfState } from './pcscf-state.ts';
@@ -121,7 +120,7 @@ export function takeRegisterResponse(
 function homeOf(state: PcscfState, request: SipRequest): string | null {
   const uri = parseUri(request.requestUri);
   if (uri instanceof ParseFailure || uri.kind !== 'sip') return null;
-  if (isIP(uri.host) !== 0 && !state.access.isTrusted(uri.host)) return null;
+  if (isIpAddress(uri.host) !== 0 && !state.access.isTrusted(uri.host)) return null;
   if (state.context.own.has(uri)) return null;
   trimRequestUri(request, ['maddr', 'ttl', 'transport']);
   return uri.port === 0 ? formatHost(uri.host) : `${formatHost(uri.host)}:${uri.port}`;

@@ -1,6 +1,6 @@
-import { isIP } from 'node:net';
 import type { Target, TransportName } from '../transport/flow.ts';
 import type { ListenerTable } from '../transport/listener-table.ts';
+import { isIpAddress } from '../uri/host-port.ts';
 import type { SipUri } from '../uri/sip-uri.ts';
 import type { Uri } from '../uri/uri.ts';
 import type { DnsClient } from './dns-client.ts';
@@ -35,7 +35,7 @@ export function resolveTarget(
   const host = uri.parameters.get('maddr')?.toLowerCase() || uri.host;
   const transport = transportOf(uri);
   const { listeners } = options;
-  if (isIP(host) !== 0) {
+  if (isIpAddress(host) !== 0) {
     const target = listeners.target(side, transport ?? 'udp', host, portOf(uri, transport));
     return target === null ? [] : [target];
   }
