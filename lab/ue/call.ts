@@ -13,6 +13,7 @@ import type { ServerTransaction } from '#sip/transaction/transaction-port';
 import type { Target } from '#sip/transport/flow';
 import { contactUri, type Dialog, dialogOfRequest, dialogOfResponse, dialogRequest } from './dialog.ts';
 import type { Endpoint } from './endpoint.ts';
+import { refusalWords } from './refusal-words.ts';
 import { audioAnswer, audioOffer } from './session-description.ts';
 
 /** What a call needs of the phone that it runs on. */
@@ -242,7 +243,7 @@ export class Call {
     const { status } = response;
     if (status < 200) this.#onProvisional(response);
     else if (status < 300) this.#onSuccess(response);
-    else this.#end({ by: this.#cancelled ? 'us' : 'refused', status, words: response.reasonPhrase });
+    else this.#end({ by: this.#cancelled ? 'us' : 'refused', status, words: refusalWords(response) });
   }
 
   #onProvisional(response: SipResponse): void {

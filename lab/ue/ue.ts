@@ -15,6 +15,7 @@ import type { Target } from '#sip/transport/flow';
 import { Call, type CallEvents, type CallPhone } from './call.ts';
 import { answerChallenge, type Credentials, emptyAuthorization } from './credentials.ts';
 import { Endpoint } from './endpoint.ts';
+import { refusalWords } from './refusal-words.ts';
 
 export interface UeOptions {
   /** Home domain. */
@@ -183,7 +184,7 @@ export class Ue implements ServerUser {
     let invalid = 0;
     for (let challenges = 0; ; ) {
       const response = await this.#endpoint.request(this.#registerRequest(wanted, authorization), this.#target);
-      const { status, reasonPhrase } = response;
+      const { status } = response;
       if (status === 401 || status === 407) {
         const header = status === 401 ? Header['WWW-Authenticate'] : Header['Proxy-Authenticate'];
         const challenge = response.headers.get(header);
@@ -204,7 +205,7 @@ export class Ue implements ServerUser {
         wanted = least;
         continue;
       }
-      if (status >= 300) return { status, words: reasonPhrase };
+      if (status >= 300) return { status, words: refusalWords(response) };
       return this.#registered(response, expires, resynchronised);
     }
   }
@@ -231,8 +232,8 @@ export class Ue implements ServerUser {
   /** Sends a MESSAGE; gives its final answer. */
   async message(to: string, body: string, contentType = 'text/plain'): Promise<{ status: number; words: string }> {
     const request = this.#initialRequest('MESSAGE', to, [[Header['Content-Type'], contentType]], body);
-    const { status, reasonPhrase } = await this.#endpoint.request(request, this.#target);
-    return { status, words: reasonPhrase };
+    const response = await this.#endpoint.request(request, this.#target);
+    return { status: response.status, words: refusalWords(response) };
   }
 
   /** Any other request outside a dialog, such as OPTIONS or SUBSCRIBE. */

@@ -36,6 +36,8 @@ export class Dialog implements TimerOwner {
   /** Route of the UE's requests behind our own entries; null until it is known. */
   routes: readonly string[] | null = null;
   confirmed = false;
+  /** The reliable provisional response that made an offer: its PRACK has the answer. Noted under a media policy only. */
+  offer: { readonly rseq: number; readonly cseq: number } | null = null;
   readonly life = new Timer(this, 'dialog');
   readonly #ended: (dialog: Dialog) => void;
 
@@ -124,21 +126,22 @@ export class Dialogs {
 
   /**
    * Notes what a response to the opening request says of its dialogs; a tag not seen before is another dialog of the
-   * fork. `routes`: Route of the UE's requests, null when it is not known by now.
+   * fork. `routes`: Route of the UE's requests, null when it is not known by now. Gives the dialog of the response.
    */
-  noteResponse(dialogs: Dialog[], response: SipResponse, routes: readonly string[] | null): void {
+  noteResponse(dialogs: Dialog[], response: SipResponse, routes: readonly string[] | null): Dialog | null {
     if (response.status >= 300) {
       this.closeUnconfirmed(dialogs);
-      return;
+      return null;
     }
     const tag = tagOf(response.headers.get(Header.To) ?? '');
-    if (tag === '' || dialogs.length === 0) return;
+    if (tag === '' || dialogs.length === 0) return null;
     const dialog = dialogs.find(({ answerer }) => answerer.tag === tag) ?? this.#newFork(dialogs, tag);
-    if (dialog === null) return;
+    if (dialog === null) return null;
     noteContact(dialog.answerer, response);
     // The 2xx has the last word on the route set. Source: RFC 3261 13.2.2.4.
     if (routes !== null && !dialog.confirmed) dialog.routes = routes.map(flatText);
     if (response.status >= 200) this.#confirm(dialog, response);
+    return dialog;
   }
 
   /** Notes a request inside a dialog, of the UE or the far side. */

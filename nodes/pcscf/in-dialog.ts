@@ -8,6 +8,7 @@ import type { Reason } from '#sip/reasons';
 import { matchesAt } from '#sip/uri/characters';
 import type { Binding } from './binding.ts';
 import type { Dialog } from './dialogs.ts';
+import { noteOffer, refuseForbiddenOffer } from './offers.ts';
 import { newChargingVector } from './originating.ts';
 import type { PcscfState } from './pcscf-state.ts';
 import { restoreWayBack } from './response-integrity.ts';
@@ -26,7 +27,7 @@ export interface InDialogAttempt {
   readonly charging: string;
 }
 
-/** Sends a request of a UE inside a dialog to the core. Source: TS 24.229 5.2.6.3; requirements P-75, P-100, P-101. */
+/** Sends a request of a UE inside a dialog to the core. Source: TS 24.229 5.2.6.3; requirements P-75, P-79, P-100, P-101. */
 export function forwardInDialogFromUe(
   state: PcscfState,
   transaction: ProxyTransaction,
@@ -39,6 +40,7 @@ export function forwardInDialogFromUe(
     return;
   }
   const { dialog } = admission;
+  if (refuseForbiddenOffer(state, transaction, dialog)) return;
   const { headers } = request.by('crossBorder (TS 24.229 4.4)');
   crossBorder(headers, 'requestFromUe');
   const charging = dialog === null || dialog.charging === '' ? newChargingVector(state) : dialog.charging;
@@ -59,6 +61,7 @@ export function forwardInDialogToUe(state: PcscfState, transaction: ProxyTransac
     transaction.refuse(reasons.noDialog);
     return;
   }
+  if (refuseForbiddenOffer(state, transaction, dialog)) return;
   const { headers } = request.by('crossBorder (TS 24.229 5.2.6.4.3)');
   const charging = headers.get(Header['P-Charging-Vector']) ?? '';
   crossBorder(headers, 'requestToUe');
@@ -84,6 +87,7 @@ export function takeInDialogResponse(
     crossBorder(headers, 'responseFromUe');
     if (attempt.charging !== '' && response.status < 300) headers.append(Header['P-Charging-Vector'], attempt.charging);
   }
+  noteOffer(state, dialog, transaction.request, response);
   if (dialog === null || response.status < 200) return;
   if (attempt.ends) state.dialogs.close(dialog);
   else state.dialogs.noteRefresh(dialog, transaction.request, response, fromUe);

@@ -7,6 +7,7 @@ import { opensDialog } from '#sip/proxy/record-route';
 import { assertIdentity } from './asserted-identity.ts';
 import type { Binding } from './binding.ts';
 import type { Dialog } from './dialogs.ts';
+import { noteOffer, refuseForbiddenOffer } from './offers.ts';
 import type { PcscfState } from './pcscf-state.ts';
 import { crossBorder } from './trust-border.ts';
 import { enforceRoute, trimRequestUri } from './ue-routing.ts';
@@ -23,7 +24,7 @@ export interface OriginatingAttempt {
 /**
  * Sends a request of a registered UE to its S-CSCF, with the identity this node vouches for.
  *
- * `bindings`: those of the UE's flow. Source: TS 24.229 5.2.6.3; requirements P-70 to P-78, P-83.
+ * `bindings`: those of the UE's flow. Source: TS 24.229 5.2.6.3; requirements P-70 to P-79, P-83.
  */
 export function forwardOriginating(
   state: PcscfState,
@@ -40,6 +41,7 @@ export function forwardOriginating(
     transaction.refuse(reasons.badRoute);
     return;
   }
+  if (refuseForbiddenOffer(state, transaction, null)) return;
   if (binding.serviceRoute.length === 0) headers.append(Header.Route, `<sip:${binding.home};lr>`);
 
   request.by('crossBorder (TS 24.229 4.4)');
@@ -63,10 +65,17 @@ export function forwardOriginating(
 }
 
 /** Takes a response from the core on its way to the calling UE. Requirements P-77, P-103. */
-export function takeOriginatingResponse(state: PcscfState, attempt: OriginatingAttempt, response: SipResponse): void {
+export function takeOriginatingResponse(
+  state: PcscfState,
+  transaction: ProxyTransaction,
+  attempt: OriginatingAttempt,
+  response: SipResponse,
+): void {
   const { headers } = response.by('crossBorder (TS 24.229 5.2.6.3.2)');
   crossBorder(headers, 'responseToUe');
-  if (attempt.dialogs.length > 0) state.dialogs.noteResponse(attempt.dialogs, response, routesOf(attempt, response));
+  if (attempt.dialogs.length === 0) return;
+  const dialog = state.dialogs.noteResponse(attempt.dialogs, response, routesOf(attempt, response));
+  noteOffer(state, dialog, transaction.request, response);
 }
 
 /** A charging identifier for a new dialog or a request that stands alone. Requirement P-75. */

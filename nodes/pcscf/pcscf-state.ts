@@ -3,6 +3,7 @@ import type { NodeContext } from '#service/node-context';
 import type { AccessPolicy } from './access.ts';
 import type { Dialogs } from './dialogs.ts';
 import type { InDialogAttempt } from './in-dialog.ts';
+import type { MediaPolicy } from './media-policy.ts';
 import type { OriginatingAttempt } from './originating.ts';
 import type { PendingRegistrations } from './pending-registrations.ts';
 import type { RegisterAttempt } from './register.ts';
@@ -14,6 +15,8 @@ import type { TerminatingAttempt } from './terminating.ts';
 export interface PcscfState {
   readonly context: NodeContext<PcscfConfig>;
   readonly access: AccessPolicy;
+  /** Null when all media may be offered. */
+  readonly media: MediaPolicy | null;
   readonly routes: RouteEntries;
   readonly registrations: Registrations;
   readonly pending: PendingRegistrations;

@@ -12,6 +12,7 @@ import {
   takeAckToUe,
   takeInDialogResponse,
 } from './in-dialog.ts';
+import { mediaPolicyOf } from './media-policy.ts';
 import { forwardOriginating, takeOriginatingResponse } from './originating.ts';
 import type { Attempt, PcscfState } from './pcscf-state.ts';
 import { PendingRegistrations } from './pending-registrations.ts';
@@ -41,6 +42,7 @@ export function createPcscf(context: NodeContext<PcscfConfig>): Pcscf {
   const state: PcscfState = {
     context,
     access: new AccessPolicy(context.config),
+    media: mediaPolicyOf(context.config.policy.media),
     routes: new RouteEntries(context.listeners),
     registrations: new Registrations({
       store,
@@ -73,7 +75,7 @@ export function createPcscf(context: NodeContext<PcscfConfig>): Pcscf {
         case 'register':
           return takeRegisterResponse(state, transaction, attempt, response);
         case 'originating':
-          return takeOriginatingResponse(state, attempt, response);
+          return takeOriginatingResponse(state, transaction, attempt, response);
         case 'terminating':
           return takeTerminatingResponse(state, transaction, branch, attempt, response);
         case 'in-dialog':

@@ -7,6 +7,7 @@ import { opensDialog } from '#sip/proxy/record-route';
 import { answeringIdentity } from './asserted-identity.ts';
 import type { Binding } from './binding.ts';
 import type { Dialog } from './dialogs.ts';
+import { noteOffer, refuseForbiddenOffer } from './offers.ts';
 import type { PcscfState } from './pcscf-state.ts';
 import { restoreWayBack } from './response-integrity.ts';
 import { crossBorder } from './trust-border.ts';
@@ -25,7 +26,7 @@ export interface TerminatingAttempt {
 
 /**
  * Sends a request of the core to the UE whose Path entry stood on top of its Route.
- * Source: TS 24.229 5.2.6.4; requirements P-90, P-91, P-93, P-94.
+ * Source: TS 24.229 5.2.6.4; requirements P-79, P-90, P-91, P-93, P-94.
  */
 export function forwardTerminating(state: PcscfState, transaction: ProxyTransaction): void {
   const { request, ownRoute } = transaction;
@@ -34,6 +35,7 @@ export function forwardTerminating(state: PcscfState, transaction: ProxyTransact
     transaction.refuse(reasons.unknownToken);
     return;
   }
+  if (refuseForbiddenOffer(state, transaction, null)) return;
   const { headers } = request.by('crossBorder (TS 24.229 5.2.6.4.1)');
   const calledParty = headers.get(Header['P-Called-Party-ID']);
   const charging = headers.get(Header['P-Charging-Vector']) ?? '';
@@ -66,7 +68,9 @@ export function takeTerminatingResponse(
     headers.append(Header['P-Asserted-Identity'], identity);
     if (attempt.charging !== '') headers.append(Header['P-Charging-Vector'], attempt.charging);
   }
-  if (attempt.dialogs.length > 0) state.dialogs.noteResponse(attempt.dialogs, response, null);
+  if (attempt.dialogs.length === 0) return;
+  const dialog = state.dialogs.noteResponse(attempt.dialogs, response, null);
+  noteOffer(state, dialog, transaction.request, response);
 }
 
 /**

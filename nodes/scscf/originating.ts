@@ -14,6 +14,7 @@ import { parseUri, type Uri } from '#sip/uri/uri';
 import { identityOf, type RegisteredIdentity, type Registration } from './registration.ts';
 import type { RegistrationStore } from './registration-store.ts';
 import type { ScscfState } from './state.ts';
+import { findWildcarded } from './wildcard-index.ts';
 
 /** Whether the Route entry that led here makes this the originating case. Source: TS 24.229 5.4.3.1; requirement S-80. */
 export function isOriginating(ownRoute: SipUri | null): boolean {
@@ -22,7 +23,7 @@ export function isOriginating(ownRoute: SipUri | null): boolean {
 
 /**
  * An initial request of one of our users: checks who it is, then sends it towards the called one.
- * Source: TS 24.229 5.4.3.2; requirements S-81, S-86, S-110, S-112, S-113.
+ * Source: TS 24.229 5.4.3.2; requirements S-26, S-81, S-86, S-110, S-112, S-113.
  */
 export function handleOriginating(state: ScscfState, transaction: ProxyTransaction): void {
   const { request, ownRoute } = transaction;
@@ -35,12 +36,14 @@ export function handleOriginating(state: ScscfState, transaction: ProxyTransacti
     transaction.refuse(reasons.noAssertedIdentity);
     return;
   }
-  const registration = findServed(state.registrations, request, served);
-  if (registration === null) {
+  const named = findServed(state.registrations, request, served);
+  const found = named === null ? findWildcarded(state, served) : { registration: named, impu: served };
+  if (found === null) {
     transaction.refuse(reasons.callerNotRegistered, served);
     return;
   }
-  const identity = identityOf(registration, served);
+  const { registration } = found;
+  const identity = identityOf(registration, found.impu);
   if (identity?.barred === true) {
     transaction.refuse(reasons.callerBarred, served);
     return;

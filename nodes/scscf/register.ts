@@ -12,6 +12,7 @@ import type { ProxyTransaction } from '#sip/proxy/proxy-transaction';
 import type { Reason } from '#sip/reasons';
 import { StoreError } from '#store/store';
 import { authenticate, authenticationInfo } from './authenticate.ts';
+import { contactWithGruus, gruuIdentity, makeGruus } from './gruu.ts';
 import { type RegisterRequest, readRegister } from './register-request.ts';
 import { applyContacts } from './registrar.ts';
 import { associatedUris, hasBindingOf, identityOf, type Registration } from './registration.ts';
@@ -139,7 +140,7 @@ function deregister(state: ScscfState, register: RegisterRequest, left: Registra
   return release(state, register.impi, assignedImpus(left), serverAssignmentTypes.USER_DEREGISTRATION);
 }
 
-/** The 200. Source: TS 24.229 5.4.1.2.2F, RFC 3608 6.3, RFC 3327 5.3; requirements S-36, S-37. */
+/** The 200. Source: TS 24.229 5.4.1.2.2F, RFC 3608 6.3, RFC 3327 5.3, RFC 5627 5.2; requirements S-36, S-37, S-41. */
 function answer(
   state: ScscfState,
   transaction: ProxyTransaction,
@@ -153,9 +154,13 @@ function answer(
   transaction.reply(200, (response) => {
     const { headers } = response.by('answer (TS 24.229 5.4.1.2.2F)');
     if (registration !== null && identityOf(registration, register.impu) !== null) {
+      const withGruu = hasTag(request.headers.values(Header.Supported), 'gruu');
+      const named = withGruu ? gruuIdentity(registration, register.impu) : null;
       for (const binding of registration.bindings) {
         const seconds = Math.ceil((binding.expiresAtMs - nowMs) / 1000);
-        if (seconds > 0) headers.append(Header.Contact, contactWithExpires(binding.contact, seconds));
+        if (seconds <= 0) continue;
+        const gruus = named === null ? null : makeGruus(binding, named, context.config.homeDomain, state.gruuSecret);
+        headers.append(Header.Contact, contactWithGruus(contactWithExpires(binding.contact, seconds), gruus));
       }
       headers.copyFrom(request.headers, Header.Path);
       headers.append(Header['Service-Route'], routes.service);

@@ -8,9 +8,13 @@ export const REGISTRATIONS = 'registrations';
 const IDENTITIES = 'identities';
 /** The user profile of a registration as the HSS sent it. */
 const PROFILES = 'profiles';
+/** Wildcards among the identities, each with the key of its registration. Requirement S-26. */
+export const WILDCARDS = 'wildcards';
+/** Written whenever a wildcard comes or goes, so that its counter in the store tells. No wildcard has a blank. */
+export const WILDCARDS_CHANGED = ' changed';
 
 /** The tables that the store of an S-CSCF needs for its registrations. */
-export const registrationTables: readonly string[] = [REGISTRATIONS, IDENTITIES, PROFILES];
+export const registrationTables: readonly string[] = [REGISTRATIONS, IDENTITIES, PROFILES, WILDCARDS];
 
 /** A contact stays this long after its time, for a refresh that is on its way. Requirement S-39. */
 export const GRACE_MS = 10_000;
@@ -103,6 +107,24 @@ export class RegistrationStore {
       if (impu === key || before.some((identity) => identity.impu === impu)) continue;
       this.#store.put(IDENTITIES, impu, Buffer.from(key, 'latin1'));
     }
+    this.#indexWildcards(key, before, after);
+  }
+
+  #indexWildcards(key: string, before: readonly RegisteredIdentity[], after: readonly RegisteredIdentity[]): void {
+    const among = (identities: readonly RegisteredIdentity[], impu: string) =>
+      identities.some((identity) => identity.wildcard && identity.impu === impu);
+    let changed = false;
+    for (const { impu, wildcard } of before) {
+      if (!wildcard || among(after, impu)) continue;
+      this.#store.remove(WILDCARDS, impu);
+      changed = true;
+    }
+    for (const { impu, wildcard } of after) {
+      if (!wildcard || among(before, impu)) continue;
+      this.#store.put(WILDCARDS, impu, Buffer.from(key, 'latin1'));
+      changed = true;
+    }
+    if (changed) this.#store.put(WILDCARDS, WILDCARDS_CHANGED, Buffer.alloc(1));
   }
 }
 

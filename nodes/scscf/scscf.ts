@@ -10,14 +10,16 @@ import { formatSipUri, parseSipUri } from '#sip/uri/sip-uri';
 import { ChallengeLimit } from './challenge-limit.ts';
 import { CHALLENGES, ChallengeStore } from './challenge-store.ts';
 import { ExpirySweep } from './expiry.ts';
+import { GRUU_SECRETS, gruuSecret, translateGruu } from './gruu-routing.ts';
 import { handleOriginating, isOriginating } from './originating.ts';
 import { handleRegister } from './register.ts';
 import { RegistrationStore, registrationTables } from './registration-store.ts';
 import type { OwnRoutes, ScscfState } from './state.ts';
 import { handleTerminating } from './terminating.ts';
+import { WildcardIndex } from './wildcard-index.ts';
 
 /** The tables that the store of an S-CSCF is opened with. */
-export const scscfTables: readonly string[] = [...registrationTables, CHALLENGES];
+export const scscfTables: readonly string[] = [...registrationTables, CHALLENGES, GRUU_SECRETS];
 
 export interface ScscfLogic extends NodeLogic {
   /** How many registrations there are, those of all workers. */
@@ -38,9 +40,13 @@ export function createScscf(context: NodeContext<ScscfConfig>, cx: CxClient): Sc
     context,
     cx,
     registrations: new RegistrationStore(context.store),
+    wildcards: new WildcardIndex(context.store, (wildcard, reason) =>
+      context.log.error({ wildcard, reason }, 'a wildcarded identity cannot be used, it matches nobody'),
+    ),
     challenges: new ChallengeStore(context.volatile),
     challengeLimit: new ChallengeLimit(),
     routes: ownRoutes(context.config.uri),
+    gruuSecret: gruuSecret(context.store),
   };
   const sweep = new ExpirySweep(state);
   sweep.start();
@@ -51,14 +57,19 @@ export function createScscf(context: NodeContext<ScscfConfig>, cx: CxClient): Sc
       const { request, ownRoute, inDialog } = transaction;
       if (request.method === 'REGISTER') return handleRegister(state, transaction);
       if (inDialog) {
-        if (ownRoute !== null || request.headers.has(Header.Route)) transaction.forward();
+        const reason = ownRoute === null ? null : translateGruu(state, request);
+        if (reason !== null) transaction.refuse(reason, request.requestUri);
+        else if (ownRoute !== null || request.headers.has(Header.Route)) transaction.forward();
         else transaction.refuse(reasons.noDialog);
       } else if (isOriginating(ownRoute)) handleOriginating(state, transaction);
       else handleTerminating(state, transaction);
     },
 
     // Without a Route an ACK has nowhere to go that we could know of.
-    handleAck: (request, ownRoute) => (ownRoute !== null || request.headers.has(Header.Route) ? undefined : false),
+    handleAck(request, ownRoute) {
+      if (ownRoute === null) return request.headers.has(Header.Route) ? undefined : false;
+      return translateGruu(state, request) === null ? undefined : false;
+    },
 
     refused: (request, reason, detail) => context.refused(request, reason, detail),
     registrations: () => state.registrations.count(),

@@ -4,16 +4,20 @@ import type { NodeContext } from '#service/node-context';
 import type { ChallengeLimit } from './challenge-limit.ts';
 import type { ChallengeStore } from './challenge-store.ts';
 import type { RegistrationStore } from './registration-store.ts';
+import type { WildcardIndex } from './wildcard-index.ts';
 
 /** What the procedures of the S-CSCF share. */
 export interface ScscfState {
   readonly context: NodeContext<ScscfConfig>;
   readonly cx: CxClient;
   readonly registrations: RegistrationStore;
+  readonly wildcards: WildcardIndex;
   readonly challenges: ChallengeStore;
   readonly challengeLimit: ChallengeLimit;
   /** Values of Service-Route and Record-Route that lead back here. */
   readonly routes: OwnRoutes;
+  /** Seals temporary GRUUs. Requirement S-41. */
+  readonly gruuSecret: Buffer;
 }
 
 export interface OwnRoutes {

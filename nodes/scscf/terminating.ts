@@ -6,19 +6,26 @@ import type { SipRequest } from '#sip/message/request';
 import type { BranchPlan, ProxyTransaction } from '#sip/proxy/proxy-transaction';
 import { opensDialog } from '#sip/proxy/record-route';
 import { parseUri } from '#sip/uri/uri';
+import { contactsOfGruu, type Gruu, readGruu } from './gruu.ts';
 import { findServed } from './originating.ts';
 import { isEmergency } from './registrar.ts';
 import { type Binding, identityOf } from './registration.ts';
 import type { ScscfState } from './state.ts';
+import { findWildcarded } from './wildcard-index.ts';
 
 /**
  * An initial request to one of our users: finds its contacts and sends the request to them.
- * Source: TS 24.229 5.4.3.3; requirements S-84, S-86, S-120 to S-123.
+ * Source: TS 24.229 5.4.3.3; requirements S-41, S-84, S-86, S-120 to S-123.
  */
 export function handleTerminating(state: ScscfState, transaction: ProxyTransaction): void {
   const { request } = transaction;
   const { homeDomain } = state.context.config;
-  const called = calledIdentity(state, request);
+  const gruu = readGruu(request, homeDomain, state.gruuSecret);
+  if (gruu instanceof ParseFailure) {
+    transaction.refuse(reasons.unknownGruu, gruu.reason);
+    return;
+  }
+  const called = calledIdentity(state, request, gruu);
   if (called === null) {
     const uri = parseUri(request.requestUri);
     const foreign = !(uri instanceof ParseFailure) && uri.kind === 'sip' && uri.host !== homeDomain;
@@ -33,7 +40,12 @@ export function handleTerminating(state: ScscfState, transaction: ProxyTransacti
     return;
   }
 
-  const groups = contactGroups(registration.bindings, state.context.clock.wallMs());
+  const bindings = gruu === null ? registration.bindings : contactsOfGruu(gruu, registration.bindings);
+  if (bindings === null) {
+    transaction.refuse(reasons.unknownGruu, impu);
+    return;
+  }
+  const groups = contactGroups(bindings, state.context.clock.wallMs());
   if (groups.length === 0) {
     transaction.refuse(reasons.noContact, impu);
     return;
@@ -43,15 +55,20 @@ export function handleTerminating(state: ScscfState, transaction: ProxyTransacti
 }
 
 /** Finds the called user by the Request-URI: a telephone number by its tel identity, or else as it is written. */
-function calledIdentity(state: ScscfState, request: SipRequest) {
+function calledIdentity(state: ScscfState, request: SipRequest, gruu: Gruu | null) {
+  if (gruu?.kind === 'temporary') {
+    const registration = state.registrations.find(gruu.impu);
+    return registration === null ? null : { registration, impu: gruu.impu };
+  }
   const impu = lookupIdentityOf(request.requestUri);
   if (impu instanceof ParseFailure) return null;
   const registration = findServed(state.registrations, request, impu);
   if (registration !== null) return { registration, impu };
   const written = impuOf(request.requestUri);
-  if (written instanceof ParseFailure || written === impu) return null;
+  if (written instanceof ParseFailure || written === impu) return findWildcarded(state, impu);
   const other = state.registrations.find(written);
-  return other === null ? null : { registration: other, impu: written };
+  if (other !== null) return { registration: other, impu: written };
+  return findWildcarded(state, impu) ?? findWildcarded(state, written);
 }
 
 /** Edits that all branches share. Source: TS 24.229 5.4.3.3, RFC 7315 4.2; requirement S-120. */

@@ -24,6 +24,9 @@ export const reasons = Object.freeze({
   notHomeNetwork: reason('not-a-home-network', 403, 'the Request-URI of the REGISTER leads to no home network'),
   untrustedNextHop: reason('untrusted-next-hop', 403, 'the next hop of this request is no core node'),
 
+  // Media (P-79)
+  mediaNotAllowed: reason('media-not-allowed', 488, 'the policy of this network forbids what the SDP offers'),
+
   // Reaching a UE (P-90, P-94, P-95, S-122)
   unknownToken: reason('unknown-binding', 480, 'the registration this Path belongs to is gone'),
   flowFailed: reason('flow-failed', 430, 'the connection of this registration is gone'),
@@ -88,10 +91,11 @@ export const reasons = Object.freeze({
   tooManyContacts: reason('too-many-contacts', 403, 'too many contacts are registered'),
   storeFailed: reason('store-failed', 500, 'the registration cannot be stored'),
 
-  // Sessions (S-81, S-84)
+  // Sessions (S-41, S-81, S-84)
   noAssertedIdentity: reason('no-asserted-identity', 403, 'no P-Asserted-Identity from the P-CSCF'),
   callerBarred: reason('caller-barred', 403, 'the calling identity is barred'),
   callerNotRegistered: reason('caller-not-registered', 403, 'the calling user is not registered at this S-CSCF'),
   calleeBarred: reason('callee-barred', 404, 'the called identity is barred'),
   noContact: reason('no-contact', 480, 'the called user has no contact to reach'),
+  unknownGruu: reason('unknown-gruu', 404, 'this GRUU was not given here, or is void'),
 });

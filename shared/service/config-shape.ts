@@ -75,6 +75,7 @@ export interface StoreConfig {
 }
 
 export type RxMode = 'off' | 'optional' | 'required';
+export type MediaType = 'audio' | 'video' | 'text' | 'application' | 'message' | 'image';
 export type AccessSecurity = 'ipsec-required' | 'ipsec-preferred' | 'tls' | 'none';
 
 export interface PcscfConfig extends CommonConfig {
@@ -83,7 +84,15 @@ export interface PcscfConfig extends CommonConfig {
   readonly timers: TimersConfig & { readonly gm: { readonly t1: number; readonly t2: number; readonly t4: number } };
   readonly access: readonly { readonly from: string; readonly security: AccessSecurity; readonly rx?: RxMode }[];
   readonly rx: { readonly mode: RxMode; readonly signalling: boolean };
-  readonly policy: { readonly serviceRoute: 'replace' | 'strict' };
+  readonly policy: {
+    readonly serviceRoute: 'replace' | 'strict';
+    readonly media: {
+      /** m-line types that may be offered; empty: all. */
+      readonly types: readonly MediaType[];
+      /** Names in any case. */
+      readonly codecs: { readonly forbidden: readonly string[] };
+    };
+  };
   readonly store: StoreConfig;
 }
 

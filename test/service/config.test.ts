@@ -97,6 +97,18 @@ describe('what a configuration gives', () => {
     expect(structuredClone(config)).toEqual(config);
   });
 
+  it('P-79 allows all media unless policy.media says otherwise', () => {
+    expect((load(smallPcscf) as PcscfConfig).policy).toEqual({
+      serviceRoute: 'replace',
+      media: { types: [], codecs: { forbidden: [] } },
+    });
+    const text = `${smallPcscf}policy: { media: { types: [audio, message], codecs: { forbidden: [G729] } } }\n`;
+    expect((load(text) as PcscfConfig).policy.media).toEqual({
+      types: ['audio', 'message'],
+      codecs: { forbidden: ['G729'] },
+    });
+  });
+
   it('treats a section without a value as left out', () => {
     expect((load(`${smallPcscf}hosts:\nrx:\n`) as PcscfConfig).rx).toEqual({ mode: 'off', signalling: true });
   });
@@ -237,6 +249,16 @@ rx: { mode: of }
   it.each([
     ['minExpires: 60', `${next}:1 minExpires: unknown key`, /keys here: include, role/],
     ['rx: { serviceRoute: strict }', `${next}:7 rx.serviceRoute: unknown key`, /serviceRoute belongs under policy/],
+    [
+      'policy: { media: { types: [vidio] } }',
+      `${next}:28 policy.media.types.0: the text "vidio" is not one of: audio, video`,
+      /did you mean video/,
+    ],
+    [
+      'policy: { media: { codecs: { forbidden: G729 } } }',
+      `${next}:41 policy.media.codecs.forbidden: must be a list`,
+      /G729/,
+    ],
     ['workers: "2"', `${next}:10 workers: must be a whole number, but is the text "2"`, /write it without quotes: 2/],
     ['workers: 65', `${next}:10 workers: 65 is out of range`, /write 1 to 64/],
     ['visitedNetwork: 26201', `${next}:17 visitedNetwork: must be a text, but is 26201`, /put it in quotes: "26201"/],

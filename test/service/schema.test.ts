@@ -52,7 +52,7 @@ const pcscf = {
   timers: { ...timers, gm: { t1: 1, t2: 1, t4: 1 } },
   access: [{ from: 'f', security: 'none', rx: 'off' }],
   rx: { mode: 'off', signalling: true },
-  policy: { serviceRoute: 'replace' },
+  policy: { serviceRoute: 'replace', media: { types: ['audio'], codecs: { forbidden: ['c'] } } },
   store,
 } as const satisfies Complete<PcscfConfig>;
 const icscf = {

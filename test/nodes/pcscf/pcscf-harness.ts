@@ -15,6 +15,7 @@ export interface PcscfOptions {
   readonly trusted?: readonly string[];
   readonly access?: PcscfConfig['access'];
   readonly serviceRoute?: 'replace' | 'strict';
+  readonly media?: PcscfConfig['policy']['media'];
   readonly store?: Store;
   readonly wallStartMs?: number;
   readonly trace?: WorkerTrace;
@@ -66,7 +67,10 @@ export function startPcscf(options: PcscfOptions = {}): PcscfWorker {
         limits: { connections: 100, connectionsPerSource: 10 },
         access: options.access ?? [{ from: '0.0.0.0/0', security: 'none' }],
         rx: { mode: 'off', signalling: false },
-        policy: { serviceRoute: options.serviceRoute ?? 'replace' },
+        policy: {
+          serviceRoute: options.serviceRoute ?? 'replace',
+          media: options.media ?? { types: [], codecs: { forbidden: [] } },
+        },
         store: { type: 'memory', path: '' },
       };
       return createPcscf({ ...parts, config, store, volatile: store, cx: null });
