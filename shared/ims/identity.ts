@@ -51,30 +51,6 @@ export function impiFrom(username: string | null, impu: string): string | ParseF
   return impi;
 }
 
-/** Whether a URI names a telephone number: tel, or sip with user=phone. Garbage does not. Source: RFC 3261 19.1.1. */
-export function isTelephoneUri(uriText: string): boolean {
-  const uri = parseUri(uriText);
-  if (uri instanceof ParseFailure || uri.kind === 'other') return false;
-  return uri.kind === 'tel' || isPhone(uri);
-}
-
-/** Whether two URIs stand for the same public identity; garbage equals nothing. Source: TS 24.229 5.2.6.3.1. */
-export function sameIdentity(a: string, b: string): boolean {
-  const key = impuOf(a);
-  return typeof key === 'string' && key === impuOf(b);
-}
-
-/**
- * The registered identity a P-Preferred-Identity asks for, as it is registered; null when it is none of them.
- * Source: RFC 3325 5, TS 24.229 5.2.6.3.1.
- */
-export function preferredIdentity(preferred: string, registered: readonly string[]): string | null {
-  const key = impuOf(preferred);
-  if (typeof key !== 'string') return null;
-  for (const impu of registered) if (impu === key || impuOf(impu) === key) return impu;
-  return null;
-}
-
 /** tel key of a SIP URI with user=phone and a global number; null for any other. */
 function globalNumberOf(uri: SipUri): string | null {
   if (!isPhone(uri) || uri.user.charCodeAt(0) !== 0x2b) return null;

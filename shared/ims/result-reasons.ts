@@ -13,25 +13,43 @@ import { isSuccess } from '#diameter/result';
 import type { Reason } from '#sip/reasons';
 import { reasons } from './reasons.ts';
 
+/** Experimental-Result codes that one command gives a meaning of its own; all others are told by baseRefusal. */
+type ReasonTable = ReadonlyMap<number, Reason>;
+
+const identityReasons: readonly (readonly [number, Reason])[] = [
+  [cxResultCodes.ERROR_USER_UNKNOWN, reasons.userUnknown],
+  [cxResultCodes.ERROR_IDENTITIES_DONT_MATCH, reasons.identitiesDontMatch],
+];
+
+const uarReasons: ReasonTable = new Map([
+  ...identityReasons,
+  [cxResultCodes.ERROR_IDENTITY_NOT_REGISTERED, reasons.identityNotRegistered],
+  [cxResultCodes.ERROR_ROAMING_NOT_ALLOWED, reasons.roamingNotAllowed],
+]);
+
+const lirReasons: ReasonTable = new Map([
+  [cxResultCodes.ERROR_IDENTITY_NOT_REGISTERED, reasons.calleeNotRegistered],
+  [cxResultCodes.SUCCESS_SERVER_NAME_NOT_STORED, reasons.serverNameNotStored],
+]);
+
+const marReasons: ReasonTable = new Map([
+  ...identityReasons,
+  [cxResultCodes.ERROR_AUTH_SCHEME_NOT_SUPPORTED, reasons.authSchemeNotSupported],
+]);
+
+const sarReasons: ReasonTable = new Map([
+  ...uarReasons,
+  [cxResultCodes.ERROR_IDENTITY_ALREADY_REGISTERED, reasons.assignmentConflict],
+  [cxResultCodes.ERROR_IN_ASSIGNMENT_TYPE, reasons.assignmentConflict],
+]);
+
 /**
  * Why the outcome of a UAR refuses the REGISTER, null when it leads to an S-CSCF.
  *
  * Source: TS 29.228 6.1.1, TS 24.229 5.3.1.2; requirement I-12.
  */
 export function uarRefusal(outcome: UserAuthorizationAnswer | RequestFailure): Reason | null {
-  if (outcome.failure !== undefined) return failureReason(outcome);
-  switch (experimentalCode(outcome)) {
-    case cxResultCodes.ERROR_USER_UNKNOWN:
-      return reasons.userUnknown;
-    case cxResultCodes.ERROR_IDENTITIES_DONT_MATCH:
-      return reasons.identitiesDontMatch;
-    case cxResultCodes.ERROR_IDENTITY_NOT_REGISTERED:
-      return reasons.identityNotRegistered;
-    case cxResultCodes.ERROR_ROAMING_NOT_ALLOWED:
-      return reasons.roamingNotAllowed;
-    default:
-      return baseRefusal(outcome);
-  }
+  return refusalOf(outcome, uarReasons);
 }
 
 /**
@@ -41,17 +59,14 @@ export function uarRefusal(outcome: UserAuthorizationAnswer | RequestFailure): R
  * Source: TS 29.228 6.1.4, TS 24.229 5.3.2.1; requirement I-22.
  */
 export function lirRefusal(outcome: LocationInfoAnswer | RequestFailure, unknownUser: 604 | 404): Reason | null {
-  if (outcome.failure !== undefined) return failureReason(outcome);
-  switch (experimentalCode(outcome)) {
-    case cxResultCodes.ERROR_USER_UNKNOWN:
+  if (outcome.failure === undefined) {
+    const code = experimentalCode(outcome);
+    if (code === cxResultCodes.ERROR_USER_UNKNOWN) {
       return unknownUser === 604 ? reasons.doesNotExist : reasons.unknownUser;
-    case cxResultCodes.ERROR_IDENTITY_NOT_REGISTERED:
-      return reasons.calleeNotRegistered;
-    case cxResultCodes.SUCCESS_SERVER_NAME_NOT_STORED:
-      return outcome.serverName === undefined ? reasons.serverNameNotStored : null;
-    default:
-      return baseRefusal(outcome);
+    }
+    if (code === cxResultCodes.SUCCESS_SERVER_NAME_NOT_STORED && outcome.serverName !== undefined) return null;
   }
+  return refusalOf(outcome, lirReasons);
 }
 
 /**
@@ -60,17 +75,7 @@ export function lirRefusal(outcome: LocationInfoAnswer | RequestFailure, unknown
  * Source: TS 29.228 6.3.1; requirement S-07.
  */
 export function marRefusal(outcome: MultimediaAuthAnswer | RequestFailure): Reason | null {
-  if (outcome.failure !== undefined) return failureReason(outcome);
-  switch (experimentalCode(outcome)) {
-    case cxResultCodes.ERROR_USER_UNKNOWN:
-      return reasons.userUnknown;
-    case cxResultCodes.ERROR_IDENTITIES_DONT_MATCH:
-      return reasons.identitiesDontMatch;
-    case cxResultCodes.ERROR_AUTH_SCHEME_NOT_SUPPORTED:
-      return reasons.authSchemeNotSupported;
-    default:
-      return baseRefusal(outcome);
-  }
+  return refusalOf(outcome, marReasons);
 }
 
 /**
@@ -79,22 +84,7 @@ export function marRefusal(outcome: MultimediaAuthAnswer | RequestFailure): Reas
  * Source: TS 29.228 6.1.2; requirement S-22.
  */
 export function sarRefusal(outcome: ServerAssignmentAnswer | RequestFailure): Reason | null {
-  if (outcome.failure !== undefined) return failureReason(outcome);
-  switch (experimentalCode(outcome)) {
-    case cxResultCodes.ERROR_USER_UNKNOWN:
-      return reasons.userUnknown;
-    case cxResultCodes.ERROR_IDENTITIES_DONT_MATCH:
-      return reasons.identitiesDontMatch;
-    case cxResultCodes.ERROR_IDENTITY_NOT_REGISTERED:
-      return reasons.identityNotRegistered;
-    case cxResultCodes.ERROR_ROAMING_NOT_ALLOWED:
-      return reasons.roamingNotAllowed;
-    case cxResultCodes.ERROR_IDENTITY_ALREADY_REGISTERED:
-    case cxResultCodes.ERROR_IN_ASSIGNMENT_TYPE:
-      return reasons.assignmentConflict;
-    default:
-      return baseRefusal(outcome);
-  }
+  return refusalOf(outcome, sarReasons);
 }
 
 /** What a refusal's Warning and the log say beside the reason: the code and the words of the HSS. */
@@ -108,6 +98,11 @@ export function outcomeDetail(outcome: CxAnswer | RequestFailure): string {
 /** Seconds for Retry-After of a refusal that passes by itself, 0 for one that does not. Requirements I-12, S-07. */
 export function retryAfterSeconds(reason: Reason): number {
   return reason === reasons.hssBusy ? 5 : 0;
+}
+
+function refusalOf(outcome: CxAnswer | RequestFailure, table: ReasonTable): Reason | null {
+  if (outcome.failure !== undefined) return failureReason(outcome);
+  return table.get(experimentalCode(outcome)) ?? baseRefusal(outcome);
 }
 
 function failureReason(failure: RequestFailure): Reason {

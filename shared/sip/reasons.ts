@@ -1,3 +1,5 @@
+import { formatWarning } from './header/warning.ts';
+
 /**
  * Why a request was refused: one id for the Warning text, the log, the metric label and the trace.
  */
@@ -57,11 +59,11 @@ export function sanityReason(status: number): Reason {
 /** Value of the Warning header that names a refusal. Source: RFC 3261 20.43. */
 export function warningOf(reason: Reason, host: string, detail = ''): string {
   const text = detail === '' ? `${reason.id}: ${reason.text}` : `${reason.id}: ${reason.text} (${detail})`;
-  return `399 ${host} "${quotable(text)}"`;
+  return formatWarning(host, printable(text));
 }
 
-/** Text as it may stand in a quoted string: no quotes, backslashes or control characters, at most 300 characters. */
-function quotable(text: string): string {
+/** At most 300 characters, without control characters and with plain quotes: it holds what peers sent. */
+function printable(text: string): string {
   let out = '';
   for (let i = 0; i < text.length && i < 300; i++) {
     const c = text.charCodeAt(i);

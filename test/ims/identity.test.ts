@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { impiFrom, impuOf, isTelephoneUri, lookupIdentityOf, preferredIdentity, sameIdentity } from '#ims/identity';
+import { impiFrom, impuOf, lookupIdentityOf } from '#ims/identity';
 import { ParseFailure } from '#sip/errors';
 
 describe('public identities', () => {
@@ -40,8 +40,6 @@ describe('public identities', () => {
   ])('X-S12 makes no identity of %j', (uri) => {
     expect(impuOf(uri)).toBeInstanceOf(ParseFailure);
     expect(lookupIdentityOf(uri)).toBeInstanceOf(ParseFailure);
-    expect(isTelephoneUri(uri)).toBe(false);
-    expect(sameIdentity(uri, uri)).toBe(false);
   });
 
   it.each([
@@ -67,24 +65,6 @@ describe('public identities', () => {
       expect(impiFrom(username, 'sip:a@b')).toBeInstanceOf(ParseFailure);
     }
     expect(impiFrom(null, 'sip:')).toBeInstanceOf(ParseFailure);
-  });
-
-  it('I-21 tells telephone URIs', () => {
-    expect(isTelephoneUri('tel:+1555')).toBe(true);
-    expect(isTelephoneUri('sip:+1555@ims.test;user=phone')).toBe(true);
-    expect(isTelephoneUri('sip:+1555@ims.test;user=ip')).toBe(false);
-    expect(isTelephoneUri('urn:service:sos')).toBe(false);
-  });
-
-  it('P-71 finds the registered identity a UE prefers, and nothing else', () => {
-    const registered = ['sip:alice@ims.test', 'tel:+1-555-0001'];
-    expect(preferredIdentity('sip:alice@IMS.TEST', registered)).toBe('sip:alice@ims.test');
-    expect(preferredIdentity('tel:+15550001', registered)).toBe('tel:+1-555-0001');
-    expect(preferredIdentity('sip:Alice@ims.test', registered)).toBeNull();
-    expect(preferredIdentity('sip:bob@ims.test', registered)).toBeNull();
-    expect(preferredIdentity('sips:alice@ims.test', registered)).toBeNull();
-    expect(preferredIdentity('garbage', [...registered, 'garbage'])).toBeNull();
-    expect(sameIdentity('tel:+1(555)0001', 'tel:+15550001')).toBe(true);
   });
 
   it('X-S12 never throws, and what it gives is stable', () => {

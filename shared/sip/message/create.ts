@@ -1,5 +1,4 @@
 import { tagOf } from '../header/name-addr.ts';
-import type { Flow } from '../transport/flow.ts';
 import { type HeaderKey, HeaderList, makeLine } from './header-list.ts';
 import { Header } from './header-names.ts';
 import { reasonPhrase } from './reason-phrases.ts';
@@ -50,15 +49,4 @@ export function createResponse(
 
 function hasTag(value: string): boolean {
   return tagOf(value) !== '';
-}
-
-/** A copy of a response that came from a flow, without one: for responses that we send in its place. */
-export function withoutFlow(response: SipResponse): SipResponse {
-  return new SipResponse(
-    response.status,
-    response.reasonPhrase,
-    response.headers.clone(),
-    response.body,
-    null as Flow | null,
-  );
 }

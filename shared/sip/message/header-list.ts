@@ -263,13 +263,6 @@ function keyName(key: HeaderKey): string {
   return typeof key === 'number' ? headerName(key) : key;
 }
 
-/** Name of a line as it is spelt in the message. */
-export function lineName(line: HeaderLine): string {
-  let end = line.start;
-  while (end < line.valueStart && line.text.charCodeAt(end) !== 58) end++;
-  return line.text.slice(line.start, end).trimEnd();
-}
-
 /** Unfolded value of a line, without surrounding white space. */
 export function lineValue(line: HeaderLine): string {
   if (line.cached !== null) return line.cached;

@@ -13,6 +13,11 @@ export interface SanityFailure {
   readonly reason: string;
 }
 
+const addresses = [
+  [Header.From, 'From'],
+  [Header.To, 'To'],
+] as const;
+
 const refuse = (status: number, reason: string): SanityFailure => ({ status, reason });
 
 /**
@@ -25,10 +30,8 @@ export function checkRequest(request: SipRequest): SanityFailure | null {
   const headers = request.headers;
   const callId = headers.get(Header['Call-ID']);
   if (callId === null || callId === '') return refuse(400, 'no Call-ID');
-  for (const [key, name] of [
-    [Header.From, 'From'],
-    [Header.To, 'To'],
-  ] as const) {
+  for (let i = 0; i < addresses.length; i++) {
+    const [key, name] = addresses[i]!;
     const value = headers.get(key);
     if (value === null) return refuse(400, `no ${name}`);
     const address = parseNameAddr(value);

@@ -237,7 +237,7 @@ describe('REGISTER', () => {
   it('I-12 D-13 a silent HSS gives 504, and so does none', async () => {
     network = new Network();
     network.harness.receive(register(), pcscf);
-    await new Promise((resolve) => setTimeout(resolve, 260));
+    await expect.poll(() => network.harness.sent.length, { timeout: 10_000 }).toBe(1);
     expect(network.harness.takeOne().status).toBe(504);
     network.harness.receive(register([], 2), pcscf);
     network.harness.side.diameterFailed(network.harness.diameterSent[1]!.message.readUInt32BE(12), 'no-peer');
