@@ -5,9 +5,8 @@ import { parseRAck, parseRSeq } from '#sip/header/rack';
 import { setBody } from '#sip/message/body';
 import { Header } from '#sip/message/header-names';
 import type { SipRequest } from '#sip/message/request';
-import type { SipMessage, SipResponse } from '#sip/message/response';
+import type { SipResponse } from '#sip/message/response';
 import type { ProxyTransaction } from '#sip/proxy/proxy-transaction';
-import { isBlank, matchesAt, skipBlanks } from '#sip/uri/characters';
 import type { Dialog } from './dialogs.ts';
 import { allowedSdp, forbiddenMedia } from './media-policy.ts';
 import type { PcscfState } from './pcscf-state.ts';
@@ -16,8 +15,7 @@ import type { PcscfState } from './pcscf-state.ts';
  * Refuses a request that offers forbidden media, from the UE and towards it alike; gives whether it did. Answers are not
  * policed: those in an ACK, in a response, and in the PRACK of a response that made the offer.
  *
- * Only a body that is application/sdp as a whole is looked at: SDP inside a multipart body passes. `dialog`: null when
- * there is none, or none that is known here.
+ * `dialog`: null when there is none, or none that is known here.
  *
  * Source: TS 24.229 6.2; RFC 3262 5; requirement P-79.
  */
@@ -28,14 +26,14 @@ export function refuseForbiddenOffer(
 ): boolean {
   if (media === null) return false;
   const { request } = transaction;
-  const { method, body } = request;
+  const { method } = request;
   if (method !== 'INVITE' && method !== 'UPDATE' && method !== 'PRACK') return false;
-  if (body === '' || !hasType(request, 'application', 'sdp')) return false;
-  if (method === 'PRACK' && dialog !== null && answersOffer(request, dialog)) return false;
-  const why = forbiddenMedia(body, media);
+  const { sdp } = request;
+  if (sdp === null || (method === 'PRACK' && dialog !== null && answersOffer(request, dialog))) return false;
+  const why = forbiddenMedia(sdp, media);
   if (why === null) return false;
   transaction.refuse(reasons.mediaNotAllowed, why, (response) => {
-    const allowed = allowedSdp(body, media);
+    const allowed = allowedSdp(sdp, media);
     if (allowed !== '') setBody(response, 'application/sdp', allowed);
   });
   return true;
@@ -52,29 +50,11 @@ export function noteOffer(
   const rseq = parseRSeq(response.headers.get(Header.RSeq) ?? '');
   const cseq = parseCSeq(response.headers.get(Header.CSeq) ?? '');
   if (rseq instanceof ParseFailure || cseq instanceof ParseFailure) return;
-  if (mayCarrySdp(response) && !mayCarrySdp(request)) dialog.offer = { rseq, cseq: cseq.number };
+  if (response.sdp !== null && request.sdp === null) dialog.offer = { rseq, cseq: cseq.number };
 }
 
 function answersOffer(prack: SipRequest, { offer }: Dialog): boolean {
   if (offer === null) return false;
   const rack = parseRAck(prack.headers.get(Header.RAck) ?? '');
   return !(rack instanceof ParseFailure) && rack.rseq === offer.rseq && rack.cseq === offer.cseq;
-}
-
-function mayCarrySdp(message: SipMessage): boolean {
-  return message.body !== '' && (hasType(message, 'application', 'sdp') || hasType(message, 'multipart', ''));
-}
-
-/** Whether Content-Type is of a type and, unless '', a subtype; blanks may stand around the slash. */
-function hasType(message: SipMessage, type: string, subtype: string): boolean {
-  const value = message.headers.get(Header['Content-Type']) ?? '';
-  const from = skipBlanks(value, 0, value.length);
-  const slash = skipBlanks(value, from + type.length, value.length);
-  if (!matchesAt(value, from, type) || value[slash] !== '/') return false;
-  if (subtype === '') return true;
-  const at = skipBlanks(value, slash + 1, value.length);
-  const end = at + subtype.length;
-  return (
-    matchesAt(value, at, subtype) && (end === value.length || value[end] === ';' || isBlank(value.charCodeAt(end)))
-  );
 }

@@ -30,6 +30,18 @@ export interface DigestInput {
   readonly entityBody?: Uint8Array | string;
 }
 
+/**
+ * The hash that an `algorithm` parameter names, in any case; MD5 without one (null), null for any other (`MD5-sess`, those
+ * of AKA, what is not known).
+ *
+ * Source: RFC 7616 3.3, 3.4; requirement C-29.
+ */
+export function digestHashOf(algorithm: string | null): DigestHash | null {
+  if (algorithm === null) return 'MD5';
+  const upper = algorithm.toUpperCase();
+  return upper === 'MD5' || upper === 'SHA-256' ? upper : null;
+}
+
 const MAX_TEXT = 16_384;
 const MAX_PARAMETERS = 64;
 const SCHEME = 'digest';

@@ -37,3 +37,8 @@ export function parseRSeq(value: string): number | ParseFailure {
   const rseq = parseDecimal(value, maxRSeq);
   return rseq === 0 ? new ParseFailure('RSeq of 0') : rseq;
 }
+
+/** Writes an RSeq. */
+export function formatRSeq(rseq: number): string {
+  return String(rseq);
+}

@@ -2,6 +2,7 @@ import { ParseFailure } from '#sip/errors';
 import { isBlank, matchesAt, skipBlanks, trimEnd } from '#sip/uri/characters';
 import { digitsEnd, formatHost, type HostSpan, ipv6Text, isIpv6At, portNumber, readHost } from '#sip/uri/host-port';
 import {
+  findParameter,
   isNamed,
   maxParameters,
   newParameterSpan,
@@ -109,6 +110,36 @@ export function parseVia(value: string): Via | ParseFailure {
   }
   const parameters = parametersFrom === to ? noParameters : new Parameters(value.slice(parametersFrom, to));
   return { transport, host, port, parameters, branch, received, rport, maddr, raw: value };
+}
+
+/**
+ * The transport and sent-by of a Via value that parseVia refuses, for an answer that says so: what follows the host and
+ * its port may be anything, and so may the version. Of the parameters only rport is looked for; null when there is no
+ * readable host.
+ *
+ * Source: RFC 3261 18.2.2; RFC 4475 3.1.2.1, 3.1.2.16; requirements C-23, X-S11.
+ */
+export function readSentBy(value: string): Via | null {
+  const to = value.length;
+  const start = skipBlanks(value, 0, to);
+  const name = tokenEnd(value, start);
+  const version = name === start ? -1 : afterSlash(value, name, to);
+  const versionEnd = version < 0 ? -1 : tokenEnd(value, version);
+  const transportStart = versionEnd <= version ? -1 : afterSlash(value, versionEnd, to);
+  if (transportStart < 0) return null;
+  const transportEnd = tokenEnd(value, transportStart);
+  if (transportEnd === transportStart || !isBlank(value.charCodeAt(transportEnd))) return null;
+  if (!readHost(value, skipBlanks(value, transportEnd, to), to, sentBy)) return null;
+  const { host } = sentBy;
+  let port = 0;
+  const i = skipBlanks(value, sentBy.end, to);
+  if (value.charCodeAt(i) === 58) {
+    const portStart = skipBlanks(value, i + 1, to);
+    port = Math.max(0, portNumber(value, portStart, digitsEnd(value, portStart, to)));
+  }
+  const transport = value.slice(transportStart, transportEnd).toUpperCase();
+  const rport = findParameter(value, i, 'rport', span) ? 0 : -1;
+  return { transport, host, port, parameters: noParameters, branch: '', received: '', rport, maddr: '', raw: value };
 }
 
 /** Position after `SIP/2.0/` and the blanks in and after it, -1 when it is not there. */

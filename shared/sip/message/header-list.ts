@@ -51,6 +51,24 @@ export class HeaderList {
     return copy;
   }
 
+  /**
+   * Keeps only the lines of some headers (`wanted`: 1 at their numbers) and lets go of the message they came in: what
+   * stays is copied. For what outlives its message.
+   */
+  settle(wanted: Uint8Array): void {
+    const lines: HeaderLine[] = [];
+    const spans: number[] = [];
+    let all = '';
+    for (const line of this.#lines) {
+      if (wanted[line.id] !== 1) continue;
+      lines.push(line);
+      spans.push(all.length);
+      all += line.text.slice(line.start, line.end);
+    }
+    const text = flatText(all);
+    this.#lines = lines.map((line, i) => moved(line, text, spans[i]! - line.start));
+  }
+
   has(key: HeaderKey): boolean {
     return this.#firstIndex(key) >= 0;
   }
@@ -228,6 +246,25 @@ export class HeaderList {
   }
 }
 
+/** A copy that keeps nothing else alive. */
+export function flatText(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1');
+}
+
+/** The same line in another text, `by` characters further on. */
+function moved(line: HeaderLine, text: string, by: number): HeaderLine {
+  return {
+    id: line.id,
+    extension: line.extension,
+    text,
+    start: line.start + by,
+    valueStart: line.valueStart + by,
+    valueEnd: line.valueEnd + by,
+    end: line.end + by,
+    cached: null,
+  };
+}
+
 function resolve(key: HeaderKey): { id: number; extension: string } {
   if (typeof key === 'number') return { id: key, extension: '' };
   const id = headerId(key);
@@ -242,7 +279,9 @@ function resolve(key: HeaderKey): { id: number; extension: string } {
 export function makeLine(key: HeaderKey, value: string): HeaderLine {
   for (let i = 0; i < value.length; i++) {
     const c = value.charCodeAt(i);
-    if (c === lf || c === cr || c === 0) throw new Error(`header ${keyName(key)}: value holds a control character`);
+    // A NUL of a quoted pair is legal (RFC 3261 25.1) and may be copied from what was received.
+    const stray = c === lf || c === cr || (c === 0 && value.charCodeAt(i - 1) !== 92);
+    if (stray) throw new Error(`header ${keyName(key)}: value holds a control character`);
   }
   const name = keyName(key);
   const text = `${name}: ${value}\r\n`;
@@ -273,9 +312,24 @@ export function lineValue(line: HeaderLine): string {
 
 /** Folding white space counts as one blank. Source: RFC 3261 7.3.1, 25.1 (LWS). */
 function unfold(raw: string): string {
-  const parts = raw.split('\n');
-  for (let i = 0; i < parts.length; i++) parts[i] = parts[i]!.trim();
-  return parts.join(' ').trim();
+  return raw
+    .split('\n')
+    .map(trimmed)
+    .filter((part) => part !== '')
+    .join(' ');
+}
+
+/** Without SP, HT and CR at its ends; `trim` would take octets of UTF-8 for blanks as well (X-S15). */
+function trimmed(text: string): string {
+  let from = 0;
+  let to = text.length;
+  while (from < to && isWhite(text.charCodeAt(from))) from++;
+  while (to > from && isWhite(text.charCodeAt(to - 1))) to--;
+  return text.slice(from, to);
+}
+
+function isWhite(code: number): boolean {
+  return code === 32 || code === 9 || code === cr;
 }
 
 function restAfterFirst(line: HeaderLine): string {

@@ -91,6 +91,12 @@ const spellings = [
   ['Recv-Info'],
   ['Info-Package'],
   ['Flow-Timer'],
+  ['Target-Dialog'],
+  ['Error-Info'],
+  ['Alert-Info'],
+  ['Call-Info'],
+  ['User-to-User'],
+  ['Resource-Priority'],
 ] as const;
 
 type Canonical = (typeof spellings)[number][0];
@@ -199,6 +205,10 @@ const singleValued = new Set<number>([
   Header['Referred-By'],
   Header['Max-Breadth'],
   Header['Session-ID'],
+  Header['Authentication-Info'],
+  Header['Content-Disposition'],
+  Header.Replaces,
+  Header['Target-Dialog'],
 ]);
 
 /** Whether several values of this header may share a line, separated by commas. */

@@ -1,7 +1,10 @@
 import type { ParseFailure } from '../errors.ts';
+import type { SessionDescription } from '../sdp/session-description.ts';
 import type { Flow } from '../transport/flow.ts';
 import { parseUri, type Uri } from '../uri/uri.ts';
-import type { HeaderList } from './header-list.ts';
+import { SdpInBody } from './body.ts';
+import { flatText, type HeaderList } from './header-list.ts';
+import { Header } from './header-names.ts';
 
 /** A SIP request: what was received plus edits that are already true. Source: RFC 3261 7.1. */
 export class SipRequest {
@@ -14,6 +17,8 @@ export class SipRequest {
   #uri: Uri | ParseFailure | null = null;
   /** Body octets as latin1 text; `setBody` keeps Content-Type beside it. */
   #body: string;
+  /** Null until somebody asks for the SDP; from then on it holds the body. */
+  #sdp: SdpInBody | null = null;
 
   constructor(method: string, requestUri: string, headers: HeaderList, body: string, flow: Flow | null) {
     this.method = method;
@@ -40,11 +45,37 @@ export class SipRequest {
   }
 
   get body(): string {
-    return this.#body;
+    return this.#sdp === null ? this.#body : this.#sdp.body;
   }
 
+  /** Puts other octets in the place of the body; SDP that was found in the old one is not part of the message any more. */
   replaceBody(body: string): void {
     this.#body = body;
+    this.#sdp = null;
+  }
+
+  /**
+   * The SDP in the body, read at the first question: null when there is none, a ParseFailure when it is malformed, or
+   * several. Edits to it are edits to the body, also where it is one part of a multipart body.
+   *
+   * Source: RFC 3264, RFC 5621; requirement C-28.
+   */
+  get sdp(): SessionDescription | ParseFailure | null {
+    if (this.#sdp === null || this.#sdp.contentType !== this.headers.get(Header['Content-Type'])) {
+      this.#sdp = new SdpInBody(this.headers, this.body);
+    }
+    return this.#sdp.sdp;
+  }
+
+  /**
+   * Keeps what a late 2xx to an INVITE may still need, and lets go of the rest and of the text it came in: an INVITE that
+   * was answered is remembered for up to 128 s. Source: RFC 6026 7.1.
+   */
+  settle(): void {
+    this.headers.settle(neededLate);
+    this.#requestUri = flatText(this.#requestUri);
+    this.#uri = null;
+    this.replaceBody('');
   }
 
   /** Names the procedure that the next edits belong to, when somebody traces. */
@@ -55,8 +86,28 @@ export class SipRequest {
 
   /** A request with the same content that is edited on its own (one per branch). */
   clone(): SipRequest {
-    const copy = new SipRequest(this.method, this.#requestUri, this.headers.clone(), this.#body, this.flow);
+    const copy = new SipRequest(this.method, this.#requestUri, this.headers.clone(), this.body, this.flow);
     copy.#uri = this.#uri;
     return copy;
   }
+}
+
+const neededLate = new Uint8Array(128);
+for (const id of [
+  Header.Via,
+  Header['Record-Route'],
+  Header.From,
+  Header.To,
+  Header['Call-ID'],
+  Header.CSeq,
+  Header.Contact,
+  Header.Supported,
+  Header.Require,
+  Header.Privacy,
+  Header['Session-Expires'],
+  Header['P-Asserted-Identity'],
+  Header['P-Called-Party-ID'],
+  Header['P-Charging-Vector'],
+]) {
+  neededLate[id] = 1;
 }

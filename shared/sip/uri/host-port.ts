@@ -213,3 +213,29 @@ export function isIpv6At(text: string, from: number, to: number): boolean {
   }
   return compressed ? groups <= 7 : groups === 8;
 }
+
+/** Whether two hosts (as `HostPort` has them) are the same: IPv6 addresses however they are shortened. Source: RFC 5954 4.2. */
+export function sameHost(a: string, b: string): boolean {
+  if (a === b) return true;
+  return a.indexOf(':') >= 0 && b.indexOf(':') >= 0 && expandIpv6(a) === expandIpv6(b);
+}
+
+/** An IPv6 address with all its eight groups, leading zeros left out. */
+function expandIpv6(address: string): string {
+  const gap = address.indexOf('::');
+  if (gap < 0) return groupsOf(address).join(':');
+  const head = groupsOf(address.slice(0, gap));
+  const tail = groupsOf(address.slice(gap + 2));
+  const zeros = new Array<string>(Math.max(0, 8 - head.length - tail.length)).fill('0');
+  return [...head, ...zeros, ...tail].join(':');
+}
+
+/** Groups between colons; an IPv4 address at the end makes two. */
+function groupsOf(text: string): string[] {
+  if (text === '') return [];
+  return text.split(':').flatMap((group) => {
+    if (group.indexOf('.') < 0) return [Number.parseInt(group, 16).toString(16)];
+    const [a = 0, b = 0, c = 0, d = 0] = group.split('.').map(Number);
+    return [(a * 256 + b).toString(16), (c * 256 + d).toString(16)];
+  });
+}

@@ -7,7 +7,7 @@ import {
   uriHeadersClass,
   userClass,
 } from './characters.ts';
-import { digitsEnd, formatHost, type HostSpan, portNumber, readHost } from './host-port.ts';
+import { digitsEnd, formatHost, type HostSpan, portNumber, readHost, sameHost } from './host-port.ts';
 import { noParameters, Parameters, scanUriParameters } from './parameters.ts';
 
 /** A `sip:` or `sips:` URI. */
@@ -117,10 +117,10 @@ const decisive = ['transport', 'user', 'method', 'maddr', 'ttl'];
  * Whether two SIP URIs are equivalent: user and password by case, all else in any case; a port, a header or one of
  * transport, user, method, maddr, ttl that only one has makes them differ; other parameters count when both have them.
  *
- * Source: RFC 3261 19.1.4.
+ * Source: RFC 3261 19.1.4, RFC 5954 4.2.
  */
 export function sipUriEquals(a: SipUri, b: SipUri): boolean {
-  if (a.scheme !== b.scheme || a.host !== b.host || a.port !== b.port) return false;
+  if (a.scheme !== b.scheme || a.port !== b.port || !sameHost(a.host, b.host)) return false;
   if (!equalsUnescaped(a.user, b.user, false) || !equalsUnescaped(a.password, b.password, false)) return false;
   if (a.parameters.raw !== b.parameters.raw && !parametersMatch(a.parameters, b.parameters)) return false;
   return a.headers === b.headers || headersMatch(a.headers, b.headers);

@@ -1,15 +1,7 @@
 import { ParseFailure } from '#sip/errors';
-import {
-  equalsIgnoreCase,
-  lowerSlice,
-  matchesAt,
-  schemeClass,
-  skipClass,
-  skipEscaped,
-  uriTextClass,
-} from './characters.ts';
-import { afterScheme, formatSipUri, maxUriLength, parseSipUri, type SipUri, sipUriEquals } from './sip-uri.ts';
-import { formatTelUri, parseTelUri, type TelUri, telUriEquals } from './tel-uri.ts';
+import { lowerSlice, matchesAt, schemeClass, skipClass, skipEscaped, uriTextClass } from './characters.ts';
+import { afterScheme, formatSipUri, maxUriLength, parseSipUri, type SipUri } from './sip-uri.ts';
+import { formatTelUri, parseTelUri, type TelUri } from './tel-uri.ts';
 
 /** A URI of another scheme (`urn:` and those that are answered with 416). */
 export interface OtherUri {
@@ -70,15 +62,5 @@ export function formatUri(uri: Uri): string {
   }
 }
 
-/**
- * Whether two URIs are equivalent by the rules of their scheme; those of different schemes never are.
- *
- * URNs are compared in any case, as the namespaces in use (service, gsma, uuid, urn-7) say; other schemes exactly.
- * Source: RFC 3261 19.1.4, RFC 3966 4, RFC 5031 4.
- */
-export function uriEquals(a: Uri, b: Uri): boolean {
-  if (a.kind === 'sip') return b.kind === 'sip' && sipUriEquals(a, b);
-  if (a.kind === 'tel') return b.kind === 'tel' && telUriEquals(a, b);
-  if (b.kind !== 'other' || a.scheme !== b.scheme) return false;
-  return a.scheme === 'urn' ? equalsIgnoreCase(a.opaque, b.opaque) : a.opaque === b.opaque;
-}
+// Equivalence is part of what a URI is: it is given here as well.
+export { uriEquals } from './uri-equality.ts';

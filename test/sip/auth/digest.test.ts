@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import {
   type DigestInput,
   digestHa1,
+  digestHashOf,
   digestResponse,
   formatDigest,
   parseDigest,
@@ -45,6 +46,49 @@ describe('parsing of digest headers', () => {
   it('C-29 keeps unknown parameters in order and octets above 127', () => {
     const text = 'Digest x-one="\u00ff\u00e9", realm="r", x-two=2';
     expect(formatDigest(parsed(text).list)).toBe(text);
+  });
+
+  it('C-29 tells the hash of an algorithm, MD5 where none is named', () => {
+    expect([null, 'md5', 'SHA-256', 'sha-256'].map(digestHashOf)).toEqual(['MD5', 'MD5', 'SHA-256', 'SHA-256']);
+    for (const other of ['', 'MD5-sess', 'SHA-256-sess', 'SHA-512-256', 'AKAv1-MD5'])
+      expect(digestHashOf(other)).toBeNull();
+  });
+
+  it('C-29 reads every parameter of RFC 7616 3.4 quoted and unquoted, auth-int and user names of any kind too', () => {
+    const names = [
+      'username',
+      'username*',
+      'realm',
+      'nonce',
+      'uri',
+      'response',
+      'algorithm',
+      'cnonce',
+      'opaque',
+      'qop',
+      'nc',
+    ];
+    const values = ["UTF-8''J%C3%A4s%C3%B8n", 'sip:ims.test', 'auth-int', '00000001', 'SHA-256', 'true'];
+    for (const value of values) {
+      const text = (quote: string) =>
+        `Digest ${[...names, 'userhash'].map((name) => `${name}=${quote}${value}${quote}`).join(',')}`;
+      for (const quote of ['', '"']) {
+        const digest = parsed(text(quote));
+        expect([...names, 'userhash'].map((name) => digest.get(name))).toEqual(Array<string>(12).fill(value));
+      }
+    }
+  });
+
+  it('X-S10 an incomplete header is read as what it is: what is missing is not there', () => {
+    const digest = parsed('Digest username="bob",nonce=""');
+    expect(['username', 'nonce', 'realm', 'uri', 'response'].map((name) => digest.get(name))).toEqual([
+      'bob',
+      '',
+      null,
+      null,
+      null,
+    ]);
+    expect(parseDigest('NoOneKnowsThisScheme opaque-data=here')).toBeInstanceOf(ParseFailure);
   });
 
   it('X-S14 knows no parameter that was not sent', () => {
