@@ -1,5 +1,6 @@
 import { ParseFailure } from '../errors.ts';
 import { parseNameAddr } from '../header/name-addr.ts';
+import { parseRetryAfter } from '../header/retry-after.ts';
 import { Header } from '../message/header-names.ts';
 import type { SipRequest } from '../message/request.ts';
 import type { SipResponse } from '../message/response.ts';
@@ -17,8 +18,10 @@ import type { ProxyCore } from './proxy-core.ts';
 export interface ForwardOptions {
   /** Reference point whose listeners send it (`mw` when left out). */
   readonly side?: string;
-  /** Where to, in order of trial; default: what Route or the Request-URI resolves to. */
+  /** Where to, in order of trial, as flows of UEs are given; default: what Route or the Request-URI resolves to. */
   readonly targets?: readonly Target[];
+  /** Somebody who is not trusted chose the next hop: the DNS is asked for no name but those of the configuration. */
+  readonly guarded?: boolean;
   /** Refusal when no target can be reached. */
   readonly unreachable?: Reason;
   /** Refusal when the next hop stays silent. */
@@ -36,7 +39,10 @@ export interface BranchUser {
 
 /**
  * One copy of a request on its way to one next hop: tries its targets in order, runs Timer C, carries CANCEL.
- * Source: RFC 3261 16.6, 16.7, 16.8, 16.10; requirements C-06, C-14, C-16.
+ *
+ * What becomes of a target that was resolved is told to the core's health table. One that was given is a UE's, and a
+ * phone out of coverage is no broken server.
+ * Source: RFC 3261 16.6, 16.7, 16.8, 16.10, RFC 3263 4.3; requirements C-06, C-14, C-16, C-17, C-30.
  */
 export class ProxyBranch implements ClientUser, TimerOwner {
   readonly request: SipRequest;
@@ -50,19 +56,25 @@ export class ProxyBranch implements ClientUser, TimerOwner {
   #targets: readonly Target[] = [];
   #next = 0;
   #client: ClientTransaction | null = null;
+  /** A provisional response of the target in use came. */
   #provisional = false;
+  /** One beyond 100 went upstream: the caller has met this next hop, no other one is tried. */
+  #introduced = false;
   #cancelReason: string | null | undefined;
   #over = false;
   readonly #user: BranchUser;
   readonly #core: ProxyCore;
+  readonly #mark: string;
   readonly #timerC = new Timer(this, 'C');
   readonly #silence = new Timer(this, 'silence');
 
-  constructor(request: SipRequest, options: ForwardOptions, user: BranchUser, core: ProxyCore) {
+  /** `mark`: what the branch parameter ends with, '' for nothing. */
+  constructor(request: SipRequest, options: ForwardOptions, user: BranchUser, core: ProxyCore, mark = '') {
     this.request = request;
     this.options = options;
     this.#user = user;
     this.#core = core;
+    this.#mark = mark;
   }
 
   /** Whether the next hop may still answer. */
@@ -86,13 +98,16 @@ export class ProxyBranch implements ClientUser, TimerOwner {
       this.#fail(coreReasons.unresolvable);
       return;
     }
-    const targets = this.#core.resolve(uri, this.options.side ?? 'mw');
-    if (!(targets instanceof Promise)) this.#begin(targets);
+    const targets = this.#core.resolve(uri, this.options.side ?? 'mw', this.options.guarded);
+    if (!(targets instanceof Promise)) this.#begin(this.#core.health.select(targets));
     else
-      targets.then(
-        (found) => this.#begin(found),
-        () => this.#begin([]),
-      );
+      targets
+        .catch(() => [])
+        .then((found) => this.#begin(this.#core.health.select(found)))
+        .catch((error: unknown) => {
+          this.#core.reportError(error, this.request);
+          this.#fail(coreReasons.internal);
+        });
   }
 
   /** Cancels: at once when a provisional came, else as soon as one comes. `reason`: value of the Reason header. */
@@ -115,11 +130,13 @@ export class ProxyBranch implements ClientUser, TimerOwner {
 
   onResponse(response: SipResponse): void {
     this.#core.wheel.stop(this.#silence);
+    if (response.status === 503) this.#setAside(response);
+    else this.#noteAnswer();
     if (response.status < 200) {
       this.#proceed(response);
       return;
     }
-    if (response.status === 503 && this.#hasNext && !this.#over) {
+    if (response.status === 503 && this.#mayMoveOn && !this.#introduced) {
       this.#tryNext();
       return;
     }
@@ -130,13 +147,15 @@ export class ProxyBranch implements ClientUser, TimerOwner {
 
   onTimeout(): void {
     if (this.#over) return;
-    if (this.#hasNext) this.#tryNext();
+    if (!this.#provisional) this.#setAside(null);
+    if (this.#mayMoveOn && !this.#provisional) this.#tryNext();
     else this.#fail(this.#silentReason);
   }
 
   onTransportError(): void {
     if (this.#over) return;
-    if (this.#hasNext) this.#tryNext();
+    this.#setAside(null);
+    if (this.#mayMoveOn && !this.#provisional) this.#tryNext();
     else this.#fail(this.options.unreachable ?? coreReasons.nextHopUnreachable);
   }
 
@@ -160,8 +179,21 @@ export class ProxyBranch implements ClientUser, TimerOwner {
     return this.request.method === 'INVITE' ? coreReasons.noAnswer : coreReasons.nextHopSilent;
   }
 
-  get #hasNext(): boolean {
-    return this.#next < this.#targets.length && this.#cancelReason === undefined && !this.#provisional;
+  get #mayMoveOn(): boolean {
+    return !this.#over && this.#next < this.#targets.length && this.#cancelReason === undefined;
+  }
+
+  #noteAnswer(): void {
+    if (this.options.targets === undefined) this.#core.health.answered(this.target!);
+  }
+
+  /** `busy`: the 503, null when nothing came. */
+  #setAside(busy: SipResponse | null): void {
+    if (this.options.targets !== undefined) return;
+    const value = busy?.headers.get(Header['Retry-After']) ?? null;
+    const retryAfter = value === null ? null : parseRetryAfter(value);
+    const isTold = retryAfter !== null && !(retryAfter instanceof ParseFailure);
+    this.#core.health.failed(this.target!, isTold ? retryAfter.seconds : -1);
   }
 
   #begin(targets: readonly Target[]): void {
@@ -174,11 +206,12 @@ export class ProxyBranch implements ClientUser, TimerOwner {
   #tryNext(): void {
     const target = this.#targets[this.#next]!;
     this.#next += 1;
+    this.#provisional = false;
     const last = this.#next === this.#targets.length;
     const timeout = this.options.responseTimeoutMs ?? 0;
     if (timeout > 0) this.#core.wheel.start(this.#silence, timeout);
     if (this.request.method === 'INVITE') this.#core.wheel.start(this.#timerC, this.#core.timerCMs);
-    this.#client = this.#core.startClient(last ? this.request : this.request.clone(), target, this);
+    this.#client = this.#core.startClient(last ? this.request : this.request.clone(), target, this, this.#mark);
     if (this.#client === null) this.#fail(coreReasons.overload);
   }
 
@@ -189,7 +222,10 @@ export class ProxyBranch implements ClientUser, TimerOwner {
     else if (response.status > 100 && this.request.method === 'INVITE') {
       this.#core.wheel.start(this.#timerC, this.#core.timerCMs);
     }
-    if (response.status > 100 && this.request.method === 'INVITE') this.#pass(response);
+    if (response.status > 100 && this.request.method === 'INVITE') {
+      this.#introduced = true;
+      this.#pass(response);
+    }
   }
 
   #sendCancel(): void {

@@ -1,9 +1,11 @@
+import { ParseFailure } from '../errors.ts';
 import type { Target, TransportName } from '../transport/flow.ts';
 import type { ListenerTable } from '../transport/listener-table.ts';
-import { isIpAddress } from '../uri/host-port.ts';
+import { isIpAddress, parseHostPort } from '../uri/host-port.ts';
 import type { SipUri } from '../uri/sip-uri.ts';
 import type { Uri } from '../uri/uri.ts';
-import type { DnsClient } from './dns-client.ts';
+import type { DnsLocator } from './dns-locator.ts';
+import { defaultPort, defaultTransport } from './locate.ts';
 
 /** One address of the static host table (`hosts:` in the configuration). */
 export interface HostAddress {
@@ -16,63 +18,76 @@ export interface ResolverOptions {
   readonly listeners: ListenerTable;
   /** Answers before DNS, by lower-case host name. */
   readonly hosts: ReadonlyMap<string, readonly HostAddress[]>;
-  readonly dns: DnsClient;
+  /** Null: the DNS is never asked. */
+  readonly dns: Pick<DnsLocator, 'find'> | null;
+  /** Names, lower case, that the DNS is asked for whoever chose them. */
+  readonly knownNames?: ReadonlySet<string>;
 }
 
+const nowhere: readonly Target[] = Object.freeze([]);
+
 /**
- * Where a request for a URI goes, best target first: a numeric host directly, a name by the static host table, else by
- * its addresses in the DNS. At once where no look-up is needed.
+ * Where a request for a URI goes, best target first: a numeric host directly, a name by the static host table, else by the
+ * DNS. At once where nothing has to be asked.
  *
- * An empty list: the URI has no host (tel, urn), its name is unknown, or no listener of `side` reaches it.
- * Source: RFC 3263 4; requirements C-16, C-17.
+ * `guarded`: somebody who is not trusted chose the host; the DNS is asked for none but the known names. An empty list: the
+ * URI has no host (tel, urn), its name is unknown, or no listener of `side` reaches it.
+ * Source: RFC 3263 4; requirements C-16, C-17, X-F5.
  */
 export function resolveTarget(
   uri: Uri,
   side: string,
   options: ResolverOptions,
+  guarded = false,
 ): readonly Target[] | Promise<readonly Target[]> {
-  if (uri.kind !== 'sip') return [];
-  const host = uri.parameters.get('maddr')?.toLowerCase() || uri.host;
+  if (uri.kind !== 'sip') return nowhere;
+  const host = hostOf(uri);
   const transport = transportOf(uri);
-  const { listeners } = options;
+  if (host === null || transport === 'unknown') return nowhere;
+  const secure = uri.scheme === 'sips';
+  const { listeners, hosts } = options;
   if (isIpAddress(host) !== 0) {
-    const target = listeners.target(side, transport ?? 'udp', host, portOf(uri, transport));
-    return target === null ? [] : [target];
+    const by = transport ?? defaultTransport({ secure, side }, listeners);
+    const target = listeners.target(side, by, host, uri.port || defaultPort(by), transport !== null, uri.host);
+    return target === null ? nowhere : [target];
   }
-  const fixed = options.hosts.get(host);
-  if (fixed !== undefined) {
-    const targets: Target[] = [];
-    for (const entry of fixed) {
-      if (transport !== null && uri.parameters.has('transport') && transport !== entry.transport) continue;
-      const target = listeners.target(side, entry.transport, entry.address, uri.port || entry.port);
-      if (target !== null) targets.push(target);
-    }
-    return targets;
-  }
-  return lookUp(host, uri, transport, side, options);
+  const fixed = hosts.get(host);
+  if (fixed !== undefined) return staticTargets(fixed, uri, side, secure ? 'tls' : transport, listeners);
+  const isAsked = options.dns !== null && (!guarded || options.knownNames?.has(host) === true);
+  if (!isAsked) return nowhere;
+  return options.dns.find({ host, port: uri.port, transport, secure, domain: uri.host, side });
 }
 
-async function lookUp(
-  host: string,
+function staticTargets(
+  fixed: readonly HostAddress[],
   uri: SipUri,
-  transport: TransportName | null,
   side: string,
-  options: ResolverOptions,
-): Promise<Target[]> {
+  transport: TransportName | null,
+  listeners: ListenerTable,
+): readonly Target[] {
   const targets: Target[] = [];
-  for (const address of await options.dns.addresses(host)) {
-    const target = options.listeners.target(side, transport ?? 'udp', address, portOf(uri, transport));
+  for (const entry of fixed) {
+    if (transport !== null && transport !== entry.transport) continue;
+    const target = listeners.target(side, entry.transport, entry.address, uri.port || entry.port, true, uri.host);
     if (target !== null) targets.push(target);
   }
   return targets;
 }
 
-function transportOf(uri: SipUri): TransportName | null {
-  if (uri.scheme === 'sips') return 'tls';
-  const name = uri.parameters.get('transport')?.toLowerCase();
-  return name === 'tcp' || name === 'tls' || name === 'udp' ? name : null;
+/** The host that counts: maddr before that of the URI. Null when maddr is none. Source: RFC 3263 4. */
+function hostOf(uri: SipUri): string | null {
+  const maddr = uri.parameters.raw === '' ? null : uri.parameters.get('maddr');
+  const host = maddr === null || maddr === '' ? uri : parseHostPort(maddr);
+  if (host instanceof ParseFailure) return null;
+  return host.host.endsWith('.') ? host.host.slice(0, -1) : host.host;
 }
 
-function portOf(uri: SipUri, transport: TransportName | null): number {
-  return uri.port || (transport === 'tls' ? 5061 : 5060);
+/** The transport that a URI asks for, null when it asks for none; `unknown`: one that we do not have. */
+function transportOf(uri: SipUri): TransportName | null | 'unknown' {
+  const named = uri.parameters.raw === '' ? null : uri.parameters.get('transport');
+  if (named === null || named === '') return null;
+  const name = named.toLowerCase();
+  if (name !== 'udp' && name !== 'tcp' && name !== 'tls') return 'unknown';
+  if (uri.scheme !== 'sips') return name;
+  return name === 'udp' ? 'unknown' : 'tls';
 }
