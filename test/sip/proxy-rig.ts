@@ -6,6 +6,7 @@ import type { NodeLogic } from '#sip/proxy/node-logic';
 import { ProxyCore } from '#sip/proxy/proxy-core';
 import { OwnNames } from '#sip/proxy/route-processing';
 import type { Reason } from '#sip/reasons';
+import type { Destination } from '#sip/resolver/locate';
 import { resolveTarget } from '#sip/resolver/resolve-target';
 import { TimerWheel } from '#sip/transaction/timer-wheel';
 import { coreTimers } from '#sip/transaction/timers';
@@ -15,12 +16,18 @@ import { ListenerTable } from '#sip/transport/listener-table';
 import { flowFrom, type Sent, TestTime, tcpListener, udpListener } from './wire-port.ts';
 
 /** A whole plain proxy at 127.0.0.1:5060 without sockets: texts in, texts out, the clock in the test's hand. */
-export function startProxy(logic: NodeLogic = {}) {
+export function startProxy(
+  logic: NodeLogic = {},
+  server = '',
+  finished: (request: SipRequest, status: number) => void = () => {},
+  isStranger: (flow: Flow) => boolean = () => false,
+) {
   const time = new TestTime();
   const sent: Sent[] = [];
   const rejected: { reason: Reason; detail: string; answered: boolean }[] = [];
   const errors: unknown[] = [];
   const retained = new Map<string, number>();
+  const holds: string[] = [];
   const wheel = new TimerWheel(time.now, time.alarm);
   time.onAlarm(() => wheel.ring());
   const listeners = new ListenerTable([udpListener, tcpListener]);
@@ -28,8 +35,12 @@ export function startProxy(logic: NodeLogic = {}) {
     listeners,
     hosts: new Map([
       ['pool.test', [10, 11].map((n) => ({ transport: 'udp' as const, address: `10.0.0.${n}`, port: 5060 }))],
+      ['trio.test', [31, 32, 33].map((n) => ({ transport: 'udp' as const, address: `10.0.0.${n}`, port: 5060 }))],
     ]),
-    dns: { addresses: async (host: string) => (host === 'slow.test' ? ['10.0.0.20'] : []) },
+    dns: {
+      find: async ({ host, side }: Destination) =>
+        host === 'slow.test' ? [listeners.target(side, 'udp', '10.0.0.20', 5060)!] : [],
+    },
   };
   const core = new ProxyCore(
     {
@@ -39,7 +50,10 @@ export function startProxy(logic: NodeLogic = {}) {
       timerCMs: 185_000,
       proxyRequire: ['privacy'],
       allow: ['INVITE', 'ACK', 'OPTIONS'],
+      server,
       resolve: (uri, side) => resolveTarget(uri, side, resolver),
+      finished,
+      isStranger,
       failed: (error) => void errors.push(error),
     },
     logic,
@@ -50,10 +64,15 @@ export function startProxy(logic: NodeLogic = {}) {
       wheel,
       listeners: listeners.all,
       profileOf: () => coreTimers,
+      switchToTcpAbove: 1300,
       send: (text, target, token) => void sent.push({ text, target, token }),
       traced: false,
-      retain: (callId) => void retained.set(callId, (retained.get(callId) ?? 0) + 1),
-      release: (callId) => void retained.set(callId, (retained.get(callId) ?? 0) - 1),
+      server,
+      retain(callId) {
+        retained.set(callId, (retained.get(callId) ?? 0) + 1);
+        return holds.push(callId) - 1;
+      },
+      release: (hold) => void retained.set(holds[hold]!, retained.get(holds[hold]!)! - 1),
       rejected: (reason, detail, answered) => void rejected.push({ reason, detail, answered }),
     },
     core,

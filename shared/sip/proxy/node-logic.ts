@@ -22,6 +22,12 @@ export interface NodeLogic {
   handleRequest?(transaction: ProxyTransaction): void | Promise<void>;
 
   /**
+   * A request inside a dialog that this node itself is an end of: its Request-URI is ours and no Route leads on. It must
+   * lead to `reply()` or `refuse()` as above. Default: `handleRequest`.
+   */
+  handleLocal?(transaction: ProxyTransaction): void | Promise<void>;
+
+  /**
    * A response other than 100 on its way upstream, our Via already popped. A promise holds it (and what follows it in
    * this transaction) back. `false`: do not forward it (a final one then counts as answered elsewhere).
    */
@@ -41,7 +47,10 @@ export interface NodeLogic {
    * An ACK that goes end to end. Gives how to send it (as for a branch; nothing: by Route and Request-URI towards the
    * core), `false` to drop it.
    */
-  handleAck?(request: SipRequest, ownRoute: SipUri | null): void | false | Pick<ForwardOptions, 'side' | 'targets'>;
+  handleAck?(
+    request: SipRequest,
+    ownRoute: SipUri | null,
+  ): void | false | Pick<ForwardOptions, 'side' | 'targets' | 'guarded'>;
 
   /** The transaction is over: its last response has gone out, or it ended without one. */
   handleEnd?(transaction: ProxyTransaction): void;

@@ -1,4 +1,4 @@
-import { createResponse } from '../message/create.ts';
+import { ParseFailure } from '../errors.ts';
 import { Header } from '../message/header-names.ts';
 import { reasonPhrase } from '../message/reason-phrases.ts';
 import type { SipRequest } from '../message/request.ts';
@@ -6,6 +6,8 @@ import type { SipResponse } from '../message/response.ts';
 import { coreReasons, type Reason, warningOf } from '../reasons.ts';
 import type { ServerTransaction } from '../transaction/transaction-port.ts';
 import type { SipUri } from '../uri/sip-uri.ts';
+import { breadthOf, breadthShare } from './fork-breadth.ts';
+import { loopMark } from './loop-mark.ts';
 import { type BranchUser, type ForwardOptions, ProxyBranch } from './proxy-branch.ts';
 import type { ProxyCore } from './proxy-core.ts';
 import { bestResponse, mergeChallenges } from './response-context.ts';
@@ -15,6 +17,9 @@ export interface BranchPlan {
   readonly request: SipRequest;
   readonly options?: ForwardOptions;
 }
+
+/** Responses that may wait behind one that is held; provisional ones beyond that are dropped. */
+const maxHeld = 64;
 
 /**
  * A request in the hands of this node, from its arrival to its final response: the response context of RFC 3261 16.
@@ -34,6 +39,10 @@ export class ProxyTransaction implements BranchUser {
   readonly #finals: SipResponse[] = [];
   #groups: BranchPlan[][] = [];
   #canceled = false;
+  /** To tag of the responses of our own, '' until there is one. */
+  #tag = '';
+  /** What the branches of a fork end with, '' for a request that is not forked. */
+  #mark = '';
   /** Failures that the node is thinking about: the answer waits for them. */
   #deciding = 0;
   /** Responses that wait while one before them is held. */
@@ -65,21 +74,56 @@ export class ProxyTransaction implements BranchUser {
     return this.#core.isInDialog(this.request);
   }
 
-  /** Sends the request on: one more branch, at once. Source: RFC 3261 16.6. */
-  forward(options: ForwardOptions = {}): void {
-    this.#startBranch({ request: this.request.clone(), options });
+  /** To tag of the responses of our own to a request that has none. */
+  get toTag(): string {
+    return this.#ownTag();
   }
 
-  /** Forks: all of a group at once, the next group when the one before ended without success. */
+  /**
+   * Says that this node is the recipient of the request. Gives false when it was refused instead: with 482 as a copy of
+   * one that came another way and is, or was a moment ago, answered here; with 420 when `supported` is given and Require
+   * asks for more than that.
+   *
+   * Source: RFC 3261 8.2.2.2, 8.2.2.3; requirement C-05.
+   */
+  serveAsUas(supported: readonly string[] | null = null): boolean {
+    if (!this.#core.claim(this.#server, this.request)) {
+      this.refuse(coreReasons.mergedRequest);
+      return false;
+    }
+    const unsupported = supported === null ? [] : this.#core.unsupported(this.request, Header.Require, supported);
+    if (unsupported.length === 0) return true;
+    this.refuse(coreReasons.requiredExtension, unsupported.join(', '), (response) =>
+      response.headers.append(Header.Unsupported, unsupported.join(', ')),
+    );
+    return false;
+  }
+
+  /** Sends the request on: one more branch, at once. Source: RFC 3261 16.6. */
+  forward(options: ForwardOptions = {}): void {
+    if (this.answered || this.#canceled) return;
+    this.#open(this.request.clone(), options).start();
+  }
+
+  /**
+   * Forks: all of a group at once, the next group when the one before ended without success. A request that was forked
+   * here before in the same way is refused as a loop, one that may not be split as far as that with 440.
+   *
+   * Source: RFC 3261 16.6, RFC 5393 4.2, 5.3.3; requirement C-36.
+   */
   fork(groups: BranchPlan[][]): void {
-    this.#groups = groups;
+    if (this.answered) return;
+    const planned = groups.filter((group) => group.length > 0);
+    const forks = planned.length > 1 || (planned[0]?.length ?? 0) > 1;
+    if (forks && !this.#mayFork(planned)) return;
+    this.#groups = planned;
     this.#nextGroup();
   }
 
   /** Answers with a response of our own; `edit` may add header fields. */
   reply(status: number, edit?: (response: SipResponse) => void, phrase = reasonPhrase(status)): void {
     if (this.answered) return;
-    const response = createResponse(this.request, status, status === 100 ? '' : this.#core.newTag(), phrase);
+    const response = this.#core.respondTo(this.request, status, this.#ownTag(), phrase);
     edit?.(response);
     this.#respond(response);
   }
@@ -90,6 +134,10 @@ export class ProxyTransaction implements BranchUser {
     this.#core.reportRefusal(this.request, reason, detail);
     const response = this.#refusal(reason, detail);
     edit?.(response);
+    if (this.#branches.length === 0 && this.#core.isStranger(this.request)) {
+      this.#core.respondOnce(this.#server, this.request, response);
+      return;
+    }
     this.#respond(response);
     for (const branch of this.#branches) branch.cancel(null);
   }
@@ -99,7 +147,7 @@ export class ProxyTransaction implements BranchUser {
     if (this.#server.method === 'INVITE') this.reply(100);
   }
 
-  /** The caller cancels. Source: RFC 3261 16.10; requirement C-06. */
+  /** The caller cancels; `reason`: value of the Reason header. Source: RFC 3261 16.10; requirement C-06. */
   cancel(reason: string | null): void {
     if (this.#canceled) return;
     this.#canceled = true;
@@ -112,11 +160,10 @@ export class ProxyTransaction implements BranchUser {
   }
 
   branchResponse(branch: ProxyBranch, response: SipResponse): void {
-    if (this.#held !== null) {
+    if (this.#held === null) this.#takeResponse(branch, response);
+    else if (response.status >= 200 || this.#held.length < maxHeld) {
       this.#held.push(() => this.#takeResponse(branch, response));
-      return;
     }
-    this.#takeResponse(branch, response);
   }
 
   branchFailed(branch: ProxyBranch, reason: Reason): void {
@@ -132,12 +179,30 @@ export class ProxyTransaction implements BranchUser {
     const wasAnswered = this.answered;
     this.#server.respond(response);
     const last = response.status >= 300 || (response.status >= 200 && this.#server.method !== 'INVITE');
-    if (last && !wasAnswered) this.#core.forget(this.#server);
+    if (wasAnswered || response.status < 200) return;
+    if (!last) {
+      this.#shrink();
+      return;
+    }
+    this.#core.forget(this.#server);
+    this.#core.reportFinal(this.request, response.status);
+  }
+
+  /** An INVITE has its 2xx, and other forks may send theirs for as long as Timer L runs: that needs little. */
+  #shrink(): void {
+    this.request.settle();
+    for (const branch of this.#branches) {
+      if (branch.pending) continue;
+      branch.request.settle();
+      branch.final = null;
+    }
   }
 
   #takeFailure(branch: ProxyBranch, reason: Reason): void {
-    branch.final = this.#refusal(reason, '');
-    branch.failure = reason;
+    // Whatever became of it: to a caller that has given up it is a cancelled branch.
+    const why = this.#canceled ? coreReasons.canceled : reason;
+    branch.final = this.#refusal(why, '');
+    branch.failure = why;
     this.#failed(branch);
   }
 
@@ -159,52 +224,71 @@ export class ProxyTransaction implements BranchUser {
 
   /** Lets the node edit or hold a response, then sends it upstream. */
   #upstream(branch: ProxyBranch, response: SipResponse): void {
-    const verdict = this.#core.logic.handleResponse?.(this, branch, response);
-    if (!(verdict instanceof Promise)) {
-      if (verdict !== false) this.#respond(response);
+    try {
+      const verdict = this.#core.logic.handleResponse?.(this, branch, response);
+      if (verdict instanceof Promise) void this.#hold(verdict, response);
+      else if (verdict !== false) this.#respond(response);
+    } catch (error) {
+      this.#core.reportError(error, this.request);
+      // The next hop will not repeat it; the caller must not wait for ever.
+      if (response.status >= 200) this.refuse(coreReasons.internal);
+    }
+  }
+
+  /** Keeps a response, and what comes after it, until the node has made up its mind. Never rejects. */
+  async #hold(verdict: Promise<void | false>, response: SipResponse): Promise<void> {
+    const waiting: (() => void)[] = [];
+    this.#held = waiting;
+    const answer = await verdict.catch((error: unknown) => this.#core.reportError(error, this.request));
+    this.#held = null;
+    if (answer !== false) this.#guarded(() => this.#respond(response));
+    for (let i = 0; i < waiting.length; i++) {
+      this.#guarded(waiting[i]!);
+      const again = this.#held as (() => void)[] | null;
+      if (again === null) continue;
+      again.push(...waiting.slice(i + 1));
       return;
     }
-    this.#held = [];
-    verdict
-      .catch((error: unknown) => this.#core.reportError(error, this.request))
-      .then((answer) => {
-        if (answer !== false) this.#respond(response);
-        const waiting = this.#held ?? [];
-        this.#held = null;
-        while (waiting.length > 0) {
-          const next = waiting.shift()!;
-          next();
-          if (this.#held !== null) {
-            (this.#held as (() => void)[]).push(...waiting);
-            break;
-          }
-        }
-      });
+  }
+
+  #guarded(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      this.#core.reportError(error, this.request);
+    }
   }
 
   #failed(branch: ProxyBranch): void {
-    const verdict = this.#canceled ? false : (this.#core.logic.handleFailure?.(this, branch) ?? false);
-    if (!(verdict instanceof Promise)) {
-      this.#settle(branch, verdict);
-      return;
-    }
-    this.#deciding++;
-    verdict
-      .catch((error: unknown) => {
-        this.#core.reportError(error, this.request);
-        return false;
-      })
-      .then((taken) => {
-        this.#deciding--;
-        this.#settle(branch, taken);
-      });
+    // After a 6xx no new branch may be made, so nobody is asked. Source: RFC 3261 16.7 step 5.
+    const final = this.#canceled || branch.final!.status >= 600;
+    const before = this.#branches.length;
+    let verdict: boolean | Promise<boolean> = false;
+    this.#guarded(() => {
+      if (!final) verdict = this.#core.logic.handleFailure?.(this, branch) ?? false;
+    });
+    if (typeof verdict === 'boolean') this.#settle(branch, verdict, before);
+    else void this.#await(verdict, branch, before);
   }
 
-  #settle(branch: ProxyBranch, taken: boolean): void {
+  /** Waits for what the node says to a failure. Never rejects. */
+  async #await(verdict: Promise<boolean>, branch: ProxyBranch, before: number): Promise<void> {
+    this.#deciding++;
+    const taken = await verdict.catch((error: unknown) => {
+      this.#core.reportError(error, this.request);
+      return false;
+    });
+    this.#deciding--;
+    this.#guarded(() => this.#settle(branch, taken, before));
+  }
+
+  /** `before`: how many branches there were when the node was asked. */
+  #settle(branch: ProxyBranch, taken: boolean, before: number): void {
     if (!taken && branch.final !== null) this.#finals.push(branch.final);
     if (this.answered || this.#deciding > 0) return;
     if (this.#branches.some((other) => other.pending)) return;
-    if (taken) return;
+    // A branch that the node started instead may have failed by now; else it is still to come.
+    if (taken && this.#branches.length === before) return;
     if (this.#groups.length > 0 && !this.#canceled && !this.#finals.some((final) => final.status >= 600)) {
       this.#nextGroup();
       return;
@@ -219,6 +303,11 @@ export class ProxyTransaction implements BranchUser {
       return;
     }
     const best = this.#finals[index]!;
+    if (best.status === 408 && this.#server.method !== 'INVITE') {
+      // Nobody may answer 408 to a non-INVITE, a next hop that does so included. Source: RFC 4320 4.2; requirement C-04.
+      this.refuse(coreReasons.nextHopSilent);
+      return;
+    }
     if (best.flow === null) {
       // A response of our own that stands for a silent or dead next hop.
       const failed = this.#branches.find((branch) => branch.final === best);
@@ -235,22 +324,51 @@ export class ProxyTransaction implements BranchUser {
     this.#upstream(branch, best);
   }
 
+  /** Whether a fork may be made: not a loop, and not wider than Max-Breadth; if so each branch gets its share. */
+  #mayFork(groups: readonly BranchPlan[][]): boolean {
+    const mark = loopMark(this.request, this.ownRoute);
+    if (this.#core.hasForked(this.request, mark)) {
+      this.refuse(coreReasons.loop, 'it was forked here before');
+      return false;
+    }
+    const breadth = breadthOf(this.request);
+    if (breadth instanceof ParseFailure) {
+      this.refuse(coreReasons.malformed, breadth.reason);
+      return false;
+    }
+    const widest = Math.max(...groups.map((group) => group.length));
+    if (widest > breadth) {
+      this.refuse(coreReasons.maxBreadth, `${widest} branches, ${breadth} allowed`);
+      return false;
+    }
+    for (const group of groups) {
+      for (const [i, { request }] of group.entries()) {
+        if (group.length === 1 && !request.headers.has(Header['Max-Breadth'])) continue;
+        const share = String(breadthShare(breadth, group.length, i));
+        request.by('shareBreadth (RFC 5393 5.3.3)').headers.set(Header['Max-Breadth'], share);
+      }
+    }
+    this.#mark = mark;
+    return true;
+  }
+
   #nextGroup(): void {
     const group = this.#groups.shift();
     if (group === undefined) {
       this.#answerBest();
       return;
     }
-    for (const plan of group) this.#startBranch(plan);
+    if (this.answered || this.#canceled) return;
+    // All are open before the first is sent: one that fails at once must not end the search.
+    const opened = group.map(({ request, options }) => this.#open(request, options ?? {}));
+    for (const branch of opened) branch.start();
   }
 
-  #startBranch(plan: BranchPlan): void {
-    if (this.answered || this.#canceled) return;
-    const { request } = plan;
+  #open(request: SipRequest, options: ForwardOptions): ProxyBranch {
     this.#core.decrementMaxForwards(request);
-    const branch = new ProxyBranch(request, plan.options ?? {}, this, this.#core);
+    const branch = new ProxyBranch(request, options, this, this.#core, this.#mark);
     this.#branches.push(branch);
-    branch.start();
+    return branch;
   }
 
   #stopOthers(winner: ProxyBranch, reason: string | null): void {
@@ -259,9 +377,15 @@ export class ProxyTransaction implements BranchUser {
   }
 
   #refusal(reason: Reason, detail: string): SipResponse {
-    const response = createResponse(this.request, reason.status, this.#core.newTag());
+    const response = this.#core.respondTo(this.request, reason.status, this.#ownTag());
     response.headers.append(Header.Warning, warningOf(reason, this.#core.name, detail));
     return response;
+  }
+
+  /** All our responses to one request have one tag. Source: RFC 3261 8.2.6.2. */
+  #ownTag(): string {
+    if (this.#tag === '') this.#tag = this.#core.newTag();
+    return this.#tag;
   }
 }
 

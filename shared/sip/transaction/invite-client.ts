@@ -6,6 +6,7 @@ import type { SipResponse } from '../message/response.ts';
 import { writeMessage } from '../message/write.ts';
 import { readCSeq } from '../parser/sanity.ts';
 import type { Target } from '../transport/flow.ts';
+import type { Datagram } from './stream-switch.ts';
 import { Timer, type TimerOwner } from './timer-wheel.ts';
 import { giveUpMs, type TimerProfile, timerDMs } from './timers.ts';
 import { type ClientUser, type Ended, ignoreOutcome, type TransactionPort } from './transaction-port.ts';
@@ -22,11 +23,13 @@ export class InviteClient implements TimerOwner {
   readonly method = 'INVITE';
   readonly branch: string;
   readonly token: number;
-  readonly target: Target;
+  /** Where it goes now: a large request may begin by TCP and fall back. */
+  target: Target;
   readonly profile: TimerProfile;
   #state: InviteClientState = 'calling';
   #request: SipRequest | null;
   #text: string;
+  #datagram: Datagram | null = null;
   #ack = '';
   #intervalMs: number;
   #user: ClientUser;
@@ -58,6 +61,24 @@ export class InviteClient implements TimerOwner {
     return this.#state;
   }
 
+  /** Length of the request as it is written. */
+  get octets(): number {
+    return this.#text.length;
+  }
+
+  /** Whether it goes by TCP for its size, and nobody has answered yet. */
+  get switched(): boolean {
+    return this.#datagram !== null;
+  }
+
+  /** Before the start: sends by TCP with this Via instead; the datagram is for when that fails. Requirement C-10. */
+  switchTo(stream: Target, request: SipRequest, via: string): void {
+    this.#datagram = { target: this.target, text: this.#text, via: request.headers.first(Header.Via)! };
+    request.headers.replaceFirst(Header.Via, via);
+    this.target = stream;
+    this.#text = writeMessage(request);
+  }
+
   /** Sends the request and starts timers A (UDP) and B. */
   start(request: SipRequest): void {
     this.#port.send(this.#text, this.target, this.token, request);
@@ -67,6 +88,7 @@ export class InviteClient implements TimerOwner {
   }
 
   receive(response: SipResponse): void {
+    this.#datagram = null;
     switch (this.#state) {
       case 'calling':
       case 'proceeding':
@@ -87,6 +109,10 @@ export class InviteClient implements TimerOwner {
 
   transportFailed(): void {
     if (this.#state !== 'calling') return;
+    if (this.#datagram !== null) {
+      this.#fallBack(this.#datagram);
+      return;
+    }
     this.#end();
     this.#user.onTransportError();
   }
@@ -121,6 +147,17 @@ export class InviteClient implements TimerOwner {
     return this.target.transport === 'udp';
   }
 
+  #fallBack({ target, text, via }: Datagram): void {
+    this.#datagram = null;
+    this.target = target;
+    this.#text = text;
+    // CANCEL and ACK copy it.
+    this.#request!.headers.replaceFirst(Header.Via, via);
+    this.#port.send(text, target, this.token, null);
+    this.#port.wheel.start(this.#retransmit, this.#intervalMs);
+    this.#port.wheel.start(this.#giveUp, giveUpMs(this.profile));
+  }
+
   #proceed(response: SipResponse): void {
     if (this.#state === 'calling') {
       this.#port.wheel.stop(this.#retransmit);
@@ -135,7 +172,7 @@ export class InviteClient implements TimerOwner {
     this.#port.wheel.stop(this.#retransmit);
     this.#forget();
     this.#state = 'accepted';
-    this.#port.wheel.start(this.#giveUp, giveUpMs(this.profile));
+    this.#port.wheel.start(this.#giveUp, this.#port.lingerMs(giveUpMs(this.profile)));
     this.#user.onResponse(response);
   }
 
@@ -146,7 +183,7 @@ export class InviteClient implements TimerOwner {
     this.#forget();
     this.#state = 'completed';
     this.#port.send(this.#ack, this.target, 0, null);
-    if (this.#unreliable) this.#port.wheel.start(this.#giveUp, timerDMs(this.profile));
+    if (this.#unreliable) this.#port.wheel.start(this.#giveUp, this.#port.lingerMs(timerDMs(this.profile)));
     else this.#end();
     const user = this.#user;
     this.#user = ignoreOutcome;
@@ -155,6 +192,7 @@ export class InviteClient implements TimerOwner {
 
   #forget(): void {
     this.#request = null;
+    this.#datagram = null;
     this.#text = '';
   }
 

@@ -19,7 +19,8 @@ export type InviteServerState = 'proceeding' | 'accepted' | 'completed' | 'confi
 export class InviteServer implements ServerTransaction, TimerOwner {
   readonly method = 'INVITE';
   readonly key: string;
-  readonly callId: string;
+  /** What keeps its Call-ID with this worker. */
+  readonly hold: number;
   readonly profile: TimerProfile;
   /** Where responses go. */
   readonly target: Target;
@@ -37,7 +38,7 @@ export class InviteServer implements ServerTransaction, TimerOwner {
   constructor(
     request: SipRequest,
     key: string,
-    callId: string,
+    hold: number,
     target: Target,
     source: string,
     profile: TimerProfile,
@@ -45,7 +46,7 @@ export class InviteServer implements ServerTransaction, TimerOwner {
   ) {
     this.#request = request;
     this.key = key;
-    this.callId = callId;
+    this.hold = hold;
     this.target = target;
     this.source = source;
     this.profile = profile;
@@ -79,6 +80,10 @@ export class InviteServer implements ServerTransaction, TimerOwner {
       case 'terminated':
         return;
     }
+  }
+
+  drop(): void {
+    this.#end();
   }
 
   /** The INVITE came again. */
@@ -136,7 +141,7 @@ export class InviteServer implements ServerTransaction, TimerOwner {
     this.#request = null;
     this.#send(response);
     this.#last = '';
-    this.#port.wheel.start(this.#life, giveUpMs(this.profile));
+    this.#port.wheel.start(this.#life, this.#port.lingerMs(giveUpMs(this.profile)));
   }
 
   #complete(response: SipResponse): void {

@@ -1,7 +1,9 @@
+import { Header } from '../message/header-names.ts';
 import type { SipRequest } from '../message/request.ts';
 import type { SipResponse } from '../message/response.ts';
 import { writeMessage } from '../message/write.ts';
 import type { Target } from '../transport/flow.ts';
+import type { Datagram } from './stream-switch.ts';
 import { Timer, type TimerOwner } from './timer-wheel.ts';
 import { giveUpMs, type TimerProfile } from './timers.ts';
 import { type ClientUser, type Ended, ignoreOutcome, type TransactionPort } from './transaction-port.ts';
@@ -16,10 +18,12 @@ export class NonInviteClient implements TimerOwner {
   readonly method: string;
   readonly branch: string;
   readonly token: number;
-  readonly target: Target;
+  /** Where it goes now: a large request may begin by TCP and fall back. */
+  target: Target;
   readonly profile: TimerProfile;
   #state: NonInviteClientState = 'trying';
   #text: string;
+  #datagram: Datagram | null = null;
   #intervalMs: number;
   #user: ClientUser;
   readonly #port: TransactionPort & Ended<NonInviteClient>;
@@ -50,6 +54,24 @@ export class NonInviteClient implements TimerOwner {
     return this.#state;
   }
 
+  /** Length of the request as it is written. */
+  get octets(): number {
+    return this.#text.length;
+  }
+
+  /** Whether it goes by TCP for its size, and nobody has answered yet. */
+  get switched(): boolean {
+    return this.#datagram !== null;
+  }
+
+  /** Before the start: sends by TCP with this Via instead; the datagram is for when that fails. Requirement C-10. */
+  switchTo(stream: Target, request: SipRequest, via: string): void {
+    this.#datagram = { target: this.target, text: this.#text, via: request.headers.first(Header.Via)! };
+    request.headers.replaceFirst(Header.Via, via);
+    this.target = stream;
+    this.#text = writeMessage(request);
+  }
+
   /** Sends the request and starts timers E (UDP) and F. */
   start(request: SipRequest): void {
     this.#port.send(this.#text, this.target, this.token, request);
@@ -59,6 +81,7 @@ export class NonInviteClient implements TimerOwner {
   }
 
   receive(response: SipResponse): void {
+    this.#datagram = null;
     switch (this.#state) {
       case 'trying':
       case 'proceeding':
@@ -72,6 +95,10 @@ export class NonInviteClient implements TimerOwner {
 
   transportFailed(): void {
     if (this.#state !== 'trying' && this.#state !== 'proceeding') return;
+    if (this.#datagram !== null) {
+      this.#fallBack(this.#datagram);
+      return;
+    }
     this.#end();
     this.#user.onTransportError();
   }
@@ -92,6 +119,15 @@ export class NonInviteClient implements TimerOwner {
 
   abandon(): void {
     this.#end();
+  }
+
+  #fallBack({ target, text }: Datagram): void {
+    this.#datagram = null;
+    this.target = target;
+    this.#text = text;
+    this.#port.send(text, target, this.token, null);
+    this.#port.wheel.start(this.#retransmit, this.#intervalMs);
+    this.#port.wheel.start(this.#giveUp, giveUpMs(this.profile));
   }
 
   #take(response: SipResponse): void {
@@ -116,6 +152,7 @@ export class NonInviteClient implements TimerOwner {
     if (this.#state === 'terminated') return;
     this.#state = 'terminated';
     this.#text = '';
+    this.#datagram = null;
     this.#port.wheel.stop(this.#retransmit);
     this.#port.wheel.stop(this.#giveUp);
     this.#port.ended(this);

@@ -10,14 +10,16 @@ import type { Ended, ServerTransaction, TransactionPort } from './transaction-po
 export type NonInviteServerState = 'trying' | 'proceeding' | 'completed' | 'terminated';
 
 /**
- * Non-INVITE server transaction. Over UDP a late 100 tells the peer to stop retransmitting (RFC 4320 4.1); Timer J
- * absorbs retransmissions after the final response; without a final response it ends when the peer must have given up.
+ * Non-INVITE server transaction. A late 100 tells the peer that somebody is at work, over whatever transport
+ * (RFC 4320 4.1); Timer J absorbs retransmissions after the final response; without a final response it ends when the
+ * peer must have given up.
  * Source: RFC 3261 17.2.2; RFC 4320; requirements C-01, C-04.
  */
 export class NonInviteServer implements ServerTransaction, TimerOwner {
   readonly method: string;
   readonly key: string;
-  readonly callId: string;
+  /** What keeps its Call-ID with this worker. */
+  readonly hold: number;
   readonly profile: TimerProfile;
   readonly target: Target;
   context: unknown = null;
@@ -31,7 +33,7 @@ export class NonInviteServer implements ServerTransaction, TimerOwner {
   constructor(
     request: SipRequest,
     key: string,
-    callId: string,
+    hold: number,
     target: Target,
     profile: TimerProfile,
     port: TransactionPort & Ended<NonInviteServer>,
@@ -39,11 +41,11 @@ export class NonInviteServer implements ServerTransaction, TimerOwner {
     this.#request = request;
     this.method = request.method;
     this.key = key;
-    this.callId = callId;
+    this.hold = hold;
     this.target = target;
     this.profile = profile;
     this.#port = port;
-    if (target.transport === 'udp') port.wheel.start(this.#trying, lateTryingMs(profile));
+    port.wheel.start(this.#trying, lateTryingMs(profile));
     // The user answers well before this (Timer F of its own branches is as long); it only ends what was forgotten.
     port.wheel.start(this.#life, 2 * giveUpMs(profile));
   }
@@ -63,8 +65,13 @@ export class NonInviteServer implements ServerTransaction, TimerOwner {
     this.#port.wheel.stop(this.#trying);
     this.#last = writeMessage(response);
     this.#port.send(this.#last, this.target, 0, response);
-    if (this.target.transport === 'udp') this.#port.wheel.start(this.#life, giveUpMs(this.profile));
-    else this.#end();
+    if (this.target.transport === 'udp') {
+      this.#port.wheel.start(this.#life, this.#port.lingerMs(giveUpMs(this.profile)));
+    } else this.#end();
+  }
+
+  drop(): void {
+    this.#end();
   }
 
   /** The request came again. */

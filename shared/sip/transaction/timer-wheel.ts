@@ -69,8 +69,9 @@ export class TimerWheel {
   start(timer: Timer, delayMs: number): void {
     if (timer.slot !== stopped) this.#unlink(timer);
     let tick = Math.max(this.#tick + 1, Math.ceil((this.#now() + delayMs) / slotMs));
-    if (delayMs >= 20_000) tick = (tick + 63) & ~63;
-    else if (delayMs >= 2_000) tick = (tick + 7) & ~7;
+    // The low bits alone go through 32-bit arithmetic: ticks outgrow 31 bits after 248 days.
+    if (delayMs >= 20_000) tick += -tick & 63;
+    else if (delayMs >= 2_000) tick += -tick & 7;
     timer.dueTick = tick;
     this.#link(timer, tick & slotMask);
     if (tick < this.#alarmTick) this.#setAlarm(tick);
@@ -100,15 +101,22 @@ export class TimerWheel {
       if (this.#heads[slot] !== null) this.#collect(slot, target);
     }
     this.#tick = Math.max(this.#tick, target);
-    for (;;) {
-      const timer = this.#heads[firing] as Timer | null;
-      if (timer === null) break;
-      this.#unlink(timer);
-      timer.owner.onTimer(timer);
+    try {
+      for (;;) {
+        const timer = this.#heads[firing] as Timer | null;
+        if (timer === null) break;
+        this.#unlink(timer);
+        timer.owner.onTimer(timer);
+      }
+    } finally {
+      // An owner that throws must not take the clock from the others: the rest of the list fires at the next alarm.
+      if (alarmSpent || this.#heads[firing] !== null) this.#askForNext();
     }
-    if (!alarmSpent) return;
+  }
+
+  #askForNext(): void {
     this.#alarmTick = Number.POSITIVE_INFINITY;
-    const nextMs = this.nextDueMs();
+    const nextMs = this.#heads[firing] === null ? this.nextDueMs() : (this.#tick + 1) * slotMs;
     if (nextMs >= 0) this.#setAlarm(nextMs / slotMs);
   }
 

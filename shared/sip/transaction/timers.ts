@@ -9,6 +9,11 @@ export interface TimerProfile {
   readonly t2Ms: number;
   /** How long a message stays in the network. */
   readonly t4Ms: number;
+  /**
+   * Whether answers over UDP go to the port that the request came from, also when it was not asked for by rport: phones
+   * sit behind address translators. Requirement P-142.
+   */
+  readonly answersToSource?: boolean;
 }
 
 export const coreTimers: TimerProfile = Object.freeze({ t1Ms: 500, t2Ms: 4_000, t4Ms: 5_000 });

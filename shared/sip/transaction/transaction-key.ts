@@ -15,19 +15,26 @@ const magicCookie = 'z9hG4bK';
 export function serverTransactionKey(request: SipRequest, via: Via, method = request.method): string {
   const name = method === 'ACK' ? 'INVITE' : method;
   if (via.branch.startsWith(magicCookie) && via.branch.length > magicCookie.length) {
-    return `${via.branch} ${via.host}:${via.port} ${name}`;
+    return branchKey(via, name);
   }
   const { headers } = request;
   const number = readCSeq(request)?.number ?? -1;
   return `2543 ${name} ${number} ${tagOf(headers.get(Header.From) ?? '')} ${headers.get(Header['Call-ID'])} ${via.raw} ${request.requestUri}`;
 }
 
+/** The key where the branch has the magic cookie, as a request has it that comes again. */
+export function branchKey(via: Via, method: string): string {
+  return `${via.branch} ${via.host}:${via.port} ${method}`;
+}
+
 /**
  * Branches of our own client transactions: `z9hG4bK<worker>-<index>-<serial>`, numbers in base 36. The index finds the
  * transaction without a search, the serial (random start) makes the branch unique and is checked with the rest.
+ * `mark`: ends the branch as `-<mark>`, '' for none.
  */
-export function formatBranch(worker: number, index: number, serial: string): string {
-  return `${magicCookie}${worker.toString(36)}-${index.toString(36)}-${serial}`;
+export function formatBranch(worker: number, index: number, serial: string, mark = ''): string {
+  const branch = `${magicCookie}${worker.toString(36)}-${index.toString(36)}-${serial}`;
+  return mark === '' ? branch : `${branch}-${mark}`;
 }
 
 /** Index of the transaction that a branch of ours names, -1 when the branch is not of our form. */

@@ -1,23 +1,26 @@
 import { randomBytes } from 'node:crypto';
 import { ParseFailure } from '../errors.ts';
-import { parseVia, type Via, withReceived } from '../header/via.ts';
+import { parseVia, readSentBy, type Via, withReceived } from '../header/via.ts';
 import { createResponse } from '../message/create.ts';
 import { Header } from '../message/header-names.ts';
 import type { SipRequest } from '../message/request.ts';
 import type { SipMessage, SipResponse } from '../message/response.ts';
 import { writeMessage } from '../message/write.ts';
-import { type BrokenMessage, parseMessage } from '../parser/parse-message.ts';
+import { BrokenMessage, parseMessage } from '../parser/parse-message.ts';
 import { checkRequest, readCSeq, type SanityFailure } from '../parser/sanity.ts';
 import { coreReasons, type Reason, sanityReason, warningOf } from '../reasons.ts';
 import type { Flow, Listener, Target } from '../transport/flow.ts';
 import { responseTarget } from '../transport/response-address.ts';
+import type { TransportFailure } from '../transport/transport-failure.ts';
 import { InviteClient } from './invite-client.ts';
 import { InviteServer } from './invite-server.ts';
+import { Linger } from './linger.ts';
 import { NonInviteClient } from './non-invite-client.ts';
 import { NonInviteServer } from './non-invite-server.ts';
+import { StreamSwitch } from './stream-switch.ts';
 import type { TimerWheel } from './timer-wheel.ts';
 import type { TimerProfile } from './timers.ts';
-import { branchIndex, formatBranch, serverTransactionKey } from './transaction-key.ts';
+import { branchIndex, branchKey, formatBranch, serverTransactionKey } from './transaction-key.ts';
 import { type ClientUser, ignoreOutcome, type ServerUser, type TransactionPort } from './transaction-port.ts';
 
 export type ClientTransaction = InviteClient | NonInviteClient;
@@ -32,9 +35,11 @@ export interface TransactionLayerOptions {
   readonly send: TransactionPort['send'];
   /** Whether header edits are journalled. */
   readonly traced: boolean;
+  /** Server header of responses of our own; none when left out or ''. */
+  readonly server?: string;
   /** Called when a Call-ID gains or loses a live server transaction here (dispatch). */
-  readonly retain: (callId: string) => void;
-  readonly release: (callId: string) => void;
+  readonly retain: (callId: string) => number;
+  readonly release: (hold: number) => void;
   /** Told of what was answered or dropped before it reached a procedure. */
   readonly rejected: (
     reason: Reason,
@@ -43,6 +48,10 @@ export interface TransactionLayerOptions {
     message: SipRequest | null,
     flow: Flow,
   ) => void;
+  /** Octets above which a request that is not pinned to UDP goes by TCP; never when left out or 0. */
+  readonly switchToTcpAbove?: number;
+  /** Octets that answered transactions may take (see Linger); 64 MiB when left out. */
+  readonly keptOctets?: number;
   /** Every message that was read, after parsing, before anything else looks at it. */
   readonly received?: (message: SipRequest | SipResponse, flow: Flow) => void;
 }
@@ -61,8 +70,10 @@ export class TransactionLayer implements TransactionPort {
   readonly #servers = new Map<string, InviteServer | NonInviteServer>();
   readonly #clients: (ClientTransaction | null)[] = [null];
   readonly #free: number[] = [];
+  readonly #linger: Linger;
   /** CANCEL transactions share the branch of the INVITE they cancel. */
   readonly #cancels = new Map<string, NonInviteClient>();
+  readonly #streams: StreamSwitch;
   readonly #serialPrefix = randomBytes(4).toString('hex');
   #serial = 0;
   #generation = 0;
@@ -71,6 +82,8 @@ export class TransactionLayer implements TransactionPort {
     this.#options = options;
     this.#user = user;
     this.wheel = options.wheel;
+    this.#linger = new Linger(options.keptOctets ?? 64 * 1024 * 1024);
+    this.#streams = new StreamSwitch(options.switchToTcpAbove ?? 0, () => options.wheel.nowMs);
   }
 
   /** Live transactions: server, client. */
@@ -85,6 +98,11 @@ export class TransactionLayer implements TransactionPort {
     return pending;
   }
 
+  /** Whether the server transaction of a request with this topmost Via is here, so that it is a retransmission. */
+  holds(via: Via, method: string): boolean {
+    return this.#servers.has(branchKey(via, method));
+  }
+
   /** One framed message from the wire (latin1). */
   receive(text: string, flow: Flow): void {
     const message = parseMessage(text, flow, this.#options.traced);
@@ -97,23 +115,32 @@ export class TransactionLayer implements TransactionPort {
     else this.#receiveRequest(message, flow);
   }
 
-  /** Starts a client transaction: puts our Via on top of the request, sends it. */
-  startClient(request: SipRequest, target: Target, user: ClientUser): ClientTransaction | null {
+  /** Starts a client transaction: puts our Via on top of the request, its branch ending with `mark`, sends it. */
+  startClient(request: SipRequest, target: Target, user: ClientUser, mark = ''): ClientTransaction | null {
     const index = this.#free.pop() ?? this.#clients.length;
     if (index >= maxClients) return null;
     this.#generation = (this.#generation + 1) & 0xfff;
     const token = ((this.#generation << 20) | index) >>> 0;
-    const branch = formatBranch(this.#options.worker, index, this.#nextSerial());
+    const branch = formatBranch(this.#options.worker, index, this.#nextSerial(), mark);
     const listener = this.#options.listeners[target.listener]!;
-    request.headers.prepend(Header.Via, `SIP/2.0/${viaTransport(target)} ${listener.sentBy};branch=${branch}`);
+    request.headers.prepend(Header.Via, this.#viaOf(target, branch));
     const profile = this.#options.profileOf(listener, target.address);
     const client =
       request.method === 'INVITE'
         ? new InviteClient(request, branch, token, target, profile, user, this)
         : new NonInviteClient(request, branch, token, target, profile, user, this);
     this.#clients[index] = client;
+    if (client.octets > this.#streams.aboveOctets) this.#switchToTcp(client, request);
     client.start(request);
     return client;
+  }
+
+  /** Source: RFC 3261 18.1.1; requirement C-10. */
+  #switchToTcp(client: ClientTransaction, request: SipRequest): void {
+    const stream = this.#streams.streamOf(client.target);
+    if (stream === null) return;
+    request.by('switchToTcp (RFC 3261 18.1.1)');
+    client.switchTo(stream, request, this.#viaOf(stream, client.branch));
   }
 
   /** Sends the CANCEL of an INVITE that has no final response yet. Source: RFC 3261 9.1. */
@@ -127,27 +154,40 @@ export class TransactionLayer implements TransactionPort {
 
   /** Sends a request outside any transaction (an ACK to a 2xx), with our Via on top. */
   sendStateless(request: SipRequest, target: Target): void {
-    const listener = this.#options.listeners[target.listener]!;
     const branch = formatBranch(this.#options.worker, 0, this.#nextSerial());
-    request.headers.prepend(Header.Via, `SIP/2.0/${viaTransport(target)} ${listener.sentBy};branch=${branch}`);
-    this.send(writeMessage(request), target, 0, request);
+    request.headers.prepend(Header.Via, this.#viaOf(target, branch));
+    const text = writeMessage(request);
+    const stream = text.length > this.#streams.aboveOctets ? this.#streams.provenStreamOf(target) : null;
+    if (stream === null) {
+      this.send(text, target, 0, request);
+      return;
+    }
+    request.headers.replaceFirst(Header.Via, this.#viaOf(stream, branch));
+    this.send(writeMessage(request), stream, 0, request);
   }
 
   /** A send that failed, named by the token it was given. */
-  sendFailed(token: number): void {
+  sendFailed(token: number, failure: TransportFailure = 'closed'): void {
     const client = this.#clients[token & (maxClients - 1)];
-    if (client != null && client.token === token) client.transportFailed();
+    if (client == null || client.token !== token) return;
+    if (client.switched) this.#streams.failed(client.target, failure);
+    client.transportFailed();
   }
 
   send(text: string, target: Target, token: number, message: SipMessage | null): void {
     this.#options.send(text, target, token, message);
   }
 
+  lingerMs(fullMs: number): number {
+    return this.#linger.ms(fullMs);
+  }
+
   /** A machine reports its end. */
   ended(transaction: InviteClient | NonInviteClient | InviteServer | NonInviteServer): void {
     if (transaction instanceof InviteServer || transaction instanceof NonInviteServer) {
       this.#servers.delete(transaction.key);
-      this.#options.release(transaction.callId);
+      this.#linger.ended(transaction.method);
+      this.#options.release(transaction.hold);
       this.#user.onServerEnded(transaction);
       return;
     }
@@ -174,6 +214,7 @@ export class TransactionLayer implements TransactionPort {
     const client = index > 0 ? (this.#clients[index] ?? null) : null;
     const { method } = cseq;
     if (client !== null && client.branch === parsed.branch && client.method === method) {
+      if (client.switched) this.#streams.worked(client.target);
       client.receive(response);
       return;
     }
@@ -188,14 +229,15 @@ export class TransactionLayer implements TransactionPort {
     const raw = request.headers.first(Header.Via);
     const via = raw === null ? null : parseVia(raw);
     if (via === null || via instanceof ParseFailure) {
-      this.#drop('request without a usable Via', flow);
+      const reason = via === null ? 'no Via' : `Via is malformed: ${via.reason}`;
+      this.#rejectBroken(new BrokenMessage(400, reason, 0, request), flow);
       return;
     }
     const key = serverTransactionKey(request, via);
     const known = this.#servers.get(key);
     if (known !== undefined) {
       if (request.method !== 'ACK') known.retransmitted();
-      else if (!(known as InviteServer).acknowledged()) this.#user.onAck(request);
+      else if (!(known as InviteServer).acknowledged() && checkRequest(request) === null) this.#user.onAck(request);
       return;
     }
     const failure = checkRequest(request);
@@ -211,17 +253,17 @@ export class TransactionLayer implements TransactionPort {
   }
 
   #openServer(request: SipRequest, key: string, via: Via, flow: Flow): void {
-    const target = this.#stampVia(request, via, flow);
-    const callId = request.headers.get(Header['Call-ID'])!;
     const profile = this.#options.profileOf(this.#options.listeners[flow.listener]!, flow.address);
-    this.#options.retain(callId);
+    const target = this.#stampVia(request, via, flow, profile);
+    const hold = this.#options.retain(request.headers.get(Header['Call-ID'])!);
+    this.#linger.opened(request.method);
     if (request.method === 'INVITE') {
-      const server = new InviteServer(request, key, callId, target, flow.address, profile, this);
+      const server = new InviteServer(request, key, hold, target, flow.address, profile, this);
       this.#servers.set(key, server);
       this.#user.onRequest(server, request);
       return;
     }
-    const server = new NonInviteServer(request, key, callId, target, profile, this);
+    const server = new NonInviteServer(request, key, hold, target, profile, this);
     this.#servers.set(key, server);
     if (request.method !== 'CANCEL') {
       this.#user.onRequest(server, request);
@@ -232,22 +274,23 @@ export class TransactionLayer implements TransactionPort {
     if (!(invite instanceof InviteServer) || invite.source !== flow.address) {
       const detail = invite === undefined ? '' : 'a CANCEL from another address than the INVITE';
       this.#options.rejected(coreReasons.noTransaction, detail, true, request, flow);
-      const response = createResponse(request, 481, this.newTag());
+      const response = this.#ownResponse(request, 481);
       response.headers.append(Header.Warning, warningOf(coreReasons.noTransaction, this.#sentBy(flow)));
       server.respond(response);
       return;
     }
-    server.respond(createResponse(request, 200, this.newTag()));
+    server.respond(this.#ownResponse(request, 200));
     this.#user.onCancel(invite, request);
   }
 
-  /** Writes received and rport into the topmost Via and gives where responses go. Requirement C-12. */
-  #stampVia(request: SipRequest, via: Via, flow: Flow): Target {
+  /** Writes received and rport into the topmost Via and gives where responses go. Requirements C-12, P-142. */
+  #stampVia(request: SipRequest, via: Via, flow: Flow, profile: TimerProfile): Target {
     const received = via.host !== flow.address || via.rport >= 0 ? flow.address : null;
     const rport = via.rport >= 0 ? flow.port : null;
-    if (received === null && via.received === '') return responseTarget(via, flow);
-    const stamped = withReceived(via.raw, received ?? flow.address, rport);
-    request.headers.replaceFirst(Header.Via, stamped);
+    if (received !== null || via.received !== '') {
+      request.headers.replaceFirst(Header.Via, withReceived(via.raw, received ?? flow.address, rport));
+    }
+    if (profile.answersToSource === true && flow.transport === 'udp') return flow;
     // With received written, only rport matters for the way back (RFC 3581 4).
     return responseTarget(via, flow);
   }
@@ -257,8 +300,9 @@ export class TransactionLayer implements TransactionPort {
     const reason = sanityReason(failure.status);
     this.#options.rejected(reason, failure.reason, answer, request, flow);
     if (!answer) return;
-    const target = this.#stampVia(request, via, flow);
-    const response = createResponse(request, failure.status, this.newTag());
+    const profile = this.#options.profileOf(this.#options.listeners[flow.listener]!, flow.address);
+    const target = this.#stampVia(request, via, flow, profile);
+    const response = this.#ownResponse(request, failure.status);
     response.headers.append(Header.Warning, warningOf(reason, this.#sentBy(flow), failure.reason));
     this.send(writeMessage(response), target, 0, response);
   }
@@ -266,16 +310,9 @@ export class TransactionLayer implements TransactionPort {
   #rejectBroken(message: BrokenMessage, flow: Flow): void {
     const { request } = message;
     const raw = request?.headers.first(Header.Via) ?? null;
-    const via = raw === null ? null : parseVia(raw);
-    const answerable =
-      request !== null &&
-      via !== null &&
-      !(via instanceof ParseFailure) &&
-      request.headers.has(Header.From) &&
-      request.headers.has(Header.To) &&
-      request.headers.has(Header['Call-ID']) &&
-      request.headers.has(Header.CSeq);
-    if (!answerable) {
+    const parsed = raw === null ? null : parseVia(raw);
+    const via = parsed instanceof ParseFailure ? readSentBy(raw!) : parsed;
+    if (request === null || via === null) {
       this.#drop(message.reason, flow);
       return;
     }
@@ -284,6 +321,11 @@ export class TransactionLayer implements TransactionPort {
 
   #drop(detail: string, flow: Flow): void {
     this.#options.rejected(coreReasons.malformed, detail, false, null, flow);
+  }
+
+  #viaOf(target: Target, branch: string): string {
+    const listener = this.#options.listeners[target.listener]!;
+    return `SIP/2.0/${viaTransport(target)} ${listener.sentBy}${aliasOf(target, listener)};branch=${branch}`;
   }
 
   #sentBy(flow: Flow): string {
@@ -300,10 +342,23 @@ export class TransactionLayer implements TransactionPort {
     return this.#nextSerial();
   }
 
+  #ownResponse(request: SipRequest, status: number): SipResponse {
+    const response = createResponse(request, status, this.newTag());
+    const { server } = this.#options;
+    if (server !== undefined && server !== '') response.headers.append(Header.Server, server);
+    return response;
+  }
+
   #nextSerial(): string {
     this.#serial += 1;
     return this.#serialPrefix + this.#serial.toString(36);
   }
+}
+
+/** On connections of ours to core nodes: they may send us requests by them. Source: RFC 5923 5.1; requirement C-11. */
+function aliasOf(target: Target, listener: Listener): string {
+  if (target.transport === 'udp') return '';
+  return target.connection === 0 && listener.sides.includes('mw') ? ';alias' : '';
 }
 
 function viaTransport(target: Target): string {

@@ -11,6 +11,8 @@ export interface TransactionPort {
    * the text was written from, for whoever traces; null for retransmissions and what a machine makes by itself.
    */
   send(text: string, target: Target, token: number, message: SipMessage | null): void;
+  /** How long an answered transaction is kept that is to be kept for `fullMs`: less where there are very many. */
+  lingerMs(fullMs: number): number;
 }
 
 /** Who started a client transaction hears this. */
@@ -47,6 +49,8 @@ export interface ServerTransaction {
   context: unknown;
   /** Sends a response; after a final one only further 2xx to an INVITE still go. */
   respond(response: SipResponse): void;
+  /** Ends without a word: the sender hears nothing, and a retransmission is a new request. */
+  drop(): void;
 }
 
 /** How a machine reports its end to the layer that indexes it. */

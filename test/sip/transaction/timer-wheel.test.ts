@@ -95,6 +95,55 @@ describe('timer wheel', () => {
     await expect.poll(() => fired, { timeout: 15_000 }).toBe(20);
   });
 
+  it('an owner that throws takes the clock from nobody', () => {
+    const time = new TestTime();
+    const wheel = new TimerWheel(time.now, time.alarm);
+    const errors: unknown[] = [];
+    time.onAlarm(() => {
+      try {
+        wheel.ring();
+      } catch (error) {
+        errors.push(error);
+      }
+    });
+    const fired: string[] = [];
+    const owner = {
+      onTimer(timer: Timer) {
+        if (timer.name === 'bad') throw new Error('defect');
+        fired.push(timer.name);
+      },
+    };
+    for (const name of ['one', 'bad', 'two']) wheel.start(new Timer(owner, name), 100);
+    wheel.start(new Timer(owner, 'later'), 5_000);
+    time.advance(150);
+    expect(errors).toHaveLength(1);
+    expect(fired.sort()).toEqual(['one', 'two']);
+    time.advance(6_000);
+    expect(fired).toContain('later');
+  });
+
+  it('keeps its delays when the clock has run for years', () => {
+    const { time, wheel, fired, timer } = setUp();
+    const years = 3 * 365 * 86_400_000;
+    time.nowMs = years;
+    wheel.ring();
+    wheel.start(timer('C'), 185_000);
+    wheel.start(timer('F'), 32_000);
+    wheel.start(timer('T1'), 500);
+    time.advance(400);
+    expect(fired).toEqual([]);
+    time.advance(200);
+    expect(fired.map((text) => text.split('@')[0])).toEqual(['T1']);
+    time.advance(31_000);
+    expect(fired).toHaveLength(1);
+    time.advance(2_000);
+    expect(fired).toHaveLength(2);
+    time.advance(150_000);
+    expect(fired).toHaveLength(2);
+    time.advance(5_000);
+    expect(fired.map((text) => text.split('@')[0])).toEqual(['T1', 'F', 'C']);
+  });
+
   it('fires ten thousand timers of one slot', () => {
     const { time, wheel, fired, timer } = setUp();
     for (let i = 0; i < 10_000; i++) wheel.start(timer('x'), 100);
