@@ -15,8 +15,8 @@ await yargs(process.argv.slice(2))
     upOptions,
     async (args) => {
       const { runUp } = await import('./network/up-command.ts');
-      const { config: base, once, headers, json, 'free-ports': freePorts } = args;
-      process.exitCode = await runUp({ base, once, headers, json, freePorts });
+      const { config: base, once, headers, json, 'free-ports': freePorts, tls } = args;
+      process.exitCode = await runUp({ base, once, headers, json, freePorts, tls });
       // Whatever still lingers must not hold the terminal.
       process.exit();
     },
@@ -58,6 +58,11 @@ function upOptions(args: Argv) {
     })
     .option('json', { type: 'boolean', default: false, describe: 'one JSON object per step, for programs' })
     .option('free-ports', { type: 'boolean', default: false, describe: 'take any free ports, for labs side by side' })
+    .option('tls', {
+      type: 'boolean',
+      default: false,
+      describe: 'the phones talk TLS with the P-CSCF, by certificates made for the occasion (with openssl)',
+    })
     .option('config', {
       type: 'string',
       default: configFolder,
@@ -111,6 +116,7 @@ function ueCommands(args: Argv) {
     )
     .demandCommand(1, 'what should the phone do? register, answer, call or message')
     .example('$0 ue register --user alice', 'with the keys that config/hss.yaml has for alice')
+    .example('$0 ue register --user alice --tls --ca ca.pem', 'by TLS')
     .example('$0 ue answer --user bob', 'in one terminal')
     .example('$0 ue call sip:bob@ims.test --user alice', 'in another')
     .example('$0 ue register --impi 001010000000001@ims.test --k 465b.. --opc cd63..', 'with keys of your own');
@@ -125,8 +131,17 @@ function phoneOptions(args: Argv) {
       default: `${configFolder}/hss.yaml`,
       describe: 'HSS configuration with the keys of --user',
     })
-    .option('proxy', { ...hex, default: '127.0.0.1:5060', describe: 'P-CSCF, host:port' })
-    .option('transport', { choices: ['udp', 'tcp'] as const, default: 'udp' as const, describe: 'what to send by' })
+    .option('proxy', { ...hex, describe: 'P-CSCF, host:port; default: 127.0.0.1:5060, with TLS 127.0.0.1:5061' })
+    .option('transport', {
+      choices: ['udp', 'tcp', 'tls'] as const,
+      default: 'udp' as const,
+      describe: 'what to send by',
+    })
+    .option('tcp', { type: 'boolean', default: false, describe: 'the same as --transport tcp' })
+    .option('tls', { type: 'boolean', default: false, describe: 'the same as --transport tls' })
+    .option('ca', { ...hex, describe: 'TLS: PEM file of the authority that signed the P-CSCF' })
+    .option('tls-name', { ...hex, describe: "TLS: name in the P-CSCF's certificate; default: the home domain" })
+    .option('insecure', { type: 'boolean', default: false, describe: 'TLS: take any certificate' })
     .option('address', { ...hex, describe: 'own address; default: the loopback of the family of --proxy' })
     .option('expires', { type: 'number', default: 600_000, describe: 'seconds to ask for' })
     .option('trace', { type: 'boolean', default: false, describe: 'print every SIP message' })
@@ -167,7 +182,10 @@ type Given<T> = T extends Argv<infer Options> ? Options : never;
 
 async function phone(given: Given<ReturnType<typeof phoneOptions>>, action: UeAction): Promise<void> {
   const { runUe } = await import('./ue/ue-command.ts');
-  const { user, config, proxy, transport, address, expires, trace, domain, impi, impu, k, op, opc, password } = given;
+  const { user, config, address, expires, trace, domain, impi, impu, k, op, opc, password, ca, insecure } = given;
   const identity = { user, impi, impu, domain, k, op, opc, password };
-  process.exit(await runUe({ action, ...identity, config, proxy, transport, address, expires, trace }));
+  const transport = given.tls ? 'tls' : given.tcp ? 'tcp' : given.transport;
+  const proxy = given.proxy ?? (transport === 'tls' ? '127.0.0.1:5061' : '127.0.0.1:5060');
+  const tls = { ca, insecure, name: given['tls-name'] };
+  process.exit(await runUe({ action, ...identity, config, proxy, transport, tls, address, expires, trace }));
 }

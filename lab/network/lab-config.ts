@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadConfig } from '#service/config';
 import type { SubscriberConfig } from '#service/config-shape';
+import { type CertificateFiles, makeAuthority, makeCertificate } from './certificates.ts';
 import { PortFinder } from './free-ports.ts';
 
 /** The nodes of the lab that run as processes of their own. */
@@ -11,6 +12,8 @@ export type LabRole = (typeof labRoles)[number];
 /** Ports of the nodes, by reference point. */
 export interface LabPorts {
   readonly gm: number;
+  /** For TLS; in use only where the lab has that. */
+  readonly gmTls: number;
   readonly mw: number;
   readonly icscf: number;
   readonly scscf: number;
@@ -29,17 +32,25 @@ export interface LabConfig {
   readonly names: { readonly hss: string; readonly realm: string; readonly icscf: string; readonly scscf: string };
   /** A range whose users register with SIP Digest, for other clients. */
   readonly range: SubscriberConfig | undefined;
+  /** Certificates for TLS at Gm; null without. `ca`: PEM file of who signed. */
+  readonly tls: (CertificateFiles & { readonly ca: string }) | null;
 }
 
-const defaultPorts: LabPorts = { gm: 5060, mw: 5070, icscf: 4060, scscf: 6060, hss: 3868 };
+const defaultPorts: LabPorts = { gm: 5060, gmTls: 5061, mw: 5070, icscf: 4060, scscf: 6060, hss: 3868 };
 
 /**
  * Writes configurations for a lab into a folder: each includes the one of its role in `base` and puts ports, state and
- * sockets of this lab over it. Default ports are taken where they are free, unless `freePorts` asks for others.
+ * sockets of this lab over it. Default ports are taken where they are free, unless `freePorts` asks for others. With
+ * `secure` the P-CSCF speaks TLS at Gm as well, by a certificate made in that folder.
  *
  * Throws ConfigError for a configuration that cannot be used, Error when it lacks two subscribers.
  */
-export async function writeLabConfig(base: string, folder: string, freePorts: boolean): Promise<LabConfig> {
+export async function writeLabConfig(
+  base: string,
+  folder: string,
+  freePorts: boolean,
+  secure = false,
+): Promise<LabConfig> {
   const hss = loadConfig({ file: join(base, 'hss.yaml'), role: 'hss' }).config;
   const address = '127.0.0.1';
   const ports = await choosePorts(address, freePorts);
@@ -48,6 +59,8 @@ export async function writeLabConfig(base: string, folder: string, freePorts: bo
     throw new Error(`${join(base, 'hss.yaml')} needs two subscribers with impi, for the two phones`);
   }
   const phones = [withoutPassword(first), withoutPassword(second)] as const;
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  const tls = secure ? makeLabCertificate(folder, hss.domain, address) : null;
   const diameter = { peers: [{ host: hss.name, address, port: ports.hss }] };
   const node = (role: LabRole) => ({
     include: join(base, `${role}.yaml`),
@@ -80,12 +93,15 @@ export async function writeLabConfig(base: string, folder: string, freePorts: bo
     },
     pcscf: {
       ...node('pcscf'),
-      listeners: { gm: both(ports.gm), mw: both(ports.mw) },
+      listeners: {
+        gm: [...both(ports.gm), ...(tls === null ? [] : [`tls:${address}:${ports.gmTls}`])],
+        mw: both(ports.mw),
+      },
+      ...(tls === null ? {} : { tls }),
       hosts,
       store: { type: 'lmdb', path: join(folder, 'pcscf') },
     },
   };
-  mkdirSync(folder, { recursive: true, mode: 0o700 });
   const files = {} as Record<LabRole, string>;
   for (const role of labRoles) {
     files[role] = join(folder, `${role}.yaml`);
@@ -99,7 +115,14 @@ export async function writeLabConfig(base: string, folder: string, freePorts: bo
     icscf: loadConfig({ file: files.icscf, role: 'icscf' }).config.diameter.originHost,
     scscf: loadConfig({ file: files.scscf, role: 'scscf' }).config.diameter.originHost,
   };
-  return { address, domain: hss.domain, ports, files, phones, names, range };
+  return { address, domain: hss.domain, ports, files, phones, names, range, tls };
+}
+
+/** A certificate as a P-CSCF has it: for the home domain, and for its address since labs have no DNS. */
+function makeLabCertificate(folder: string, domain: string, address: string): NonNullable<LabConfig['tls']> {
+  const authority = makeAuthority(folder);
+  const names = [`DNS:${domain}`, `DNS:pcscf.${domain}`, `IP:${address}`];
+  return { ...makeCertificate(authority, 'pcscf-tls', names), ca: authority.ca };
 }
 
 /** Without a password the HSS chooses AKA. */
@@ -113,6 +136,7 @@ async function choosePorts(address: string, free: boolean): Promise<LabPorts> {
   const take = (name: keyof LabPorts) => finder.take(free ? 0 : defaultPorts[name]);
   return {
     gm: await take('gm'),
+    gmTls: await take('gmTls'),
     mw: await take('mw'),
     icscf: await take('icscf'),
     scscf: await take('scscf'),

@@ -1,11 +1,11 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { LadderBook, type LadderParty } from '#manage/ladder';
 import { listenForTrace, type TraceListener, traceTo, traceVariable } from '#manage/trace-recorder';
 import type { SubscriberConfig } from '#service/config-shape';
-import { Ue, type UeEvents } from '../ue/ue.ts';
+import { Ue, type UeEvents, type UeOptions } from '../ue/ue.ts';
 import { usimOf } from '../ue/usim.ts';
 import { Daemon } from './daemon.ts';
 import { type LabConfig, type LabRole, labRoles, writeLabConfig } from './lab-config.ts';
@@ -15,6 +15,8 @@ export interface NetworkOptions {
   readonly base: string;
   /** Other ports than the default ones, for labs side by side. */
   readonly freePorts: boolean;
+  /** The phones talk TLS with the P-CSCF, by certificates made now. */
+  readonly tls?: boolean;
   /** A line of what is being done. */
   readonly progress: (words: string) => void;
   /** A node ended by itself. */
@@ -81,7 +83,7 @@ export class Network {
       { stop: async () => rmSync(folder, { recursive: true, force: true }) },
     ];
     try {
-      const config = await writeLabConfig(options.base, folder, options.freePorts);
+      const config = await writeLabConfig(options.base, folder, options.freePorts, options.tls);
       let lastEventMs = performance.now();
       const late: { book: LadderBook | null } = { book: null };
       const add = (event: Parameters<LadderBook['add']>[0]) => {
@@ -160,11 +162,17 @@ async function openPhones(
       domain: config.domain,
       impu: subscriber.impus![0]!,
       credentials: { impi: subscriber.impi!, usim: usimOf(subscriber) },
-      proxy: { address: config.address, port: config.ports.gm },
+      ...accessOf(config),
       events: own,
       trace: traceTo(phoneName(subscriber), add),
     });
   return [await open(config.phones[0], events[0]), await open(config.phones[1], events[1])];
+}
+
+/** How a phone reaches the P-CSCF: by TLS where the lab has it. */
+export function accessOf({ address, ports, tls }: LabConfig): Pick<UeOptions, 'proxy' | 'transport' | 'tls'> {
+  if (tls === null) return { proxy: { address, port: ports.gm } };
+  return { proxy: { address, port: ports.gmTls }, transport: 'tls', tls: { ca: readFileSync(tls.ca, 'latin1') } };
 }
 
 /** The user part of the private identity. */
@@ -176,7 +184,7 @@ function partiesOf(config: LabConfig, phones: readonly [Ue, Ue]): LadderParty[] 
   const { address, ports } = config;
   const at = (port: number) => `${address}:${port}`;
   const addresses: Record<LabRole, string[]> = {
-    pcscf: [at(ports.gm), at(ports.mw)],
+    pcscf: [at(ports.gm), at(ports.gmTls), at(ports.mw)],
     icscf: [at(ports.icscf), config.names.icscf],
     scscf: [at(ports.scscf), config.names.scscf],
     hss: [config.names.hss, config.names.realm],

@@ -11,6 +11,8 @@ export interface UpCommand {
   readonly headers: boolean;
   readonly json: boolean;
   readonly freePorts: boolean;
+  /** The phones talk TLS with the P-CSCF. */
+  readonly tls: boolean;
 }
 
 const liveMs = 400;
@@ -39,6 +41,7 @@ export async function runUp(command: UpCommand): Promise<number> {
       {
         base: command.base,
         freePorts: command.freePorts,
+        tls: command.tls,
         progress: say,
         died: (words) => {
           if (interrupted) return;
@@ -110,11 +113,17 @@ function write(object: object): void {
 
 function where({ config, folder }: Network, milliseconds: number): string {
   const { address, ports } = config;
+  const secure = config.tls === null ? [] : [tlsInvitation(config, config.tls.ca)];
   return [
     `The network serves after ${(milliseconds / 1000).toFixed(1)} s. State and logs: ${folder}`,
     `  P-CSCF ${address}:${ports.gm} toward phones, ${address}:${ports.mw} toward the core`,
     `  I-CSCF ${address}:${ports.icscf}, S-CSCF ${address}:${ports.scscf}, HSS ${address}:${ports.hss} (Diameter)`,
+    ...secure,
   ].join('\n');
+}
+
+function tlsInvitation({ address, ports }: Network['config'], ca: string): string {
+  return `  TLS: bin/lab ue register --user user000001 --tls --ca ${ca} --proxy ${address}:${ports.gmTls}`;
 }
 
 /** How others take part. */

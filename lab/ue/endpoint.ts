@@ -7,13 +7,28 @@ import { TimerWheel } from '#sip/transaction/timer-wheel';
 import { gmTimers, type TimerProfile } from '#sip/transaction/timers';
 import { TransactionLayer } from '#sip/transaction/transaction-layer';
 import type { ServerUser } from '#sip/transaction/transaction-port';
-import type { Flow, Listener, Target } from '#sip/transport/flow';
-import { StreamTransport } from '#sip/transport/tcp';
+import type { Flow, Listener, Target, TransportName } from '#sip/transport/flow';
+import { StreamTransport } from '#sip/transport/stream-transport';
+import { phoneSecurity } from '#sip/transport/tls-security';
 import { openDgram, type UdpSocket } from '#sip/transport/udp';
 
+/** Whom a phone believes to be the P-CSCF, by TLS. */
+export interface PhoneTls {
+  /** PEM of the authorities; left out, those that Node.js trusts. */
+  readonly ca?: string | undefined;
+  /** Takes any certificate. */
+  readonly insecure?: boolean | undefined;
+  /** Name the certificate must be for. */
+  readonly name: string;
+}
+
 export interface EndpointOptions {
-  /** What requests are sent by; both are listened to. */
-  readonly transport: 'udp' | 'tcp';
+  /** What requests are sent by; UDP and TCP are listened to. */
+  readonly transport: TransportName;
+  /** Needed for TLS. */
+  readonly tls?: PhoneTls | undefined;
+  /** Hears why no secure connection came about. */
+  readonly insecure?: ((words: string) => void) | undefined;
   readonly address: string;
   /** 0 or left out: a free one. */
   readonly port?: number | undefined;
@@ -24,8 +39,10 @@ export interface EndpointOptions {
   readonly trace?: TraceSink | null | undefined;
 }
 
+const transports: readonly TransportName[] = ['udp', 'tcp', 'tls'];
 const udpIndex = 0;
 const tcpIndex = 1;
+const tlsIndex = 2;
 const portTries = 20;
 
 /** A timer wheel with its alarm clock. */
@@ -39,25 +56,27 @@ export function startTimerWheel(): { readonly wheel: TimerWheel; stop(): void } 
   return { wheel, stop: () => clearTimeout(alarm) };
 }
 
-/** The sockets of a UE, UDP and TCP on one port, with its transactions on top. */
+/** The sockets of a UE, UDP and TCP on one port, TLS from any, with its transactions on top. */
 export class Endpoint {
   readonly layer: TransactionLayer;
   readonly wheel: TimerWheel;
-  readonly transport: 'udp' | 'tcp';
+  readonly transport: TransportName;
   readonly address: string;
   readonly port: number;
   /** `host:port` for Contact and the like. */
   readonly sentBy: string;
   readonly timers: TimerProfile;
   readonly #udp: UdpSocket;
-  readonly #tcp: StreamTransport;
+  readonly #streams: StreamTransport;
+  /** Name in the P-CSCF's certificate, undefined without TLS. */
+  readonly #domain: string | undefined;
   readonly #stopWheel: () => void;
 
   private constructor(
     options: EndpointOptions,
     user: ServerUser,
     udp: UdpSocket,
-    tcp: StreamTransport,
+    streams: StreamTransport,
     listeners: readonly Listener[],
     receive: Receiver,
   ) {
@@ -72,7 +91,8 @@ export class Endpoint {
     this.port = udp.port;
     this.sentBy = listeners[udpIndex]!.sentBy;
     this.#udp = udp;
-    this.#tcp = tcp;
+    this.#streams = streams;
+    this.#domain = options.tls?.name;
     this.layer = new TransactionLayer(
       {
         worker: 0,
@@ -80,13 +100,13 @@ export class Endpoint {
         listeners,
         profileOf: () => timers,
         traced: false,
-        retain: () => {},
+        retain: () => 0,
         release: () => {},
         rejected: () => {},
         send: (text, target, token) => {
           trace?.sip('out', text, target);
           if (target.transport === 'udp') udp.send(text, target.address, target.port, token);
-          else tcp.send(text, target, token);
+          else streams.send(text, target, token);
         },
       },
       user,
@@ -99,9 +119,9 @@ export class Endpoint {
     receive.failed = (token) => this.layer.sendFailed(token);
   }
 
-  /** Binds both sockets. Throws SipError ERR_SIP_LISTEN. */
+  /** Binds UDP and TCP. Throws SipError ERR_SIP_LISTEN. */
   static async open(options: EndpointOptions, user: ServerUser): Promise<Endpoint> {
-    const { address } = options;
+    const { address, tls } = options;
     const receive: Receiver = { begin() {}, message() {}, failed() {} };
     for (let tried = 1; ; tried++) {
       const udp = await openDgram(listenerOf(udpIndex, address, options.port ?? 0), {
@@ -111,24 +131,31 @@ export class Endpoint {
           receive.message(text, { listener: udpIndex, transport: 'udp', address: from, port, connection: 0 }),
         failed: (token) => receive.failed(token),
       });
-      const tcp = new StreamTransport(
+      const streams = new StreamTransport(
         {
           beginBatch: () => receive.begin(),
           endBatch: () => {},
           message: (text, flow) => receive.message(text, flow),
           closed: () => {},
           failed: (token) => receive.failed(token),
+          report: (event) => {
+            if (event.kind === 'handshake-failed') options.insecure?.(event.words);
+          },
         },
         () => performance.now(),
-        { idleMs: 24 * 3600 * 1000 },
+        {
+          limits: { idleMs: 24 * 3600 * 1000 },
+          ...(tls === undefined ? {} : { security: phoneSecurity(tls.ca, tls.insecure !== true) }),
+        },
       );
-      const listeners = [udpIndex, tcpIndex].map((index) => listenerOf(index, address, udp.port));
+      const listeners = [udpIndex, tcpIndex, tlsIndex].map((index) => listenerOf(index, address, udp.port));
       try {
-        await tcp.listen(listeners[tcpIndex]!);
-        return new Endpoint(options, user, udp, tcp, listeners, receive);
+        await streams.listen(listeners[tcpIndex]!);
+        streams.connectFrom(listeners[tlsIndex]!);
+        return new Endpoint(options, user, udp, streams, listeners, receive);
       } catch (error) {
         // The free UDP port was not free for TCP.
-        await Promise.all([udp.close(), tcp.close()]);
+        await Promise.all([udp.close(), streams.close()]);
         if ((options.port ?? 0) !== 0 || tried === portTries) throw error;
       }
     }
@@ -136,7 +163,8 @@ export class Endpoint {
 
   target(address: string, port: number): Target {
     const { transport } = this;
-    return { listener: transport === 'udp' ? udpIndex : tcpIndex, transport, address, port, connection: 0 };
+    const target: Target = { listener: transports.indexOf(transport), transport, address, port, connection: 0 };
+    return this.#domain === undefined ? target : { ...target, domain: this.#domain };
   }
 
   /** Sends a request that is no INVITE; a timeout counts as 408 and a failed send as 503. Source: RFC 3261 8.1.3.1. */
@@ -156,7 +184,7 @@ export class Endpoint {
 
   async close(): Promise<void> {
     this.#stopWheel();
-    await Promise.all([this.#udp.close(), this.#tcp.close()]);
+    await Promise.all([this.#udp.close(), this.#streams.close()]);
   }
 }
 
@@ -171,7 +199,7 @@ function listenerOf(index: number, address: string, port: number): Listener {
   return {
     index,
     sides: ['gm'],
-    transport: index === udpIndex ? 'udp' : 'tcp',
+    transport: transports[index]!,
     address,
     port,
     sentBy: `${host}:${port}`,

@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs';
 import { traceTo } from '#manage/trace-recorder';
 import { splitHostPort } from '#service/address';
 import { ConfigError, loadConfig } from '#service/config';
 import { coreTimers } from '#sip/transaction/timers';
+import type { TransportName } from '#sip/transport/flow';
 import { SubscriberTable } from '../hss/subscriber-table.ts';
 import type { Call } from './call.ts';
 import type { Credentials } from './credentials.ts';
@@ -30,7 +32,13 @@ export interface UeCommand {
   readonly password?: string | undefined;
   /** host:port of the P-CSCF. */
   readonly proxy: string;
-  readonly transport: 'udp' | 'tcp';
+  readonly transport: TransportName;
+  readonly tls: {
+    /** PEM file. */
+    readonly ca?: string | undefined;
+    readonly name?: string | undefined;
+    readonly insecure: boolean;
+  };
   readonly address?: string | undefined;
   readonly expires: number;
   /** Print the SIP messages. */
@@ -53,9 +61,13 @@ interface Identity {
 
 /** Runs one phone. Gives the exit code: 0, 1 when the network said no, 2 for a wrong command line. */
 export async function runUe(command: UeCommand): Promise<number> {
+  const tried = { insecure: false };
   let ue: Ue;
   try {
-    ue = await openUe(command);
+    ue = await openUe(command, (words) => {
+      tried.insecure = true;
+      say(`no secure connection with ${command.proxy}: ${words}${insecureHint(command)}`);
+    });
   } catch (error) {
     say(
       error instanceof ConfigError || error instanceof UsageError ? error.message : `ue: ${(error as Error).message}`,
@@ -66,7 +78,7 @@ export async function runUe(command: UeCommand): Promise<number> {
     say(`registering ${ue.impu} at ${command.proxy}`);
     const outcome = await patiently<RegisterOutcome>(ue.register(command.expires), silence);
     if (!outcome.registered) {
-      say(`not registered: ${outcome.status} ${outcome.words}${hint(outcome.status, command)}`);
+      say(`not registered: ${outcome.status} ${outcome.words}${tried.insecure ? '' : hint(outcome.status, command)}`);
       return 1;
     }
     const identities = outcome.associatedUris.length === 0 ? ue.impu : outcome.associatedUris.join(', ');
@@ -79,7 +91,7 @@ export async function runUe(command: UeCommand): Promise<number> {
   }
 }
 
-async function openUe(command: UeCommand): Promise<Ue> {
+async function openUe(command: UeCommand, insecure: (words: string) => void): Promise<Ue> {
   const proxy = splitHostPort(command.proxy.includes(':') ? command.proxy : `${command.proxy}:5060`);
   if (proxy === undefined)
     throw new UsageError(`ue: --proxy ${command.proxy} is not host:port, such as 127.0.0.1:5060`);
@@ -88,6 +100,7 @@ async function openUe(command: UeCommand): Promise<Ue> {
     ...identity,
     proxy: { address: proxy.host, port: proxy.port },
     transport: command.transport,
+    ...(command.transport === 'tls' ? { tls: tlsOf(command) } : {}),
     timers: coreTimers,
     ...(command.address === undefined ? {} : { address: command.address }),
     trace: command.trace
@@ -95,8 +108,23 @@ async function openUe(command: UeCommand): Promise<Ue> {
       : null,
     events: {
       message: ({ from, body }) => print(`message from ${from}: ${printable(body)}`),
+      insecure,
     },
   });
+}
+
+function tlsOf({ tls }: UeCommand): { ca?: string; name: string | undefined; insecure: boolean } {
+  const { ca, name, insecure } = tls;
+  if (ca === undefined) return { name, insecure };
+  try {
+    return { ca: readFileSync(ca, 'latin1'), name, insecure };
+  } catch (error) {
+    throw new UsageError(`ue: --ca ${ca} cannot be read: ${(error as Error).message}`);
+  }
+}
+
+function insecureHint({ tls }: UeCommand): string {
+  return tls.ca === undefined ? '; name the authority with --ca FILE, or take any with --insecure' : '';
 }
 
 /** The keys of a configured subscriber, or those of the command line. */

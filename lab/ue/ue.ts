@@ -11,10 +11,10 @@ import type { SipResponse } from '#sip/message/response';
 import { Timer, type TimerWheel } from '#sip/transaction/timer-wheel';
 import type { TimerProfile } from '#sip/transaction/timers';
 import type { ServerTransaction, ServerUser } from '#sip/transaction/transaction-port';
-import type { Target } from '#sip/transport/flow';
+import type { Target, TransportName } from '#sip/transport/flow';
 import { Call, type CallEvents, type CallPhone } from './call.ts';
 import { answerChallenge, type Credentials, emptyAuthorization } from './credentials.ts';
-import { Endpoint } from './endpoint.ts';
+import { Endpoint, type PhoneTls } from './endpoint.ts';
 import { refusalWords } from './refusal-words.ts';
 
 export interface UeOptions {
@@ -25,7 +25,9 @@ export interface UeOptions {
   readonly credentials: Credentials;
   /** The P-CSCF. */
   readonly proxy: { readonly address: string; readonly port: number };
-  readonly transport?: 'udp' | 'tcp';
+  readonly transport?: TransportName;
+  /** For TLS; the name in the certificate is by default the home domain. */
+  readonly tls?: Omit<PhoneTls, 'name'> & { readonly name?: string | undefined };
   /** Own address, default the loopback of the proxy's family. */
   readonly address?: string;
   readonly port?: number;
@@ -59,6 +61,8 @@ export interface UeEvents {
   notify?(event: string, body: string): void;
   /** The registration was renewed, or could not be. */
   refreshed?(outcome: RegisterOutcome): void;
+  /** No secure connection to the P-CSCF came about, and why. */
+  insecure?(words: string): void;
 }
 
 export type RegisterOutcome = Registered | Refused;
@@ -140,8 +144,18 @@ export class Ue implements ServerUser {
     const { proxy, transport = 'udp', port, timers, wheel, trace } = options;
     const address = options.address ?? (proxy.address.includes(':') ? '::1' : '127.0.0.1');
     const late: { ue: Ue | null } = { ue: null };
+    const tls = { ...options.tls, name: options.tls?.name ?? options.domain };
     const endpoint = await Endpoint.open(
-      { transport, address, port, timers, wheel, trace },
+      {
+        transport,
+        ...(transport === 'tls' ? { tls } : {}),
+        insecure: (words) => late.ue?.events.insecure?.(words),
+        address,
+        port,
+        timers,
+        wheel,
+        trace,
+      },
       {
         onRequest: (transaction, request) => late.ue?.onRequest(transaction, request),
         onAck: (request) => late.ue?.onAck(request),
@@ -379,7 +393,7 @@ export class Ue implements ServerUser {
     const { impu, proxy } = this.#options;
     const { layer, transport } = this.#endpoint;
     const host = proxy.address.includes(':') ? `[${proxy.address}]` : proxy.address;
-    const first = `<sip:${host}:${proxy.port};lr${transport === 'tcp' ? ';transport=tcp' : ''}>`;
+    const first = `<sip:${host}:${proxy.port};lr${byTransport(transport)}>`;
     return createRequest(
       method,
       to,
@@ -412,7 +426,7 @@ export class Ue implements ServerUser {
     const { impi } = this.#options.credentials;
     const { sentBy, transport } = this.#endpoint;
     const at = impi.indexOf('@');
-    return `sip:${at < 0 ? impi : impi.slice(0, at)}@${sentBy}${transport === 'tcp' ? ';transport=tcp' : ''}`;
+    return `sip:${at < 0 ? impi : impi.slice(0, at)}@${sentBy}${byTransport(transport)}`;
   }
 
   #contact(): string {
@@ -423,6 +437,11 @@ export class Ue implements ServerUser {
     this.#mediaPort = this.#mediaPort >= 65_000 ? firstMediaPort : this.#mediaPort + 2;
     return this.#mediaPort;
   }
+}
+
+/** The URI parameter of a transport; UDP needs none. */
+function byTransport(transport: TransportName): string {
+  return transport === 'udp' ? '' : `;transport=${transport}`;
 }
 
 function dialogKey(callId: string, localTag: string): string {

@@ -97,6 +97,11 @@ describe('what a configuration gives', () => {
     expect(structuredClone(config)).toEqual(config);
   });
 
+  it('C-27 has a Server header only where one is given', () => {
+    const server = (extra: string) => (load(smallPcscf + extra) as PcscfConfig).server;
+    expect([server(''), server('server: cscf/1.0 (lab) x\n')]).toEqual([undefined, 'cscf/1.0 (lab) x']);
+  });
+
   it('P-79 allows all media unless policy.media says otherwise', () => {
     expect((load(smallPcscf) as PcscfConfig).policy).toEqual({
       serviceRoute: 'replace',
@@ -248,6 +253,7 @@ rx: { mode: of }
 
   it.each([
     ['minExpires: 60', `${next}:1 minExpires: unknown key`, /keys here: include, role/],
+    ['server: "lab (one"', `${next}:9 server: "lab (one" is not a product name`, /cscf\/1\.0 \(lab\)/],
     ['rx: { serviceRoute: strict }', `${next}:7 rx.serviceRoute: unknown key`, /serviceRoute belongs under policy/],
     [
       'policy: { media: { types: [vidio] } }',

@@ -34,12 +34,23 @@ const common = {
   name: 'n',
   homeDomain: 'd',
   workers: 1,
+  server: 's',
   listeners: [listener],
   trusted: ['127.0.0.0/8'],
   hosts: [{ name: 'h', targets: [] }],
-  transport: { ffi: 'auto' },
-  tls: { certificate: '/c', key: '/k', ca: '/a' },
-  limits: { connections: 1, connectionsPerSource: 1 },
+  transport: { ffi: 'auto', switchToTcpAbove: 1300, setAside: 30 },
+  dns: { servers: ['127.0.0.1'], budget: 2 },
+  tls: {
+    certificate: '/c',
+    key: '/k',
+    ca: '/a',
+    serverNames: [{ name: 'n', certificate: '/c', key: '/k' }],
+    clientCertificates: 'off',
+    verify: true,
+    minVersion: 'TLSv1.2',
+  },
+  limits: { streams: { connections: 1, perSource: 1, messageSeconds: 1, idleSeconds: 1 } },
+  overload: { delay: 1, refusedPerSource: 1, penalty: 1, registersPerSource: 1, requestsPerSource: 1 },
   diameter,
 } as const;
 const timers = { t1: 1, t2: 1, t4: 1, timerC: 1 } as const;
@@ -49,6 +60,7 @@ const pcscf = {
   ...common,
   role: 'pcscf',
   visitedNetwork: 'v',
+  dns: { ...common.dns, homeNetworks: ['d'] },
   timers: { ...timers, gm: { t1: 1, t2: 1, t4: 1 } },
   access: [{ from: 'f', security: 'none', rx: 'off' }],
   rx: { mode: 'off', signalling: true },
@@ -153,7 +165,7 @@ describe('what loading gives', () => {
   it('has every key of the type that is not optional', () => {
     const text = `role: scscf\nhomeDomain: d\nlisteners: { mw: [udp:127.0.0.1:1] }\ndiameter: { peers: [{ host: h }] }\n`;
     const { config } = loadConfig({ file: writeFiles({ 'a.yaml': text }), role: 'scscf', env: {} });
-    const optional = ['.tls', '.store.url', '.auth.schemeSpelling.'];
+    const optional = ['.server', '.dns.servers', '.tls', '.store.url', '.auth.schemeSpelling.'];
     const wanted = keysOf(scscf).filter((key) => !optional.some((start) => key.startsWith(start)));
     expect(keysOf(config).sort()).toEqual(wanted.sort());
   });

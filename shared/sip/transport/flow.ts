@@ -28,4 +28,12 @@ export interface Flow {
 }
 
 /** Where a message goes: like a flow; `connection` 0 on a stream transport means "connect, or reuse what is open". */
-export type Target = Flow;
+export interface Target extends Flow {
+  /**
+   * Host of the URI the message goes to, lower case, IPv6 without brackets: what the certificate of a TLS peer must be
+   * for. Only on targets of TLS. Source: RFC 5922 7.3.
+   */
+  readonly domain?: string;
+  /** Index of the TCP listener a request goes by when it is too large for a datagram; absent: it stays on UDP. */
+  readonly streamListener?: number;
+}

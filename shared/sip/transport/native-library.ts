@@ -11,6 +11,7 @@ export type Koffi = typeof import('koffi');
 export type Native = (...args: unknown[]) => number;
 
 const uvPollHandle = 8;
+const sendmmsg = 'int sendmmsg(int fd, void *headers, unsigned int count, int flags)';
 
 /** struct mmsghdr, struct iovec, room for a sockaddr, and the largest datagram. */
 export const headerBytes = 64;
@@ -19,8 +20,13 @@ export const nameBytes = 32;
 export const datagramBytes = 65_536;
 export const slots = 64;
 
-export interface Library {
+/** What sending needs: it works in every thread. */
+export interface SendingLibrary {
   readonly koffi: Koffi;
+  readonly sendmmsg: Native;
+}
+
+export interface Library extends SendingLibrary {
   readonly socket: Native;
   readonly bind: Native;
   readonly close: Native;
@@ -28,7 +34,6 @@ export interface Library {
   readonly getsockname: Native;
   readonly recvmmsg: Native;
   readonly recvmsg: Native;
-  readonly sendmmsg: Native;
   readonly pollInit: Native;
   readonly pollStart: Native;
   readonly pollStop: Native;
@@ -40,6 +45,19 @@ export interface Library {
 }
 
 let library: Library | string | undefined;
+let sending: SendingLibrary | null | undefined;
+
+/** What this thread needs to send on descriptors of the main thread; null where koffi is not available. */
+export function nativeSending(): SendingLibrary | null {
+  if (sending !== undefined) return sending;
+  try {
+    const koffi = createRequire(import.meta.url)('koffi') as Koffi;
+    sending = { koffi, sendmmsg: koffi.load(null).func(sendmmsg) as unknown as Native };
+  } catch {
+    sending = null;
+  }
+  return sending;
+}
 
 /**
  * Whether the native implementation can be used here: null, or the reason why not in words.
@@ -78,7 +96,7 @@ function loadLibrary(): Library | string {
       getsockname: func('int getsockname(int fd, void *address, void *length)'),
       recvmmsg: func('int recvmmsg(int fd, void *headers, unsigned int count, int flags, void *timeout)'),
       recvmsg: func('intptr_t recvmsg(int fd, void *header, int flags)'),
-      sendmmsg: func('int sendmmsg(int fd, void *headers, unsigned int count, int flags)'),
+      sendmmsg: func(sendmmsg),
       pollInit: func('int uv_poll_init(void *loop, void *handle, int fd)'),
       pollStart: lib.func('uv_poll_start', 'int', ['void *', 'int', pollCallback]) as unknown as Native,
       pollStop: func('int uv_poll_stop(void *handle)'),

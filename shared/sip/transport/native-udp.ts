@@ -1,21 +1,13 @@
 import { isIP } from 'node:net';
 import { SipError } from '#sip/errors';
-import { readLatin1, writeLatin1 } from '#sip/parser/latin1';
+import { readLatin1 } from '#sip/parser/latin1';
 import type { Listener } from './flow.ts';
 import { isKeepAlive } from './keep-alive.ts';
 import { encodeAddress, readAddress, readPort, sockaddrBytes } from './native-address.ts';
-import {
-  Arena,
-  datagramBytes,
-  headerBytes,
-  type Koffi,
-  type Library,
-  nameBytes,
-  nativeLibrary,
-  slots,
-} from './native-library.ts';
+import { Arena, datagramBytes, type Koffi, type Library, nameBytes, nativeLibrary, slots } from './native-library.ts';
+import { failureOfErrno, gatherSends, NativeSender } from './native-sender.ts';
 import type { TransportFailure } from './transport-failure.ts';
-import { receiveBufferBytes, type UdpHandlers, type UdpSocket } from './udp.ts';
+import { receiveBufferBytes, type UdpDescriptor, type UdpHandlers, type UdpSocket } from './udp.ts';
 
 /*
  * UDP on descriptors of our own: libuv's public uv_poll tells on the main loop when one is readable, recvmmsg and
@@ -36,42 +28,14 @@ const messageDontWait = 0x40;
 const messageErrorQueue = 0x2000;
 const readable = 1;
 const writable = 2;
-const eintr = 4;
-const eagain = 11;
 const emsgsize = 90;
-const enobufs = 105;
-const econnrefused = 111;
 
 /** Reads of one wake: at most this many times `slots`, so that the loop's other work has its turn. */
 const roundsPerWake = 4;
-const sendBytes = 256 * 1024;
-const largestPayload = 65_507;
 const waitingDatagrams = 1024;
-const rememberedSends = 1024;
-/** An ICMP error is matched with what was sent within this time. */
-const errorWindowMs = 5_000;
 
 /** Everything received is read out before the next call: all sockets share one arena. */
 let receiving: { readonly arena: Arena; readonly data: Buffer } | undefined;
-/** Sockets with datagrams that leave when the batch ends; null outside a batch. */
-let batch: NativeSocket[] | null = null;
-
-/** Runs `work` and lets the datagrams it sends leave together, one system call per socket. */
-export function gatherSends(work: () => void): void {
-  if (batch !== null) {
-    work();
-    return;
-  }
-  batch = [];
-  try {
-    work();
-  } finally {
-    const touched = batch;
-    batch = null;
-    for (let i = 0; i < touched.length; i++) touched[i]!.flush();
-  }
-}
-
 /**
  * Opens a UDP socket on a descriptor of its own. Call it only where `probeNativeUdp` (native-library) gives null.
  *
@@ -86,6 +50,7 @@ export async function openNativeUdp(listener: Listener, handlers: UdpHandlers): 
 
 class NativeSocket implements UdpSocket {
   readonly port: number;
+  readonly descriptor: UdpDescriptor;
   readonly #lib: Library;
   readonly #handlers: UdpHandlers;
   readonly #version: 4 | 6;
@@ -97,19 +62,9 @@ class NativeSocket implements UdpSocket {
   #closed: Promise<void> | undefined;
   #finishClose: () => void = () => {};
 
-  readonly #sendData = Buffer.allocUnsafeSlow(sendBytes);
-  readonly #sending: Arena;
-  readonly #sendTokens = new Float64Array(slots);
-  #queued = 0;
-  #queuedBytes = 0;
+  readonly #sender: NativeSender;
   /** What the kernel had no room for. */
   #waiting: { readonly text: string; readonly address: string; readonly port: number; readonly token: number }[] = [];
-
-  readonly #sentAddress: string[] = [];
-  readonly #sentPort = new Uint16Array(rememberedSends);
-  readonly #sentToken = new Float64Array(rememberedSends);
-  readonly #sentAt = new Float64Array(rememberedSends);
-  #sentNext = 0;
 
   constructor(lib: Library, listener: Listener, handlers: UdpHandlers) {
     this.#lib = lib;
@@ -117,8 +72,12 @@ class NativeSocket implements UdpSocket {
     this.#version = isIP(listener.address) === 6 ? 6 : 4;
     this.#fd = this.#bind(listener);
     this.port = this.#boundPort();
+    this.descriptor = { fd: this.#fd, version: this.#version };
     receiving ??= createReceiving(lib.koffi);
-    this.#sending = new Arena(lib.koffi, this.#sendData, 0);
+    this.#sender = new NativeSender(lib, this.#fd, this.#version, {
+      failed: (token, failure) => handlers.failed(token, failure),
+      postponed: (text, address, port, token) => this.#wait(text, address, port, token),
+    });
     this.#handle = Buffer.allocUnsafeSlow(lib.handleBytes);
     this.#onPoll = lib.koffi.register((_handle: unknown, status: number, events: number) => {
       this.#wake(status, events);
@@ -133,14 +92,13 @@ class NativeSocket implements UdpSocket {
 
   send(text: string, address: string, port: number, token: number): void {
     if (this.#closed) this.#fail(token, 'closed');
-    else if (text.length > largestPayload) this.#fail(token, 'too-large');
     else if (this.#waiting.length > 0) this.#wait(text, address, port, token);
-    else this.#queue(text, address, port, token);
+    else this.#sender.send(text, address, port, token);
   }
 
   close(): Promise<void> {
     this.#closed ??= new Promise((resolve) => {
-      this.flush();
+      this.#sender.flush();
       this.#lib.pollStop(this.#handle);
       this.#finishClose = () => {
         this.#lib.close(this.#fd);
@@ -239,70 +197,6 @@ class NativeSocket implements UdpSocket {
     return count;
   }
 
-  #queue(text: string, address: string, port: number, token: number): void {
-    const name = encodeAddress(address, this.#version);
-    if (!name || port < 1 || port > 65535) {
-      this.#fail(token, 'unreachable');
-      return;
-    }
-    if (this.#queued === slots || this.#queuedBytes + text.length > sendBytes) this.flush();
-    const slot = this.#queued++;
-    const { names, words, vectors, dataAddress } = this.#sending;
-    const at = this.#queuedBytes;
-    writeLatin1(this.#sendData, text, at);
-    this.#queuedBytes = at + text.length;
-    vectors[slot * 2] = dataAddress + BigInt(at);
-    vectors[slot * 2 + 1] = BigInt(text.length);
-    names.set(name, slot * nameBytes);
-    names[slot * nameBytes + 2] = port >> 8;
-    names[slot * nameBytes + 3] = port & 255;
-    words[slot * 16 + 2] = name.length;
-    this.#sendTokens[slot] = token;
-    if (token !== 0) this.#remember(address, port, token);
-    if (batch === null) this.flush();
-    else if (slot === 0) batch.push(this);
-  }
-
-  /** Hands what is queued to the kernel. */
-  flush(): void {
-    const count = this.#queued;
-    let sent = 0;
-    let retried = -1;
-    while (sent < count) {
-      const headers = sent === 0 ? this.#sending.headers : this.#sending.headers.subarray(sent * headerBytes);
-      const done = this.#lib.sendmmsg(this.#fd, headers, count - sent, messageDontWait);
-      if (done > 0) {
-        sent += done;
-        continue;
-      }
-      const errno = this.#lib.koffi.errno();
-      if (errno === eintr) continue;
-      if (errno === eagain || errno === enobufs) {
-        this.#postpone(sent, count);
-        break;
-      }
-      // An error that an earlier datagram met is told by the next call: try this one once more.
-      if (retried !== sent) retried = sent;
-      else {
-        this.#fail(this.#sendTokens[sent]!, failureOfErrno(errno));
-        sent++;
-      }
-    }
-    this.#queued = 0;
-    this.#queuedBytes = 0;
-  }
-
-  /** Keeps the queued datagrams from `first` on until the kernel has room. */
-  #postpone(first: number, count: number): void {
-    const { names, vectors, dataAddress } = this.#sending;
-    for (let slot = first; slot < count; slot++) {
-      const at = Number(vectors[slot * 2]! - dataAddress);
-      const text = readLatin1(this.#sendData, at, at + Number(vectors[slot * 2 + 1]));
-      const name = slot * nameBytes;
-      this.#wait(text, readAddress(names, name), readPort(names, name), this.#sendTokens[slot]!);
-    }
-  }
-
   #wait(text: string, address: string, port: number, token: number): void {
     if (this.#waiting.length === 0) this.#watch(readable | writable);
     // Beyond the bound a datagram is lost, as the network may lose it: transactions send again.
@@ -314,15 +208,6 @@ class NativeSocket implements UdpSocket {
     this.#waiting = [];
     for (const { text, address, port, token } of waiting) this.send(text, address, port, token);
     if (this.#waiting.length === 0) this.#watch(readable);
-  }
-
-  #remember(address: string, port: number, token: number): void {
-    const i = this.#sentNext;
-    this.#sentNext = (i + 1) % rememberedSends;
-    this.#sentAddress[i] = address;
-    this.#sentPort[i] = port;
-    this.#sentToken[i] = token;
-    this.#sentAt[i] = performance.now();
   }
 
   /** Reads the ICMP errors: each names where the datagram went. Source: ip(7), IP_RECVERR. */
@@ -339,24 +224,17 @@ class NativeSocket implements UdpSocket {
         // struct cmsghdr (16 bytes), then struct sock_extended_err, which begins with the errno.
         const errno = Number(pointers[5]) >= 32 ? control.readUInt32LE(16) : 0;
         if (errno !== 0 && errno !== emsgsize) {
-          this.#failSent(readAddress(arena.names, 0), readPort(arena.names, 0), failureOfErrno(errno));
+          const failure = failureOfErrno(errno);
+          const address = readAddress(arena.names, 0);
+          const port = readPort(arena.names, 0);
+          this.#sender.unreachable(address, port, failure);
+          this.#handlers.unreachable?.(address, port, failure);
         }
       }
     } finally {
       pointers[4] = 0n;
       pointers[5] = 0n;
       arena.words[2] = sockaddrBytes;
-    }
-  }
-
-  #failSent(address: string, port: number, failure: TransportFailure): void {
-    const since = performance.now() - errorWindowMs;
-    for (let i = 0; i < this.#sentAddress.length; i++) {
-      const token = this.#sentToken[i]!;
-      if (token === 0 || this.#sentPort[i] !== port || this.#sentAt[i]! < since) continue;
-      if (this.#sentAddress[i] !== address) continue;
-      this.#sentToken[i] = 0;
-      this.#fail(token, failure);
     }
   }
 
@@ -368,9 +246,4 @@ class NativeSocket implements UdpSocket {
 function createReceiving(koffi: Koffi): { arena: Arena; data: Buffer } {
   const data = Buffer.allocUnsafeSlow(slots * datagramBytes);
   return { arena: new Arena(koffi, data, datagramBytes), data };
-}
-
-function failureOfErrno(errno: number): TransportFailure {
-  if (errno === econnrefused) return 'refused';
-  return errno === emsgsize ? 'too-large' : 'unreachable';
 }

@@ -13,7 +13,8 @@ import type { Flow, Target } from './flow.ts';
  */
 export function responseTarget(via: Via, flow: Flow): Target {
   const sentByPort = via.port || (flow.transport === 'tls' ? 5061 : 5060);
-  if (flow.transport !== 'udp') return { ...flow, port: sentByPort };
+  if (flow.transport === 'tls') return { ...flow, port: sentByPort, domain: via.host };
+  if (flow.transport === 'tcp') return { ...flow, port: sentByPort };
   const maddr = literalAddress(via.maddr);
   if (maddr) return { ...flow, address: maddr, port: sentByPort };
   return via.rport >= 0 ? flow : { ...flow, port: sentByPort };

@@ -23,11 +23,18 @@ const seed = (Math.random() * 0x100000000) >>> 0;
  * Call-ID and CSeq lines without parsing them further.
  *
  * `statusLine`: `513 Message Too Large`; `extra`: whole header lines, each with its CRLF; `flow`: how the request
- * came. Gives null when there is nothing to answer: a response, an ACK, a head without these lines, a broken Via.
+ * came; `mark`: what the To tag begins with. Gives null when there is nothing to answer: a response, an ACK, a head
+ * without these lines, a broken Via.
  *
  * Source: RFC 3261 8.2.6, 8.2.7, 18.2.1, 18.3; RFC 3581 4.
  */
-export function refusalFromHead(head: string, statusLine: string, extra: string, flow: Flow): Refusal | null {
+export function refusalFromHead(
+  head: string,
+  statusLine: string,
+  extra: string,
+  flow: Flow,
+  mark = '',
+): Refusal | null {
   if (head.startsWith('SIP/') || head.startsWith('ACK ')) return null;
   let top: Via | null = null;
   let vias = '';
@@ -52,7 +59,7 @@ export function refusalFromHead(head: string, statusLine: string, extra: string,
           const via = parseVia(first);
           if (via instanceof ParseFailure) return null;
           top = via;
-          vias = `Via: ${withSource(via, flow)}${rest === '' ? '' : `, ${rest}`}\r\n`;
+          vias = `Via: ${viaWithSource(via, flow)}${rest === '' ? '' : `, ${rest}`}\r\n`;
         }
       } else if (id === Header.From && from === '') from = unfolded(head, colon + 1, end);
       else if (id === Header.To && to === '') to = unfolded(head, colon + 1, end);
@@ -64,7 +71,7 @@ export function refusalFromHead(head: string, statusLine: string, extra: string,
     if (head.charCodeAt(at) === 13 || head.charCodeAt(at) === 10) break;
   }
   if (top === null || from === '' || to === '' || callId === '' || cseq === '') return null;
-  const tag = tagOf(to) !== '' ? '' : `;tag=${hash(vias + callId).toString(36)}`;
+  const tag = tagOf(to) !== '' ? '' : `;tag=${mark}${stableTag(vias + callId)}`;
   const text = `SIP/2.0 ${statusLine}\r\n${vias}From: ${from}\r\nTo: ${to}${tag}\r\nCall-ID: ${callId}\r\nCSeq: ${cseq}\r\n${extra}Content-Length: 0\r\n\r\n`;
   return text.length > maxAnswer || hasStray(text) ? null : { text, target: responseTarget(top, flow) };
 }
@@ -94,13 +101,13 @@ function unfolded(text: string, start: number, end: number): string {
 }
 
 /** The top Via with `received` and `rport` as the source demands. */
-function withSource(via: Via, flow: Flow): string {
+export function viaWithSource(via: Via, flow: Flow): string {
   if (via.rport < 0 && via.host === flow.address) return via.raw;
   return withReceived(via.raw, flow.address, flow.port);
 }
 
 /** Whether a CR stands alone, or a NUL anywhere: such lines are not sent back. */
-function hasStray(text: string): boolean {
+export function hasStray(text: string): boolean {
   if (text.includes('\0')) return true;
   for (let at = text.indexOf('\r'); at >= 0; at = text.indexOf('\r', at + 1)) {
     if (text.charCodeAt(at + 1) !== 10) return true;
@@ -109,8 +116,8 @@ function hasStray(text: string): boolean {
 }
 
 /** The same tag for every retransmission, another one in every process. */
-function hash(text: string): number {
+export function stableTag(text: string): string {
   let value = seed;
   for (let i = 0; i < text.length; i++) value = Math.imul(value ^ text.charCodeAt(i), 0x01000193);
-  return value >>> 0;
+  return (value >>> 0).toString(36);
 }

@@ -10,10 +10,18 @@ import { failureOfCode, type TransportFailure } from './transport-failure.ts';
 export interface UdpSocket {
   /** The port in use (the system's choice when the listener asked for 0). */
   readonly port: number;
+  /** For threads that send by themselves; null where only the socket's own thread can. */
+  readonly descriptor: UdpDescriptor | null;
   /** Sends one datagram, latin1, to an IP literal. `token` (0: none) comes back in `failed` if it did not leave. */
   send(text: string, address: string, port: number, token: number): void;
   /** Ends the socket; nothing is heard of it once the promise is fulfilled. */
   close(): Promise<void>;
+}
+
+/** A descriptor that any thread of the process may send on while its socket is open. */
+export interface UdpDescriptor {
+  readonly fd: number;
+  readonly version: 4 | 6;
 }
 
 /** What a UDP socket tells; one wake brings one batch. */
@@ -23,6 +31,8 @@ export interface UdpHandlers {
   /** One datagram, latin1, keep-alives left out. `address` has no brackets. */
   datagram(text: string, address: string, port: number): void;
   failed(token: number, failure: TransportFailure): void;
+  /** An ICMP error for an address, for what other threads sent there. */
+  unreachable?(address: string, port: number, failure: TransportFailure): void;
 }
 
 /** Kernel memory asked for per socket, so that a pause of the process loses nothing. */
@@ -78,6 +88,7 @@ function bind(socket: Socket, listener: Listener): Promise<void> {
 
 class DgramSocket implements UdpSocket {
   readonly port: number;
+  readonly descriptor = null;
   readonly #socket: Socket;
   readonly #family: number;
   readonly #handlers: UdpHandlers;

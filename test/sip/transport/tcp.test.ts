@@ -1,68 +1,28 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { connect } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Flow, Listener, Target } from '#sip/transport/flow';
-import { type StreamHandlers, type StreamLimits, StreamTransport } from '#sip/transport/tcp';
+import type { Listener, Target } from '#sip/transport/flow';
+import type { StreamLimits } from '#sip/transport/stream-limits';
+import { StreamTransport } from '#sip/transport/stream-transport';
+import { Heard, listen, Peers, request } from './stream-peer.ts';
 
 const hasV6 = Object.values(networkInterfaces()).some((list) => list?.some((entry) => entry.address === '::1'));
 
-class Heard implements StreamHandlers {
-  readonly messages: { text: string; flow: Flow }[] = [];
-  readonly failures: [number, string][] = [];
-  readonly gone: number[] = [];
-  depth = 0;
-  #wakes: (() => void)[] = [];
-  beginBatch(): void {
-    this.depth++;
-  }
-  endBatch(): void {
-    this.depth--;
-    this.#look();
-  }
-  message(text: string, flow: Flow): void {
-    expect(this.depth).toBe(1);
-    this.messages.push({ text, flow });
-  }
-  closed(connection: number): void {
-    this.gone.push(connection);
-    this.#look();
-  }
-  failed(token: number, failure: string): void {
-    this.failures.push([token, failure]);
-    this.#look();
-  }
-  until(condition: () => boolean): Promise<void> {
-    return new Promise((resolve) => {
-      const look = () => condition() && resolve();
-      this.#wakes.push(look);
-      look();
-    });
-  }
-  #look(): void {
-    for (const wake of this.#wakes) wake();
-  }
-}
-
-const request = (n: number, extra = 'Content-Length: 0\r\n', method = 'OPTIONS') =>
-  `${method} sip:x SIP/2.0\r\nVia: SIP/2.0/TCP host;branch=z9hG4bK${n}\r\nFrom: <sip:a@x>;tag=1\r\nTo: <sip:b@x>\r\nCall-ID: call-${n}\r\nCSeq: ${n} ${method}\r\n${extra}\r\n`;
-
 let nowMs = 1000;
-const toClose: { close(): unknown }[] = [];
+const peers = new Peers();
 beforeEach(() => {
   nowMs = 1000;
 });
-afterEach(async () => {
-  for (const one of toClose.splice(0)) await one.close();
-});
+afterEach(() => peers.close());
 
 async function start(limits: Partial<StreamLimits> = {}, address = '127.0.0.1') {
   const heard = new Heard();
-  const transport = new StreamTransport(heard, () => nowMs, limits);
+  const transport = new StreamTransport(heard, () => nowMs, { limits });
   const listener: Listener = { index: 0, sides: ['mw'], transport: 'tcp', address, port: 0, sentBy: 'x' };
   const port = await transport.listen(listener);
-  toClose.push(transport);
+  peers.add(transport);
   return { heard, transport, port };
 }
 
@@ -74,60 +34,13 @@ const target = (port: number, connection = 0, address = '127.0.0.1'): Target => 
   connection,
 });
 
-async function dial(port: number, host = '127.0.0.1'): Promise<Socket> {
-  const socket = connect(port, host);
-  socket.on('error', () => {});
-  await once(socket, 'connect');
-  toClose.push({ close: () => socket.destroy() });
-  return socket;
-}
-
-/** Everything a peer hears, with a way to wait for it. */
-function listen(socket: Socket): {
-  text: () => string;
-  until: (condition: (text: string) => boolean) => Promise<void>;
-} {
-  let text = '';
-  let look = () => {};
-  socket.on('data', (chunk) => {
-    text += chunk.toString('latin1');
-    look();
-  });
-  return {
-    text: () => text,
-    until: (condition) =>
-      new Promise((resolve) => {
-        look = () => condition(text) && resolve();
-        look();
-      }),
-  };
-}
-
-async function peer(): Promise<{ server: Server; port: number; sockets: Socket[]; next: () => Promise<Socket> }> {
-  const sockets: Socket[] = [];
-  const server = createServer((socket) => {
-    socket.on('error', () => {});
-    sockets.push(socket);
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  toClose.push({
-    close: () => {
-      for (const socket of sockets) socket.destroy();
-      server.close();
-    },
-  });
-  const next = async () => {
-    if (sockets.length === 0) await once(server, 'connection');
-    return sockets.at(-1)!;
-  };
-  return { server, port: (server.address() as { port: number }).port, sockets, next };
-}
+const dial = (port: number, host?: string) => peers.dial(port, host);
+const peer = () => peers.server();
 
 function connectQuietly(port: number): void {
   const socket = connect(port, '127.0.0.1');
   socket.on('error', () => {});
-  toClose.push({ close: () => socket.destroy() });
+  peers.add({ close: () => socket.destroy() });
 }
 
 /** A port of 127.0.0.1 on which nobody listens. */
@@ -255,16 +168,6 @@ describe('TCP, accepted connections', () => {
     await heard.until(() => heard.messages.length === 3);
   });
 
-  it('X-S4 caps the connections of one source and all connections', async () => {
-    const { transport, port } = await start({ connectionsPerSource: 3 });
-    const sockets: Socket[] = [];
-    for (let i = 0; i < 3; i++) sockets.push(await dial(port));
-    const over = await dial(port);
-    await once(over.resume(), 'close');
-    expect(transport.counts.refusedOverCap).toBe(1);
-    expect(transport.openConnections).toBe(3);
-  });
-
   it('ends a peer that does not read once the bound is reached', async () => {
     const { heard, transport, port } = await start({ writeBytes: 100_000 });
     const socket = await dial(port);
@@ -341,7 +244,7 @@ describe('TCP, connections of our own', () => {
     ]);
     const [line] = await once(child.stdout, 'data');
     child.kill('SIGSTOP');
-    toClose.push({ close: () => child.kill('SIGKILL') });
+    peers.add({ close: () => child.kill('SIGKILL') });
     const port = Number(String(line));
     for (let i = 0; i < 2; i++) await dial(port);
     for (let i = 0; i < 4; i++) connectQuietly(port);
