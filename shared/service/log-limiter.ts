@@ -35,8 +35,16 @@ export class LogLimiter {
     this.#windowStartMs = options.clock.nowMs();
   }
 
-  /** Writes or counts one line. `reasonClass`: a reason id of ours; `source`: the address it came from. */
-  warn(reasonClass: string, source: string, fields: Readonly<Record<string, unknown>>, message: string): void {
+  /**
+   * Writes or counts one line. `reasonClass`: a reason id of ours; `source`: the address it came from; `fields`: what else it
+   * says, made only for a line that is written.
+   */
+  warn(
+    reasonClass: string,
+    source: string,
+    fields: Readonly<Record<string, unknown>> | (() => Readonly<Record<string, unknown>>),
+    message: string,
+  ): void {
     this.tick();
     const count = this.#classOf(reasonClass);
     const written = count.sources.get(source) ?? 0;
@@ -47,7 +55,8 @@ export class LogLimiter {
     }
     count.sources.set(source, written + 1);
     count.written++;
-    this.#options.log.warn({ reason: reasonClass, source, ...fields }, message);
+    const more = typeof fields === 'function' ? fields() : fields;
+    this.#options.log.warn({ reason: reasonClass, source, ...more }, message);
   }
 
   /** Ends the window when its time has come; called on every line and, so that a flood's end is told, now and then. */

@@ -158,12 +158,14 @@ export class WorkerOwnership implements CallOwnership {
     this.#worker = worker;
   }
 
-  retain(callId: string): void {
-    this.#table.claim(this.#table.bucketOf(callId), this.#worker);
+  retain(callId: string): number {
+    const bucket = this.#table.bucketOf(callId);
+    this.#table.claim(bucket, this.#worker);
+    return bucket;
   }
 
-  release(callId: string): void {
-    this.#table.release(this.#table.bucketOf(callId), this.#worker);
+  release(bucket: number): void {
+    this.#table.release(bucket, this.#worker);
   }
 
   /** The worker that owns a Call-ID, -1 when nobody does. */

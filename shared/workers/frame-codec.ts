@@ -15,6 +15,8 @@ export const frameKind = Object.freeze({
   closeConnection: 8,
   diameterRequest: 9,
   diameterAnswer: 10,
+  holdConnection: 11,
+  unreachable: 12,
 });
 
 /** Bucket field of a SIP frame whose Call-ID was not found. */
@@ -24,6 +26,7 @@ const transports: readonly TransportName[] = ['udp', 'tcp', 'tls'];
 const failures: readonly SendFailure[] = ['refused', 'timeout', 'closed', 'unreachable', 'too-large'];
 const reasons = ['no-peer', 'peer-lost'] as const;
 const bucketFlag = 0x80;
+const domainFlag = 0x40;
 const tokenBytes = 8;
 
 /** A SIP message toward a worker. `bucket`: the one that counts this frame, or `noBucket`. */
@@ -66,6 +69,7 @@ export function decodeSip(
 /** A SIP message from a worker. */
 export function encodeSendSip(queue: FrameQueue, text: string, target: Target, token: number): boolean {
   const { address, transport } = target;
+  if (transport === 'tls' && target.domain !== undefined) return encodeSendSecure(queue, text, target, token);
   const x = transports.indexOf(transport);
   const length = tokenBytes + 1 + address.length + text.length;
   const at = queue.begin(frameKind.sendSip, x, target.port, target.listener, target.connection, length);
@@ -73,6 +77,21 @@ export function encodeSendSip(queue: FrameQueue, text: string, target: Target, t
   queue.bytes.writeDoubleLE(token, at);
   writeAddress(queue.bytes, at + tokenBytes, address);
   writeLatin1(queue.bytes, text, at + tokenBytes + 1 + address.length);
+  return true;
+}
+
+/** The same with the domain whose certificate is asked for, between address and text. */
+function encodeSendSecure(queue: FrameQueue, text: string, target: Target, token: number): boolean {
+  const { address, transport } = target;
+  const domain = (target.domain ?? address).slice(0, 255);
+  const x = transports.indexOf(transport) | domainFlag;
+  const head = tokenBytes + 1 + address.length + 1 + domain.length;
+  const at = queue.begin(frameKind.sendSip, x, target.port, target.listener, target.connection, head + text.length);
+  if (at < 0) return false;
+  queue.bytes.writeDoubleLE(token, at);
+  writeAddress(queue.bytes, at + tokenBytes, address);
+  writeAddress(queue.bytes, at + tokenBytes + 1 + address.length, domain);
+  writeLatin1(queue.bytes, text, at + head);
   return true;
 }
 
@@ -89,10 +108,18 @@ export function decodeSendSip(
   const addressStart = start + tokenBytes + 1;
   const addressEnd = addressStart + bytes[addressStart - 1]!;
   const address = readLatin1(bytes, addressStart, addressEnd);
+  const transport = transports[x & 3]!;
+  const token = bytes.readDoubleLE(start);
+  if (x & domainFlag) {
+    const domainEnd = addressEnd + 1 + bytes[addressEnd]!;
+    const domain = readLatin1(bytes, addressEnd + 1, domainEnd);
+    const text = readLatin1(bytes, domainEnd, start + length);
+    return { text, target: { listener, transport, address, port, connection, domain }, token };
+  }
   return {
     text: readLatin1(bytes, addressEnd, start + length),
-    target: { listener, transport: transports[x & 3]!, address, port, connection },
-    token: bytes.readDoubleLE(start),
+    target: { listener, transport, address, port, connection },
+    token,
   };
 }
 
@@ -106,13 +133,29 @@ export function encodeSendFailed(queue: FrameQueue, token: number, failure: Send
   if (at >= 0) queue.bytes.writeDoubleLE(token, at);
 }
 
+/** An ICMP error for an address that a worker may have sent to by itself. */
+export function encodeUnreachable(
+  queue: FrameQueue,
+  listener: number,
+  address: string,
+  port: number,
+  failure: SendFailure,
+): void {
+  const at = queue.begin(frameKind.unreachable, failures.indexOf(failure), port, listener, 0, address.length);
+  if (at >= 0) writeLatin1(queue.bytes, address, at);
+}
+
+export function decodeFailure(x: number): SendFailure {
+  return failures[x]!;
+}
+
 export function decodeSendFailed(x: number, bytes: Buffer, start: number): { token: number; failure: SendFailure } {
   return { token: bytes.readDoubleLE(start), failure: failures[x]! };
 }
 
-/** A frame that is only a connection number: `connectionClosed`, `closeConnection`. */
-export function encodeConnection(queue: FrameQueue, kind: number, connection: number): void {
-  queue.begin(kind, 0, 0, 0, connection, 0);
+/** A frame that is only a connection number: `connectionClosed`, `closeConnection`; with a yes or no `holdConnection`. */
+export function encodeConnection(queue: FrameQueue, kind: number, connection: number, yes = false): void {
+  queue.begin(kind, yes ? 1 : 0, 0, 0, connection, 0);
 }
 
 /** Whether the octets are a Diameter request, by the R flag. Source: RFC 6733 3. */

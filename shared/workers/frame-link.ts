@@ -32,6 +32,8 @@ export interface TransportPort {
   sip(text: string, target: Target, token: number): void;
   /** Closes a stream connection after what is queued on it has gone out. */
   closeConnection(connection: number): void;
+  /** Says whether a registered UE needs a stream connection: then neither idleness nor want of room ends it. */
+  holdConnection(connection: number, held: boolean): void;
   /** Sends a Diameter request; the peer is chosen by the transport side. */
   diameterRequest(message: Buffer, route: DiameterRoute): void;
   /** Sends an answer to the peer connection that the request came by. */
@@ -49,6 +51,7 @@ export interface DiameterRoute {
 
 /** Which Call-IDs a worker owns: held while a transaction or dialog of theirs lives (design: dispatch by buckets). */
 export interface CallOwnership {
-  retain(callId: string): void;
-  release(callId: string): void;
+  /** Gives the hold to release later: a number, so that nobody keeps a Call-ID for it, and with it a message. */
+  retain(callId: string): number;
+  release(hold: number): void;
 }

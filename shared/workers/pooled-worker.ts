@@ -14,6 +14,7 @@ import {
 } from './frame-codec.ts';
 import { FrameQueue } from './frame-queue.ts';
 import { type FrameVisitor, RingReader } from './frame-ring.ts';
+import { IntakeLoad } from './intake-load.ts';
 import type { TransportSide } from './transport-side.ts';
 import type { WorkerCounts, WorkersOptions } from './worker-control.ts';
 import type { ThreadData, ThreadOrder, ThreadReport } from './worker-thread.ts';
@@ -41,7 +42,9 @@ interface Question {
 export class PooledWorker implements FrameVisitor, WorkerLoad {
   readonly queue: FrameQueue;
   readonly reader: RingReader;
+  /** Shed by the transport side, since the ring was full. */
   shed = 0;
+  readonly #load: IntakeLoad;
   #messages = 0;
   #restarts = 0;
   readonly #data: ThreadData;
@@ -78,6 +81,7 @@ export class PooledWorker implements FrameVisitor, WorkerLoad {
     this.#options = options;
     this.queue = new FrameQueue(data.fromMain, new Doorbell(data.bells, data.worker + 1));
     this.reader = new RingReader(data.toMain);
+    this.#load = new IntakeLoad(data.load);
   }
 
   get alive(): boolean {
@@ -89,7 +93,7 @@ export class PooledWorker implements FrameVisitor, WorkerLoad {
   }
 
   get backlog(): number {
-    return this.queue.backlog;
+    return this.queue.backlog + this.#load.octets;
   }
 
   /** Starts the thread; fulfilled when it serves, rejected when it ends before that. */
@@ -150,10 +154,10 @@ export class PooledWorker implements FrameVisitor, WorkerLoad {
   counts(): WorkerCounts {
     return {
       messages: this.#messages,
-      shed: this.shed,
+      shed: this.shed + this.#load.shed,
       dropped: this.queue.dropped,
       restarts: this.#restarts,
-      backlogBytes: this.queue.backlog,
+      backlogBytes: this.backlog,
       state: this.#state === 'serving' && this.#stalled ? 'busy' : this.#state,
     };
   }
@@ -198,6 +202,9 @@ export class PooledWorker implements FrameVisitor, WorkerLoad {
       }
       case frameKind.closeConnection:
         this.#side.closeConnection(b);
+        break;
+      case frameKind.holdConnection:
+        this.#side.holdConnection(b, x === 1);
         break;
       case frameKind.diameterRequest: {
         const { message, route } = decodeDiameterRequest(x, y, a, bytes, start, length);

@@ -1,9 +1,12 @@
-import { SipError } from '#sip/errors';
 import type { Flow, Listener, Target } from '#sip/transport/flow';
 import { probeNativeUdp } from '#sip/transport/native-library';
 import { openNativeUdp } from '#sip/transport/native-udp';
-import { type StreamLimits, StreamTransport } from '#sip/transport/tcp';
+import type { StreamEvent } from '#sip/transport/stream-events';
+import type { StreamLimits } from '#sip/transport/stream-limits';
+import { type StreamOptions, StreamTransport } from '#sip/transport/stream-transport';
+import { TlsSecurity, type TlsSettings } from '#sip/transport/tls-security';
 import { openDgram, type UdpHandlers, type UdpSocket } from '#sip/transport/udp';
+import { createDescriptors, publish } from './direct-sends.ts';
 import type { DiameterRoute, SendFailure } from './frame-link.ts';
 
 /** Where frames go: the one inline worker, or the pool's rings. One wake brings one batch. */
@@ -13,6 +16,8 @@ export interface FrameSink {
   sip(text: string, flow: Flow): void;
   sendFailed(worker: number, token: number, failure: SendFailure): void;
   connectionClosed(connection: number): void;
+  /** An ICMP error for an address: a worker that sends by itself may have sent something there. */
+  unreachable?(listener: number, address: string, port: number, failure: SendFailure): void;
   diameter(message: Buffer): void;
   diameterFailed(hopByHop: number, reason: 'no-peer' | 'peer-lost'): void;
 }
@@ -29,6 +34,12 @@ export interface TransportSideOptions {
   /** `auto`: native where it exists. */
   readonly udp: 'auto' | 'native' | 'dgram';
   readonly streamLimits?: Partial<StreamLimits>;
+  /** Needed as soon as a listener says tls. */
+  readonly tls?: TlsSettings | undefined;
+  /** Whether the node at an address is one of the core; default: none is. */
+  readonly isCore?: StreamOptions['isCore'];
+  /** Hears what happens to stream connections and certificates. */
+  readonly report?: (event: StreamEvent) => void;
   /** Monotonic milliseconds. */
   readonly nowMs: () => number;
 }
@@ -38,7 +49,8 @@ const tokenBits = 2 ** 47;
 
 type Deferred =
   | { readonly kind: 'sendFailed'; readonly worker: number; readonly token: number; readonly failure: SendFailure }
-  | { readonly kind: 'diameterFailed'; readonly hopByHop: number };
+  | { readonly kind: 'diameterFailed'; readonly hopByHop: number }
+  | { readonly kind: 'closed'; readonly connection: number };
 
 /**
  * The sockets of a daemon: listeners, stream connections, and the way to the Diameter peers. Lives on the main thread.
@@ -47,8 +59,11 @@ type Deferred =
  * below 64.
  */
 export class TransportSide {
+  /** Shared with the workers: on which descriptors they may send by themselves, by listener. */
+  readonly descriptors: Int32Array;
   readonly #options: TransportSideOptions;
-  readonly #streams: StreamTransport;
+  #streams: StreamTransport;
+  #security: TlsSecurity | undefined;
   readonly #datagrams = new Map<number, UdpSocket>();
   readonly #ports = new Map<number, number>();
   #sink: FrameSink | undefined;
@@ -58,17 +73,8 @@ export class TransportSide {
 
   constructor(options: TransportSideOptions) {
     this.#options = options;
-    this.#streams = new StreamTransport(
-      {
-        beginBatch: () => this.#begin(),
-        endBatch: () => this.#end(),
-        message: (text, flow) => this.#sink?.sip(text, flow),
-        closed: (connection) => this.#alone(() => this.#sink?.connectionClosed(connection)),
-        failed: (token, failure) => this.#sendFailed(token, failure),
-      },
-      options.nowMs,
-      options.streamLimits,
-    );
+    this.descriptors = createDescriptors(options.listeners.length);
+    this.#streams = this.#openStreams();
   }
 
   /** Connects the side that handles what comes in; before `open`. */
@@ -80,9 +86,19 @@ export class TransportSide {
     this.#diameter = port;
   }
 
-  /** Counters of the stream connections, and how many there are. */
-  get streams(): Pick<StreamTransport, 'counts' | 'openConnections'> {
+  /** Counters of the stream connections, how many there are and may be. */
+  get streams(): Pick<StreamTransport, 'counts' | 'openConnections' | 'limits'> {
     return this.#streams;
+  }
+
+  /** What is to be said of the certificates, null without TLS; after `open`. */
+  get certificates(): TlsSecurity['words'] | null {
+    return this.#security?.words ?? null;
+  }
+
+  /** Reads the certificate files anew. Gives whether they are in use now; without TLS there is nothing to do. */
+  async reloadCertificates(): Promise<boolean> {
+    return (await this.#security?.reload()) ?? true;
   }
 
   /** Which UDP implementation serves: `native`, or `dgram` and why. */
@@ -97,22 +113,23 @@ export class TransportSide {
     return this.#ports.get(listener) ?? 0;
   }
 
-  /** Opens all listeners, or none. Throws SipError ERR_SIP_LISTEN. */
+  /** Opens all listeners, or none. Throws SipError ERR_SIP_LISTEN, ERR_SIP_TLS. */
   async open(): Promise<void> {
     const native = this.#options.udp === 'native' || (this.#options.udp === 'auto' && probeNativeUdp() === null);
     const openUdp = native ? openNativeUdp : openDgram;
+    const { tls, report } = this.#options;
     try {
+      if (tls !== undefined) {
+        this.#security = await TlsSecurity.open(tls, (event) => report?.(event));
+        this.#streams = this.#openStreams();
+      }
       for (const listener of this.#options.listeners) {
         if (listener.transport === 'udp') {
           const socket = await openUdp(listener, this.#udpHandlers(listener.index));
           this.#datagrams.set(listener.index, socket);
+          if (socket.descriptor !== null) publish(this.descriptors, listener.index, socket.descriptor);
           this.#ports.set(listener.index, socket.port);
-        } else if (listener.transport === 'tcp') {
-          this.#ports.set(listener.index, await this.#streams.listen(listener));
-        } else {
-          const where = `${listener.transport}:${listener.address}:${listener.port}`;
-          throw new SipError('ERR_SIP_LISTEN', `${where}: this version listens on udp and tcp only`);
-        }
+        } else this.#ports.set(listener.index, await this.#streams.listen(listener));
       }
     } catch (error) {
       await this.close();
@@ -123,6 +140,8 @@ export class TransportSide {
   async close(): Promise<void> {
     const sockets = [...this.#datagrams.values()];
     this.#datagrams.clear();
+    this.descriptors.fill(0);
+    this.#security?.close();
     await Promise.all([this.#streams.close(), ...sockets.map((socket) => socket.close())]);
   }
 
@@ -138,6 +157,11 @@ export class TransportSide {
 
   closeConnection(connection: number): void {
     this.#streams.closeConnection(connection);
+  }
+
+  /** Whether a registered UE needs a connection: see StreamTransport.hold. */
+  holdConnection(connection: number, held: boolean): void {
+    this.#streams.hold(connection, held);
   }
 
   diameterRequest(message: Buffer, route: DiameterRoute): void {
@@ -162,6 +186,26 @@ export class TransportSide {
     else this.#alone(() => this.#sink?.diameterFailed(hopByHop, reason));
   }
 
+  #openStreams(): StreamTransport {
+    const { nowMs, streamLimits = {}, isCore, report } = this.#options;
+    return new StreamTransport(
+      {
+        beginBatch: () => this.#begin(),
+        endBatch: () => this.#end(),
+        message: (text, flow) => this.#sink?.sip(text, flow),
+        closed: (connection) => this.#defer({ kind: 'closed', connection }),
+        failed: (token, failure) => this.#sendFailed(token, failure),
+        report: (event) => report?.(event),
+      },
+      nowMs,
+      {
+        limits: streamLimits,
+        ...(isCore === undefined ? {} : { isCore }),
+        ...(this.#security === undefined ? {} : { security: this.#security }),
+      },
+    );
+  }
+
   #udpHandlers(index: number): UdpHandlers {
     return {
       beginBatch: () => this.#begin(),
@@ -169,6 +213,8 @@ export class TransportSide {
       datagram: (text, address, port) =>
         this.#sink?.sip(text, { listener: index, transport: 'udp', address, port, connection: 0 }),
       failed: (token, failure) => this.#sendFailed(token, failure),
+      unreachable: (address, port, failure) =>
+        this.#alone(() => this.#sink?.unreachable?.(index, address, port, failure)),
     };
   }
 
@@ -209,6 +255,7 @@ export class TransportSide {
     this.#begin();
     for (const event of events) {
       if (event.kind === 'sendFailed') this.#sink?.sendFailed(event.worker, event.token, event.failure);
+      else if (event.kind === 'closed') this.#sink?.connectionClosed(event.connection);
       else this.#sink?.diameterFailed(event.hopByHop, 'no-peer');
     }
     this.#end();

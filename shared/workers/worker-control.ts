@@ -1,4 +1,6 @@
 import type { Worker } from 'node:worker_threads';
+import type { IntakeOptions } from './intake.ts';
+
 export interface WorkersOptions {
   /** 1: inline on this thread; 2 to 64: that many worker threads. */
   readonly workers: number;
@@ -9,6 +11,8 @@ export interface WorkersOptions {
   /** Monotonic milliseconds. */
   readonly nowMs: () => number;
   readonly ringBytes?: number;
+  /** How each worker protects itself from more than it can do; `defaultIntake` for what is left out. */
+  readonly intake?: Partial<IntakeOptions>;
   /** Fetch frames by a 1 ms timer while busy instead of one wake each: fewer wakes, 1 ms later; default false. */
   readonly coalesce?: boolean;
   /** A worker thread has ended though it was not told to; it is being replaced. */
@@ -22,7 +26,7 @@ export interface WorkersOptions {
 export interface WorkerCounts {
   /** SIP messages handed to this worker. */
   readonly messages: number;
-  /** SIP messages answered 503 or dropped because its queue was full. */
+  /** SIP messages answered 503 or dropped: too much to do, or their source under penalty. */
   readonly shed: number;
   /** Frames lost because not even the list behind the ring had room. */
   readonly dropped: number;

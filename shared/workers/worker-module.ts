@@ -1,5 +1,6 @@
 import type { WorkerOwnership } from './dispatch.ts';
 import type { TransportPort, WorkerInbox } from './frame-link.ts';
+import type { IntakeUser, IntakeView } from './intake.ts';
 
 /** What a worker is told of itself. */
 export interface WorkerContext {
@@ -11,7 +12,9 @@ export interface WorkerContext {
 }
 
 /** A worker as the pool sees it. */
-export interface WorkerInstance extends WorkerInbox {
+export interface WorkerInstance extends WorkerInbox, IntakeUser {
+  /** Given what stands before it, for telling it what became of messages, and for its counters. */
+  connectIntake?(intake: IntakeView): void;
   /** Answers a question of the control side (metrics, reload); plain data both ways. */
   control?(request: unknown): unknown;
   /** Ends timers and store connections; nothing is delivered afterwards. */

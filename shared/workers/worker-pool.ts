@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { workerOf } from '#diameter/hop-by-hop';
 import type { Flow } from '#sip/transport/flow';
-import { gatherSends } from '#sip/transport/native-udp';
+import { gatherSends } from '#sip/transport/native-sender';
 import { BucketTable, createBuckets, leastBacklogged } from './dispatch.ts';
 import { createBells, Doorbell, type Drain, DrainLoop } from './doorbell.ts';
 import {
@@ -9,13 +9,15 @@ import {
   encodeDiameter,
   encodeDiameterFailed,
   encodeSendFailed,
+  encodeUnreachable,
   frameKind,
   isDiameterRequest,
 } from './frame-codec.ts';
 import type { SendFailure } from './frame-link.ts';
 import { createRing } from './frame-ring.ts';
 import { startInline } from './inline-worker.ts';
-import { isShed, overloadRefusal, shedOrderOf } from './overload.ts';
+import { createLoad } from './intake-load.ts';
+import { isShed, overloadRefusal, refusalMark, shedOrderOf } from './overload.ts';
 import { type Leftovers, PooledWorker } from './pooled-worker.ts';
 import type { FrameSink, TransportSide } from './transport-side.ts';
 import type { WorkerCounts, Workers, WorkersOptions } from './worker-control.ts';
@@ -45,13 +47,17 @@ async function startPool(side: TransportSide, options: WorkersOptions): Promise<
   return pool;
 }
 
-/** Worker threads behind rings: dispatches by Call-ID, replaces what dies, sheds what a full queue has no room for. */
+/**
+ * Worker threads behind rings: dispatches by Call-ID, replaces what dies. Each worker sheds by its own intake; here only
+ * what a full ring has no room for.
+ */
 class WorkerPool implements FrameSink, Workers, Drain {
   readonly size: number;
   readonly table: BucketTable;
   readonly #side: TransportSide;
   readonly #options: WorkersOptions;
   readonly #workers: PooledWorker[] = [];
+  readonly #mark: string;
   readonly #loop: DrainLoop;
   readonly #drainAll = (): void => this.#readAll();
   #lastChosen = -1;
@@ -63,6 +69,7 @@ class WorkerPool implements FrameSink, Workers, Drain {
     this.#options = options;
     this.size = options.workers;
     const seed = randomBytes(4).readInt32LE();
+    this.#mark = refusalMark(seed);
     const buckets = createBuckets();
     const bells = createBells(this.size + 1);
     this.table = new BucketTable(buckets, seed);
@@ -84,6 +91,9 @@ class WorkerPool implements FrameSink, Workers, Drain {
         fromWorkers: peerRings.map((rings) => rings[worker]!),
         toWorkers: peerRings[worker]!,
         coalesce,
+        descriptors: side.descriptors,
+        intake: options.intake ?? {},
+        load: createLoad(),
       };
       this.#workers.push(new PooledWorker(data, side, this.table, options, (left) => this.#handAnew(left)));
     }
@@ -135,7 +145,9 @@ class WorkerPool implements FrameSink, Workers, Drain {
     const { fill } = worker.queue;
     if (fill >= shedFromFill && isShed(shedOrderOf(text), fill)) {
       worker.shed++;
-      const refusal = overloadRefusal(text, flow);
+      // What lives of its Call-ID may be this very request: then its copy is lost, as the network may lose it.
+      const isCopy = flow.transport === 'udp' && owner >= 0;
+      const refusal = isCopy ? null : overloadRefusal(text, flow, this.#mark);
       if (refusal !== null) this.#side.sip(refusal.text, refusal.target, 0, 0);
       return;
     }
@@ -147,6 +159,10 @@ class WorkerPool implements FrameSink, Workers, Drain {
   sendFailed(worker: number, token: number, failure: SendFailure): void {
     const { queue } = this.#at(worker);
     encodeSendFailed(queue, token, failure);
+  }
+
+  unreachable(listener: number, address: string, port: number, failure: SendFailure): void {
+    for (const { queue } of this.#workers) encodeUnreachable(queue, listener, address, port, failure);
   }
 
   connectionClosed(connection: number): void {

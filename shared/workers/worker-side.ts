@@ -1,3 +1,4 @@
+import type { Via } from '#sip/header/via';
 import type { JournalEntry } from '#sip/message/journal';
 import type { SipRequest } from '#sip/message/request';
 import type { SipResponse } from '#sip/message/response';
@@ -6,11 +7,13 @@ import { ProxyCore } from '#sip/proxy/proxy-core';
 import type { OwnNames } from '#sip/proxy/route-processing';
 import type { Reason } from '#sip/reasons';
 import { type ResolverOptions, resolveTarget } from '#sip/resolver/resolve-target';
+import { defaultSetAsideMs, TargetHealth } from '#sip/resolver/target-health';
 import { TimerWheel } from '#sip/transaction/timer-wheel';
 import type { TimerProfile } from '#sip/transaction/timers';
 import { TransactionLayer } from '#sip/transaction/transaction-layer';
 import type { Flow, Listener } from '#sip/transport/flow';
 import type { CallOwnership, SendFailure, TransportPort, WorkerInbox } from './frame-link.ts';
+import type { IntakeView } from './intake.ts';
 
 /** Who takes Diameter messages of this worker (shared/diameter's client). */
 export interface DiameterInbox {
@@ -47,6 +50,16 @@ export interface WorkerSideOptions {
   readonly timerCMs: number;
   readonly proxyRequire: readonly string[];
   readonly allow: readonly string[];
+  /** Server header of responses of our own, '' for none. */
+  readonly server?: string;
+  /** How long a next hop that failed is passed over, milliseconds; 30 s when left out. */
+  readonly setAsideMs?: number;
+  /** Octets above which requests go by TCP where they may; never when left out or 0. */
+  readonly switchToTcpAbove?: number;
+  /** Whether nothing is known of who sends by a flow; nobody is a stranger when left out. */
+  readonly isStranger?: (flow: Flow) => boolean;
+  /** Octets that answered transactions may take; 64 MiB when left out. */
+  readonly keptOctets?: number;
   /** Monotonic milliseconds. */
   readonly now: () => number;
 }
@@ -59,6 +72,8 @@ export class WorkerSide implements WorkerInbox {
   readonly wheel: TimerWheel;
   readonly core: ProxyCore;
   readonly layer: TransactionLayer;
+  /** What stands before this worker, once it is connected. */
+  intake: IntakeView | null = null;
   readonly #events: WorkerEvents;
   readonly #diameter: DiameterInbox | null;
   readonly #now: () => number;
@@ -86,7 +101,13 @@ export class WorkerSide implements WorkerInbox {
         timerCMs: options.timerCMs,
         proxyRequire: options.proxyRequire,
         allow: options.allow,
-        resolve: (uri, side) => resolveTarget(uri, side, options.resolver),
+        server: options.server ?? '',
+        resolve: (uri, side, guarded) => resolveTarget(uri, side, options.resolver, guarded),
+        health: new TargetHealth({ now: options.now, setAsideMs: options.setAsideMs ?? defaultSetAsideMs }),
+        ...(options.isStranger === undefined ? {} : { isStranger: options.isStranger }),
+        finished: ({ flow, method }, status) => {
+          if (flow !== null) this.intake?.finished(flow, method, status);
+        },
         failed: (error, request) => events.failed(error, request),
       },
       createLogic(this.wheel),
@@ -102,14 +123,29 @@ export class WorkerSide implements WorkerInbox {
           port.sip(text, target, token);
         },
         traced: events.trace !== null,
+        switchToTcpAbove: options.switchToTcpAbove ?? 0,
+        server: options.server ?? '',
+        ...(options.keptOctets === undefined ? {} : { keptOctets: options.keptOctets }),
         retain: (callId) => ownership.retain(callId),
-        release: (callId) => ownership.release(callId),
-        rejected: (reason, detail, answered, message, flow) => events.rejected(reason, detail, answered, message, flow),
+        release: (hold) => ownership.release(hold),
+        rejected: (reason, detail, answered, message, flow) => {
+          this.intake?.malformed(flow);
+          events.rejected(reason, detail, answered, message, flow);
+        },
         received: (message, flow) => events.received(message, flow),
       },
       this.core,
     );
     this.core.attach(this.layer);
+  }
+
+  connectIntake(intake: IntakeView): void {
+    this.intake = intake;
+  }
+
+  /** Whether a request's server transaction is here. */
+  holds(via: Via, method: string): boolean {
+    return this.layer.holds(via, method);
   }
 
   /** Hears messages of other workers. */
@@ -138,8 +174,8 @@ export class WorkerSide implements WorkerInbox {
     }
   }
 
-  sendFailed(token: number, _failure: SendFailure): void {
-    this.#guarded(() => this.layer.sendFailed(token));
+  sendFailed(token: number, failure: SendFailure): void {
+    this.#guarded(() => this.layer.sendFailed(token, failure));
   }
 
   connectionClosed(connection: number): void {

@@ -1,10 +1,14 @@
 import { parentPort, workerData } from 'node:worker_threads';
+import { readLatin1 } from '#sip/parser/latin1';
 import type { Target } from '#sip/transport/flow';
+import { gatherSends } from '#sip/transport/native-sender';
+import { DirectSends } from './direct-sends.ts';
 import { BucketTable, WorkerOwnership } from './dispatch.ts';
 import { Doorbell, type Drain, DrainLoop } from './doorbell.ts';
 import {
   copyPayload,
   decodeDiameterReason,
+  decodeFailure,
   decodeSendFailed,
   decodeSip,
   decodeWorkerPayload,
@@ -15,9 +19,11 @@ import {
   encodeWorkerMessage,
   frameKind,
 } from './frame-codec.ts';
-import type { DiameterRoute, TransportPort } from './frame-link.ts';
+import type { DiameterRoute, SendFailure, TransportPort } from './frame-link.ts';
 import { FrameQueue } from './frame-queue.ts';
 import { type FrameVisitor, RingReader } from './frame-ring.ts';
+import { defaultIntake, Intake, type IntakeOptions } from './intake.ts';
+import { IntakeLoad } from './intake-load.ts';
 import type { WorkerInstance, WorkerModule } from './worker-module.ts';
 
 /** What a worker thread is started with. */
@@ -37,6 +43,11 @@ export interface ThreadData {
   readonly fromWorkers: readonly (SharedArrayBuffer | null)[];
   readonly toWorkers: readonly (SharedArrayBuffer | null)[];
   readonly coalesce: boolean;
+  /** On which descriptors the thread may send by itself, by listener. */
+  readonly descriptors: Int32Array;
+  readonly intake: Partial<IntakeOptions>;
+  /** What waits in the thread, for the choice of a worker; what it has shed. */
+  readonly load: SharedArrayBuffer;
 }
 
 /** What the pool says to a thread, beside the rings. */
@@ -53,6 +64,8 @@ export type ThreadReport =
 
 /** Frames handled before the event loop has its turn, per ring. */
 const framesPerDrain = 128;
+/** A thread whose rings have not been empty for this long has more to do than it can. */
+const behindMs = 30;
 
 /** A worker's thread: drains its rings into the inbox, and writes what the inbox sends into the rings out. */
 class WorkerThread implements FrameVisitor, Drain, TransportPort {
@@ -62,14 +75,30 @@ class WorkerThread implements FrameVisitor, Drain, TransportPort {
   readonly #toMain: FrameQueue;
   readonly #toWorkers: (FrameQueue | null)[];
   readonly #loop: DrainLoop;
+  readonly #load: IntakeLoad;
+  readonly #direct: DirectSends;
+  /** One wake's work, with the datagrams it sends leaving together. */
+  readonly #work = (): void => this.#handle();
+  #handled = 0;
   #inbox: WorkerInstance | undefined;
+  #intake: Intake | undefined;
   #own: { readonly kind: number; readonly payload: string }[] = [];
   #draining = false;
+  #behindSinceMs = Number.POSITIVE_INFINITY;
   #flushing = false;
+  #stopped = false;
 
   constructor(data: ThreadData) {
     this.#data = data;
     this.#table = new BucketTable(data.buckets, data.seed);
+    this.#load = new IntakeLoad(data.load);
+    this.#direct = new DirectSends(data.descriptors, {
+      // Never from inside the send: the procedure that sends is not done yet.
+      failed: (token, failure) => setImmediate(() => this.#fail(token, failure)),
+      queued: () => this.#written(),
+      postponed: (listener, text, address, port, token) =>
+        this.#toMainThread(text, { listener, transport: 'udp', address, port, connection: 0 }, token),
+    });
     this.#readers.push(new RingReader(data.fromMain));
     for (const ring of data.fromWorkers) if (ring !== null) this.#readers.push(new RingReader(ring));
     this.#toMain = new FrameQueue(data.toMain, new Doorbell(data.bells, 0));
@@ -80,16 +109,26 @@ class WorkerThread implements FrameVisitor, Drain, TransportPort {
   }
 
   async start(): Promise<void> {
-    const { module, worker, workers, config } = this.#data;
+    const { module, worker, workers, config, intake, seed } = this.#data;
     const { createInbox } = (await import(module)) as WorkerModule;
     const ownership = new WorkerOwnership(this.#table, worker);
     this.#inbox = await createInbox(this, ownership, { worker, workers, config });
+    const port = {
+      send: (text: string, target: Target) => this.sip(text, target, 0),
+      release: (bucket: number) => this.#table.release(bucket, worker),
+      nowMs: () => performance.now(),
+    };
+    this.#intake = new Intake(this.#inbox, port, { ...defaultIntake, ...intake }, seed);
+    this.#load.restart();
+    this.#inbox.connectIntake?.(this.#intake);
     this.#loop.start();
   }
 
   async stop(): Promise<void> {
     while (!this.isEmpty()) this.drain();
     this.#loop.stop();
+    // From here on nothing is committed any more.
+    this.#stopped = true;
     await this.#inbox?.stop?.();
     this.#flush();
   }
@@ -99,24 +138,54 @@ class WorkerThread implements FrameVisitor, Drain, TransportPort {
   }
 
   isEmpty(): boolean {
-    if (this.#own.length > 0) return false;
+    if (this.#own.length > 0 || (this.#intake?.queue.size ?? 0) > 0) return false;
     for (let i = 0; i < this.#readers.length; i++) if (!this.#readers[i]!.empty) return false;
     return true;
   }
 
   drain(): number {
     if (this.isEmpty()) return 0;
-    const inbox = this.#inbox!;
-    let count = this.#own.length;
     this.#draining = true;
-    inbox.beginBatch(performance.now());
+    gatherSends(this.#work);
+    this.#draining = false;
+    this.#flush();
+    return this.#handled;
+  }
+
+  #handle(): void {
+    const inbox = this.#inbox!;
+    const intake = this.#intake!;
+    let count = this.#own.length;
+    const nowMs = performance.now();
+    inbox.beginBatch(nowMs);
+    intake.begin(nowMs, true);
     const own = this.#own;
     this.#own = [];
     for (const { kind, payload } of own) inbox.workerMessage(this.#data.worker, kind, payload);
-    for (let i = 0; i < this.#readers.length; i++) count += this.#readers[i]!.read(this, framesPerDrain);
+    count += this.#readRings(intake, nowMs);
+    intake.drain();
+    intake.end();
     inbox.endBatch();
-    this.#draining = false;
-    this.#flush();
+    this.#load.note(intake);
+    this.#handled = count;
+  }
+
+  /**
+   * Reads what this turn has time for: the rest is safe in the rings if this thread dies. One that has been behind for a
+   * while takes more out, so that the intake can sort it.
+   */
+  #readRings(intake: Intake, nowMs: number): number {
+    const isBehind = intake.queue.size > 0 || nowMs - this.#behindSinceMs >= behindMs;
+    let count = 0;
+    let isEmpty = true;
+    for (let i = 0; i < this.#readers.length; i++) {
+      const reader = this.#readers[i]!;
+      const most = count + framesPerDrain;
+      while (count < most && (isBehind || intake.hasTime()) && reader.read(this, 1) > 0) count++;
+      if (!reader.empty) isEmpty = false;
+    }
+    if (isEmpty) this.#behindSinceMs = Number.POSITIVE_INFINITY;
+    else if (this.#behindSinceMs === Number.POSITIVE_INFINITY) this.#behindSinceMs = nowMs;
     return count;
   }
 
@@ -125,8 +194,7 @@ class WorkerThread implements FrameVisitor, Drain, TransportPort {
     switch (kind) {
       case frameKind.sip: {
         const { text, flow, bucket } = decodeSip(x, y, a, b, bytes, start, length);
-        inbox.sip(text, flow);
-        if (bucket >= 0) this.#table.release(bucket, this.#data.worker);
+        this.#intake!.sip(text, flow, bucket);
         break;
       }
       case frameKind.sendFailed: {
@@ -134,6 +202,9 @@ class WorkerThread implements FrameVisitor, Drain, TransportPort {
         inbox.sendFailed(token, failure);
         break;
       }
+      case frameKind.unreachable:
+        this.#direct.unreachable(a, readLatin1(bytes, start, start + length), y, decodeFailure(x));
+        break;
       case frameKind.connectionClosed:
         inbox.connectionClosed(b);
         break;
@@ -150,12 +221,29 @@ class WorkerThread implements FrameVisitor, Drain, TransportPort {
   }
 
   sip(text: string, target: Target, token: number): void {
+    const { transport, listener, address, port } = target;
+    if (transport === 'udp' && this.#direct.send(listener, text, address, port, token)) return;
+    this.#toMainThread(text, target, token);
+  }
+
+  #toMainThread(text: string, target: Target, token: number): void {
     encodeSendSip(this.#toMain, text, target, token);
     this.#written();
   }
 
+  #fail(token: number, failure: SendFailure): void {
+    this.#inbox?.beginBatch(performance.now());
+    this.#inbox?.sendFailed(token, failure);
+    this.#inbox?.endBatch();
+  }
+
   closeConnection(connection: number): void {
     encodeConnection(this.#toMain, frameKind.closeConnection, connection);
+    this.#written();
+  }
+
+  holdConnection(connection: number, held: boolean): void {
+    encodeConnection(this.#toMain, frameKind.holdConnection, connection, held);
     this.#written();
   }
 
@@ -188,11 +276,14 @@ class WorkerThread implements FrameVisitor, Drain, TransportPort {
     this.#flushing = true;
     setImmediate(() => {
       this.#flushing = false;
+      // What a continuation has stored is committed before what it sent leaves: the answer may reach another worker.
+      if (!this.#stopped) this.#inbox?.endBatch();
       this.#flush();
     });
   }
 
   #flush(): void {
+    this.#direct.flush();
     this.#toMain.flush();
     for (let i = 0; i < this.#toWorkers.length; i++) this.#toWorkers[i]?.flush();
   }

@@ -89,13 +89,13 @@ describe('dispatch by Call-ID', () => {
     const buckets = table();
     const one = new WorkerOwnership(buckets, 1);
     const two = new WorkerOwnership(buckets, 2);
-    one.retain('a');
-    one.retain('a');
+    const hold = one.retain('a');
+    expect(one.retain('a')).toBe(hold);
     expect(two.ownerOf('a')).toBe(1);
     expect(two.claim('a')).toBe(false);
-    one.release('a');
+    one.release(hold);
     expect(two.ownerOf('a')).toBe(1);
-    one.release('a');
+    one.release(hold);
     expect(two.ownerOf('a')).toBe(-1);
     expect(two.claim('a')).toBe(true);
     expect(one.ownerOf('a')).toBe(2);

