@@ -58,7 +58,7 @@ export function parseNameAddr(value: string): NameAddr | ParseFailure {
   }
   const close = skipClass(value, open + 1, to, uriTextClass);
   if (close === open + 1 || value.charCodeAt(close) !== 62) return new ParseFailure('malformed URI in brackets', close);
-  if (close - open > maxUriLength) return new ParseFailure('URI too long', open);
+  if (close - open - 1 > maxUriLength) return new ParseFailure('URI too long', open);
   const parameters = readParameters(value, close + 1, to);
   if (parameters instanceof ParseFailure) return parameters;
   return { displayName, uri: value.slice(open + 1, close), parameters, bracketed: true };

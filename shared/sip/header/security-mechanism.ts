@@ -4,7 +4,7 @@ import { type Parameters, parseHeaderParameters } from '#sip/uri/parameters';
 import { parseQ } from './contact.ts';
 import { splitListValues } from './list-values.ts';
 import { parseDecimal } from './number-value.ts';
-import { tokenEnd, unquote } from './token.ts';
+import { isToken, tokenEnd, unquote } from './token.ts';
 
 /** One value of Security-Client, Security-Server or Security-Verify. */
 export interface SecurityMechanism {
@@ -83,13 +83,18 @@ export function parseIpsecMechanism({ name, parameters }: SecurityMechanism): Ip
   const portS = numberOf(parameters, 'port-s', maxPort);
   for (const number of [spiC, spiS, portC, portS]) if (number instanceof ParseFailure) return number;
   const alg = wordOf(parameters, 'alg', '');
+  const ealg = wordOf(parameters, 'ealg', 'null');
+  const prot = wordOf(parameters, 'prot', 'esp');
+  const mod = wordOf(parameters, 'mod', 'trans');
   if (alg === '') return new ParseFailure('no alg');
+  // Quoted, a value may hold anything: written again it would be other parameters.
+  if (![alg, ealg, prot, mod].every(isToken)) return new ParseFailure('an algorithm or mode that is no token');
   if (portC === 0 || portS === 0) return new ParseFailure('port of 0');
   return {
     alg,
-    ealg: wordOf(parameters, 'ealg', 'null'),
-    prot: wordOf(parameters, 'prot', 'esp'),
-    mod: wordOf(parameters, 'mod', 'trans'),
+    ealg,
+    prot,
+    mod,
     spiC: spiC as number,
     spiS: spiS as number,
     portC: portC as number,

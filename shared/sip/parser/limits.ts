@@ -1,5 +1,5 @@
 /**
- * Bounds on what a peer may send, in characters (octets) and counts; security.md section 2 names them.
+ * Bounds on what a peer may send, in characters (octets) and counts. Requirements C-11, X-S3, X-S8, X-S16.
  */
 export const limits = Object.freeze({
   startLine: 8 * 1024,

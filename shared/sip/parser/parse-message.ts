@@ -5,6 +5,7 @@ import { SipRequest } from '../message/request.ts';
 import { SipResponse } from '../message/response.ts';
 import type { Flow } from '../transport/flow.ts';
 import { limits } from './limits.ts';
+import { mendHeaders } from './mend-headers.ts';
 import { colon, cr, isBlank, isTokenAt, isTokenCode, lf, space } from './scanner.ts';
 
 /**
@@ -27,6 +28,7 @@ export class BrokenMessage {
   }
 }
 
+/** Lines of each known header in the message being read. */
 const counts = new Uint16Array(128);
 
 /**
@@ -34,7 +36,7 @@ const counts = new Uint16Array(128);
  *
  * Gives the request or response, or a BrokenMessage; never throws. With `traced` every later edit is journalled.
  *
- * Source: RFC 3261 7, 25.1; tolerance and limits: requirements C-22, C-23, security.md 2.
+ * Source: RFC 3261 7, 25.1; tolerance and limits: requirements C-22 to C-25, X-S2, X-S6, X-S16; linear time: X-S13.
  */
 export function parseMessage(text: string, flow: Flow, traced = false): SipRequest | SipResponse | BrokenMessage {
   let at = 0;
@@ -46,7 +48,7 @@ export function parseMessage(text: string, flow: Flow, traced = false): SipReque
 
   const lines: HeaderLine[] = [];
   const headerFailure = readHeaders(text, startEnd + 1, lines);
-  const headers = new HeaderList(lines);
+  const headers = new HeaderList(headerFailure === null ? lines : isResponse ? [] : mendHeaders(text, startEnd + 1));
   const bodyStart = headersEnd;
   const bodyFailure = headerFailure ?? readBodyLength(text, bodyStart, headers);
   if (traced) headers.journal = new Journal('');
@@ -73,34 +75,43 @@ function fail(status: number, reason: string, offset: number): Failure {
   return { status, reason, offset };
 }
 
-/** Takes out the lines that hold a NUL: they must not stand in an answer. */
-function dropNulLines(text: string, lines: HeaderLine[]): void {
-  let kept = 0;
-  for (const line of lines) {
-    const nul = text.indexOf('\0', line.start);
-    if (nul < 0 || nul >= line.end) lines[kept++] = line;
-  }
-  lines.length = kept;
+/**
+ * A NUL may stand in the header section only as a quoted pair of a quoted string.
+ *
+ * Source: RFC 3261 25.1 (quoted-pair); RFC 4475 3.1.1.2; requirement X-S7.
+ */
+function strayNul(text: string, firstNul: number, lines: readonly HeaderLine[]): Failure | null {
+  let quoted = 0;
+  for (const line of lines) quoted += quotedNuls(text, line.valueStart, line.valueEnd);
+  let all = 0;
+  for (let at = firstNul; at >= 0 && at < headersEnd; at = text.indexOf('\0', at + 1)) all++;
+  return all === quoted ? null : fail(400, 'NUL in the header section', firstNul);
 }
 
-/** Indexes the header lines; stops at the first one that is wrong, keeping those before it. */
+/** How many NULs stand in [from, to) as quoted pairs. */
+function quotedNuls(text: string, from: number, to: number): number {
+  let count = 0;
+  let inQuotes = false;
+  for (let i = from; i < to; i++) {
+    const code = text.charCodeAt(i);
+    if (code === 34) inQuotes = !inQuotes;
+    else if (code === 92 && inQuotes && text.charCodeAt(++i) === 0) count++;
+  }
+  return count;
+}
+
+const noEnd = 'header section without an empty line at its end';
+
+/** Indexes the header lines; gives up at the first one that is wrong. Requirements X-S6, X-S13, X-S16. */
 function readHeaders(text: string, start: number, lines: HeaderLine[]): Failure | null {
   let at = start;
-  let failure: Failure | null = null;
+  // The first CR at or behind the place that is read: looked for once, however many lines there are.
+  let nextCr = text.indexOf('\r', start);
   counts.fill(0);
-  headersEnd = text.length;
   for (;;) {
     const first = text.charCodeAt(at);
-    if (first === cr && text.charCodeAt(at + 1) === lf) {
-      headersEnd = at + 2;
-      break;
-    }
-    if (first === lf) {
-      headersEnd = at + 1;
-      break;
-    }
-    let end = text.indexOf('\n', at);
-    if (end < 0) return failure ?? fail(400, 'header section without an empty line at its end', at);
+    if (first === lf || (first === cr && text.charCodeAt(at + 1) === lf)) break;
+    const lineStart = at;
     let nameEnd = at;
     let hash = 0;
     for (let code = first; isTokenCode(code); code = text.charCodeAt(nameEnd)) {
@@ -110,35 +121,27 @@ function readHeaders(text: string, start: number, lines: HeaderLine[]): Failure 
     let valueStart = nameEnd;
     while (isBlank(text.charCodeAt(valueStart))) valueStart++;
     const wellNamed = nameEnd > at && text.charCodeAt(valueStart) === colon;
-    let segment = at;
-    while (hasBareCr(text, segment, end) === false && isBlank(text.charCodeAt(end + 1))) {
-      segment = end + 1;
-      const next = text.indexOf('\n', segment);
-      if (next < 0) return failure ?? fail(400, 'header section without an empty line at its end', at);
-      end = next;
-    }
-    const lineStart = at;
-    at = end + 1;
-    if (hasBareCr(text, segment, end)) {
-      failure ??= fail(400, 'carriage return without line feed in a header field', segment);
-      continue;
-    }
-    if (!wellNamed) {
-      failure ??= fail(400, 'header field without a proper name and colon', lineStart);
-      continue;
-    }
-    if (end - lineStart > limits.headerLine) {
-      failure ??= fail(400, 'header field too long', lineStart);
-      continue;
-    }
-    if (lines.length === limits.headerFields) return failure ?? fail(400, 'too many header fields', lineStart);
+    let end: number;
+    do {
+      end = text.indexOf('\n', at);
+      if (end < 0) return fail(400, noEnd, lineStart);
+      if (nextCr >= 0 && nextCr < at) nextCr = text.indexOf('\r', at);
+      if (nextCr >= 0 && nextCr < end - 1) {
+        return fail(400, 'carriage return without line feed in a header field', nextCr);
+      }
+      at = end + 1;
+    } while (isBlank(text.charCodeAt(at)));
+    if (!wellNamed) return fail(400, 'header field without a proper name and colon', lineStart);
+    if (end - lineStart > limits.headerLine) return fail(400, 'header field too long', lineStart);
+    if (lines.length === limits.headerFields) return fail(400, 'too many header fields', lineStart);
     valueStart++;
     let valueEnd = end;
     while (valueEnd > valueStart && isWhite(text.charCodeAt(valueEnd - 1))) valueEnd--;
     while (valueStart < valueEnd && isWhite(text.charCodeAt(valueStart))) valueStart++;
     const id = headerIdByHash(text, lineStart, nameEnd, hash);
-    if (id !== 0 && ++counts[id]! > limits.fieldsOfOneKind)
-      failure ??= fail(400, 'too many header fields of one kind', lineStart);
+    if (id !== 0 && ++counts[id]! > limits.fieldsOfOneKind) {
+      return fail(400, 'too many header fields of one kind', lineStart);
+    }
     lines.push({
       id,
       extension: id === 0 ? text.slice(lineStart, nameEnd).toLowerCase() : '',
@@ -150,15 +153,16 @@ function readHeaders(text: string, start: number, lines: HeaderLine[]): Failure 
       cached: null,
     });
   }
-  const nul = text.indexOf('\0');
+  headersEnd = text.charCodeAt(at) === cr ? at + 2 : at + 1;
+  const nul = text.indexOf('\0', start);
   if (nul >= 0 && nul < headersEnd) {
-    failure ??= fail(400, 'NUL in the header section', nul);
-    dropNulLines(text, lines);
+    const stray = strayNul(text, nul, lines);
+    if (stray !== null) return stray;
   }
   for (let i = 0; i < once.length; i++) {
-    if (counts[once[i]!]! > 1) failure ??= fail(400, 'a header field that may stand once stands twice', start);
+    if (counts[once[i]!]! > 1) return fail(400, 'a header field that may stand once stands twice', start);
   }
-  return failure;
+  return null;
 }
 
 /** Header fields a message carries at most once. Source: RFC 3261 7.3.1, 20; requirement C-25. */
@@ -174,15 +178,15 @@ const once: readonly number[] = [
   Header['Session-Expires'],
   Header['Min-SE'],
   Header['Refer-To'],
+  Header['Content-Disposition'],
+  Header['Subscription-State'],
+  Header.RSeq,
+  Header.RAck,
+  Header.Replaces,
 ];
 
 function isWhite(code: number): boolean {
   return code === space || code === 9 || code === cr || code === lf;
-}
-
-function hasBareCr(text: string, start: number, end: number): boolean {
-  const at = text.indexOf('\r', start);
-  return at >= 0 && at < end - 1;
 }
 
 /** Content-Length against what is there. Source: RFC 3261 18.3, 20.14; requirement X-S2. */
@@ -237,8 +241,8 @@ function readRequestLine(
   if (end - start > limits.startLine || uri.length > limits.uri) return reject(414, 'Request-URI too long', methodEnd);
   const version = text.slice(uriEnd + 1, end);
   if (version !== 'SIP/2.0' && version.toUpperCase() !== 'SIP/2.0') {
-    const sip = version.length > 4 && version.slice(0, 4).toUpperCase() === 'SIP/';
-    return reject(sip ? 505 : 400, 'SIP version is not 2.0', uriEnd);
+    if (version === '') return reject(400, 'blank at the end of the start line', uriEnd);
+    return reject(isVersion(version) ? 505 : 400, 'SIP version is not 2.0', uriEnd);
   }
   for (let i = 0; i < uri.length; i++) {
     const c = uri.charCodeAt(i);
@@ -248,6 +252,13 @@ function readRequestLine(
   }
   if (failure !== null) return reject(failure.status, failure.reason, failure.offset);
   return request;
+}
+
+/** `SIP/` digits `.` digits. Source: RFC 3261 25.1 (SIP-Version). */
+function isVersion(text: string): boolean {
+  if (text.slice(0, 4).toUpperCase() !== 'SIP/') return false;
+  const dot = text.indexOf('.', 4);
+  return dot > 4 && dot < text.length - 1 && decimal(text.slice(4, dot)) >= 0 && decimal(text.slice(dot + 1)) >= 0;
 }
 
 const methods = new Map(
@@ -290,5 +301,7 @@ function readStatusLine(
   if (status < 100 || status > 699 || (after !== space && digits + 3 !== end)) {
     return new BrokenMessage(0, 'status code is not 100 to 699', digits, null);
   }
+  const stray = text.indexOf('\r', digits);
+  if (stray >= 0 && stray < end) return new BrokenMessage(0, 'carriage return in the reason phrase', stray, null);
   return new SipResponse(status, text.slice(Math.min(digits + 4, end), end), headers, body, flow);
 }

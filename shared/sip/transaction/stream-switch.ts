@@ -9,6 +9,9 @@ export interface Datagram {
   readonly via: string;
 }
 
+const unknownMtuOctets = 1300;
+/** The MTU of the loopback interface is 65,536; 200 octets below it is more than a datagram holds. */
+const loopbackOctets = 65_336;
 /** How long TCP is not tried again with a peer that refused it, or let us wait for nothing. */
 const refusedMs = 300_000;
 /** The same for one that took a connection and closed it before it answered. */
@@ -26,26 +29,32 @@ const works = 0;
 export class StreamSwitch {
   /** Octets of a written request up to which it stays on UDP. */
   readonly aboveOctets: number;
+  readonly #knowsLoopback: boolean;
   readonly #now: () => number;
   /** By peer: until when TCP is not tried. */
   readonly #peers = new Map<string, number>();
 
-  /** `aboveOctets` 0: nothing is ever switched. `now`: monotonic milliseconds. */
-  constructor(aboveOctets: number, now: () => number) {
-    this.aboveOctets = aboveOctets === 0 ? Number.POSITIVE_INFINITY : aboveOctets;
+  /**
+   * `above`: octets, or 0 for nothing at all; `auto` is the rule of RFC 3261: 200 octets less than the path MTU where that
+   * is known, which it is within this host, else 1300. `now`: monotonic milliseconds.
+   */
+  constructor(above: number | 'auto', now: () => number) {
+    this.aboveOctets = above === 'auto' ? unknownMtuOctets : above === 0 ? Number.POSITIVE_INFINITY : above;
+    this.#knowsLoopback = above === 'auto';
     this.#now = now;
   }
 
   /** The TCP target to try for a UDP one; null when it is pinned to UDP, or its peer is known to take no TCP. */
-  streamOf(target: Target): Target | null {
-    if (target.streamListener === undefined) return null;
+  streamOf(target: Target, octets: number): Target | null {
+    if (target.streamListener === undefined || this.#fits(target, octets)) return null;
     const untilMs = this.#peers.get(keyOf(target)) ?? works;
     return untilMs > this.#now() ? null : streamTarget(target, target.streamListener);
   }
 
   /** The TCP target for what is sent without hearing of a failure: only where TCP has worked before. */
-  provenStreamOf(target: Target): Target | null {
-    if (target.streamListener === undefined || this.#peers.get(keyOf(target)) !== works) return null;
+  provenStreamOf(target: Target, octets: number): Target | null {
+    if (target.streamListener === undefined || this.#fits(target, octets)) return null;
+    if (this.#peers.get(keyOf(target)) !== works) return null;
     return streamTarget(target, target.streamListener);
   }
 
@@ -59,6 +68,11 @@ export class StreamSwitch {
   failed(stream: Target, failure: TransportFailure): void {
     const ms = holdMs(failure);
     if (ms > 0) this.#note(keyOf(stream), this.#now() + ms);
+  }
+
+  /** Whether the path to a target is known to take so many octets. */
+  #fits({ address }: Target, octets: number): boolean {
+    return this.#knowsLoopback && octets <= loopbackOctets && (address.startsWith('127.') || address === '::1');
   }
 
   #note(key: string, untilMs: number): void {

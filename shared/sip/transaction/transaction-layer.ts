@@ -49,7 +49,7 @@ export interface TransactionLayerOptions {
     flow: Flow,
   ) => void;
   /** Octets above which a request that is not pinned to UDP goes by TCP; never when left out or 0. */
-  readonly switchToTcpAbove?: number;
+  readonly switchToTcpAbove?: number | 'auto';
   /** Octets that answered transactions may take (see Linger); 64 MiB when left out. */
   readonly keptOctets?: number;
   /** Every message that was read, after parsing, before anything else looks at it. */
@@ -137,7 +137,7 @@ export class TransactionLayer implements TransactionPort {
 
   /** Source: RFC 3261 18.1.1; requirement C-10. */
   #switchToTcp(client: ClientTransaction, request: SipRequest): void {
-    const stream = this.#streams.streamOf(client.target);
+    const stream = this.#streams.streamOf(client.target, client.octets);
     if (stream === null) return;
     request.by('switchToTcp (RFC 3261 18.1.1)');
     client.switchTo(stream, request, this.#viaOf(stream, client.branch));
@@ -157,7 +157,7 @@ export class TransactionLayer implements TransactionPort {
     const branch = formatBranch(this.#options.worker, 0, this.#nextSerial());
     request.headers.prepend(Header.Via, this.#viaOf(target, branch));
     const text = writeMessage(request);
-    const stream = text.length > this.#streams.aboveOctets ? this.#streams.provenStreamOf(target) : null;
+    const stream = text.length > this.#streams.aboveOctets ? this.#streams.provenStreamOf(target, text.length) : null;
     if (stream === null) {
       this.send(text, target, 0, request);
       return;

@@ -128,9 +128,11 @@ export function sipUriEquals(a: SipUri, b: SipUri): boolean {
 
 function parametersMatch(a: Parameters, b: Parameters): boolean {
   for (const name of decisive) if (a.has(name) !== b.has(name)) return false;
-  for (const { name, value } of a.entries()) {
+  for (const { name } of a.entries()) {
+    // Of a name that occurs twice the first counts, on both sides.
+    const value = a.get(name);
     const other = b.get(name);
-    if (other !== null && !equalsUnescaped(value, other, true)) return false;
+    if (value !== null && other !== null && !equalsUnescaped(value, other, true)) return false;
   }
   return true;
 }

@@ -72,14 +72,20 @@ function isSeparator(code: number): boolean {
 export function telUriEquals(a: TelUri, b: TelUri): boolean {
   if (!equalsIgnoreCase(withoutSeparators(a.number), withoutSeparators(b.number))) return false;
   if (a.parameters.raw === b.parameters.raw) return true;
-  const left = a.parameters.entries();
-  if (left.length !== b.parameters.entries().length) return false;
-  for (const { name, value } of left) {
-    const other = b.parameters.get(name);
+  return holdsAll(a.parameters, b.parameters) && holdsAll(b.parameters, a.parameters);
+}
+
+/** Whether the second list holds each parameter of the first, with the same value; both are as long. */
+function holdsAll(some: Parameters, others: Parameters): boolean {
+  const list = some.entries();
+  if (list.length !== others.entries().length) return false;
+  for (const { name, value } of list) {
+    const other = others.get(name);
     if (other === null) return false;
-    const plain = isNumericParameter(name, value)
-      ? equalsIgnoreCase(withoutSeparators(value), withoutSeparators(other))
-      : equalsUnescaped(value, other, true);
+    const plain =
+      isNumericParameter(name, value) && isNumericParameter(name, other)
+        ? equalsIgnoreCase(withoutSeparators(value), withoutSeparators(other))
+        : equalsUnescaped(value, other, true);
     if (!plain) return false;
   }
   return true;

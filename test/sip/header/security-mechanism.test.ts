@@ -56,6 +56,16 @@ describe('Security-Client, Security-Server, Security-Verify', () => {
     ['an SPI of 33 bits', 'alg=x;spi-c=1;spi-s=4294967296;port-c=3;port-s=4', 'no proper spi-s'],
     ['no port', 'alg=x;spi-c=1;spi-s=2;port-c=3', 'no proper port-s'],
     ['a port of 17 bits', 'alg=x;spi-c=1;spi-s=2;port-c=65536;port-s=4', 'no proper port-c'],
+    [
+      'parameters inside a quoted alg',
+      'alg="x;ealg=null";spi-c=1;spi-s=2;port-c=3;port-s=4',
+      'an algorithm or mode that is no token',
+    ],
+    [
+      'a list inside a quoted ealg',
+      'alg=x;ealg="null, tls";spi-c=1;spi-s=2;port-c=3;port-s=4',
+      'an algorithm or mode that is no token',
+    ],
     ['port 0', 'alg=x;spi-c=1;spi-s=2;port-c=0;port-s=4', 'port of 0'],
   ])('P-12 a value with %s is of no use', (_, parameters, reason) => {
     expect(parseIpsecMechanism(parse(`ipsec-3gpp;${parameters}`)[0]!)).toMatchObject({ reason });

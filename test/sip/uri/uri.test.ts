@@ -197,6 +197,17 @@ describe('tel URIs', () => {
     expect(parseUri(text)).toBeInstanceOf(ParseFailure);
   });
 
+  it.each([
+    ['tel:7042;phone-context=+1914', 'tel:7042;phone-context=-+1914'],
+    ['tel:1;x=1;x=1', 'tel:1;x=1;y=2'],
+    ['sip:a@b;p=1;p=2', 'sip:a@b;p=1;P=3'],
+    ['sip:a@b;p=2;p=1', 'sip:a@b;p=1'],
+  ])('C-22 equality of %s and %s has no direction', (left, right) => {
+    const [a, b] = [parseUri(left), parseUri(right)];
+    if (a instanceof ParseFailure || b instanceof ParseFailure) throw new Error('no URI');
+    expect(uriEquals(a, b)).toBe(uriEquals(b, a));
+  });
+
   it('takes visual separators out', () => {
     expect(withoutSeparators('+1-(201).555')).toBe('+1201555');
     expect(withoutSeparators('+1201555')).toBe('+1201555');
