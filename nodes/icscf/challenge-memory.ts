@@ -5,7 +5,7 @@ import type { CallOwnership } from '#workers/frame-link';
  * answer to another one. The Call-ID stays with this worker meanwhile. Requirement I-17.
  */
 export class ChallengeMemory {
-  readonly #entries = new Map<string, { readonly scscf: string; readonly callId: string; readonly untilMs: number }>();
+  readonly #entries = new Map<string, { readonly scscf: string; readonly hold: number; readonly untilMs: number }>();
   readonly #now: () => number;
   readonly #calls: CallOwnership;
 
@@ -28,8 +28,7 @@ export class ChallengeMemory {
     }
     const key = keyOf(impi, callId);
     this.#remove(key);
-    this.#entries.set(key, { scscf, callId, untilMs: now + lifeMs });
-    this.#calls.retain(callId);
+    this.#entries.set(key, { scscf, hold: this.#calls.retain(callId), untilMs: now + lifeMs });
   }
 
   delete(impi: string, callId: string): void {
@@ -40,7 +39,7 @@ export class ChallengeMemory {
     const entry = this.#entries.get(key);
     if (entry === undefined) return;
     this.#entries.delete(key);
-    this.#calls.release(entry.callId);
+    this.#calls.release(entry.hold);
   }
 }
 

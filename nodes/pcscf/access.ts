@@ -49,7 +49,7 @@ export class AccessPolicy {
     const flow = request.flow!;
     switch (this.sideOf(flow)) {
       case 'ue':
-        return this.#allowsUnprotected(flow) ? null : reasons.accessNotSecured;
+        return this.#meetsProfile(flow) ? null : reasons.accessNotSecured;
       case 'core':
         return request.method === 'REGISTER' ? reasons.registerFromCore : null;
       case 'stranger':
@@ -65,7 +65,8 @@ export class AccessPolicy {
     return this.#hosts.has(host) || host === this.#homeDomain || host.endsWith(this.#homeSuffix);
   }
 
-  #allowsUnprotected(flow: Flow): boolean {
+  /** Whether a UE came as the access profile of its network wants. Requirement P-05. */
+  #meetsProfile(flow: Flow): boolean {
     switch (this.#addresses.of(flow.address).security) {
       case 'none':
       case 'ipsec-preferred':
@@ -79,13 +80,13 @@ export class AccessPolicy {
 }
 
 /**
- * Timer values by who is at the other end: a UE waits longer than a core node.
- * Source: TS 24.229 7.7; requirement P-94.
+ * Timer values by who is at the other end: a UE waits longer than a core node, and is answered where it sent from.
+ * Source: TS 24.229 7.7; requirements P-94, P-142.
  */
 export function profileOf(config: PcscfConfig): (listener: Listener, address: string) => TimerProfile {
   const { t1, t2, t4, gm } = config.timers;
   const core: TimerProfile = { t1Ms: t1, t2Ms: t2, t4Ms: t4 };
-  const ue: TimerProfile = { t1Ms: gm.t1, t2Ms: gm.t2, t4Ms: gm.t4 };
+  const ue: TimerProfile = { t1Ms: gm.t1, t2Ms: gm.t2, t4Ms: gm.t4, answersToSource: true };
   const addresses = new AddressVerdicts(config);
   return (listener, address) => {
     const side = servedSide(listener);

@@ -36,6 +36,8 @@ export class Dialog implements TimerOwner {
   /** Route of the UE's requests behind our own entries; null until it is known. */
   routes: readonly string[] | null = null;
   confirmed = false;
+  /** What keeps its Call-ID with this worker. */
+  hold = -1;
   /** The reliable provisional response that made an offer: its PRACK has the answer. Noted under a media policy only. */
   offer: { readonly rseq: number; readonly cseq: number } | null = null;
   readonly life = new Timer(this, 'dialog');
@@ -205,7 +207,7 @@ export class Dialogs {
     if (dialogs === undefined || at < 0) return;
     dialogs.splice(at, 1);
     if (dialogs.length === 0) this.#byCall.delete(dialog.callId);
-    this.#calls.release(dialog.callId);
+    this.#calls.release(dialog.hold);
   }
 
   #confirm(dialog: Dialog, response: SipResponse): void {
@@ -237,7 +239,7 @@ export class Dialogs {
       if (this.#byCall.size >= maxCalls) this.#closeOldest();
       this.#byCall.set(dialog.callId, [dialog]);
     }
-    this.#calls.retain(dialog.callId);
+    dialog.hold = this.#calls.retain(dialog.callId);
   }
 
   #closeOldest(): void {

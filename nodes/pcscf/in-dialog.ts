@@ -14,7 +14,7 @@ import type { PcscfState } from './pcscf-state.ts';
 import { restoreWayBack } from './response-integrity.ts';
 import { toUe } from './terminating.ts';
 import { crossBorder } from './trust-border.ts';
-import { enforceRoute, leadsToCore, trimRequestUri } from './ue-routing.ts';
+import { enforceRoute, followsServiceRoute, leadsToCore, trimRequestUri } from './ue-routing.ts';
 
 /** A request inside a dialog, on its way through. */
 export interface InDialogAttempt {
@@ -39,7 +39,7 @@ export function forwardInDialogFromUe(
     transaction.refuse(admission);
     return;
   }
-  const { dialog } = admission;
+  const { dialog, guarded } = admission;
   if (refuseForbiddenOffer(state, transaction, dialog)) return;
   const { headers } = request.by('crossBorder (TS 24.229 4.4)');
   crossBorder(headers, 'requestFromUe');
@@ -48,7 +48,7 @@ export function forwardInDialogFromUe(
   if (dialog !== null) state.dialogs.noteRequest(dialog, request, true);
   const attempt: InDialogAttempt = { kind: 'in-dialog', fromUe: true, dialog, ends: ends(request, dialog), charging };
   transaction.context = attempt;
-  transaction.forward({ side: 'mw' });
+  transaction.forward({ side: 'mw', guarded });
 }
 
 /** Sends a request of the core inside a dialog to the UE. Source: TS 24.229 5.2.6.4; requirements P-91, P-96. */
@@ -93,16 +93,17 @@ export function takeInDialogResponse(
   else state.dialogs.noteRefresh(dialog, transaction.request, response, fromUe);
 }
 
-/** Prepares an ACK of a UE. Gives whether it may go on, by its Route. Requirements P-100, C-07. */
+/** Prepares an ACK of a UE. Gives how it goes on, by its Route, false when it may not. Requirements P-100, C-07. */
 export function takeAckFromUe(
   state: PcscfState,
   request: SipRequest,
   token: string,
   bindings: readonly Binding[],
-): boolean {
-  if ('id' in admitFromUe(state, request, token, bindings)) return false;
+): false | { readonly guarded: boolean } {
+  const admission = admitFromUe(state, request, token, bindings);
+  if ('id' in admission) return false;
   crossBorder(request.headers, 'requestFromUe');
-  return true;
+  return { guarded: admission.guarded };
 }
 
 /** Prepares an ACK of the core. Gives the binding it goes to, null when there is none. */
@@ -122,14 +123,15 @@ function bindingOf(state: PcscfState, token: string, dialog: Dialog | null): Bin
 
 /**
  * Whether a request inside a dialog is the UE's own: its token is one of the UE's, and where the dialog is known, it is
- * a dialog of that UE. Puts the Route right on the way. Requirements P-100, P-101, X-I4, X-I17.
+ * a dialog of that UE. Puts the Route right on the way. `guarded`: nobody but the UE has named the next hop.
+ * Requirements P-100, P-101, X-F5, X-I4, X-I17.
  */
 function admitFromUe(
   state: PcscfState,
   request: SipRequest,
   token: string,
   bindings: readonly Binding[],
-): { readonly dialog: Dialog | null } | Reason {
+): { readonly dialog: Dialog | null; readonly guarded: boolean } | Reason {
   const { flow } = request;
   const impi = bindings[0]?.impi;
   const isOwn = (binding: Binding) =>
@@ -142,13 +144,15 @@ function admitFromUe(
     const binding = bindings.find((own) => own.token === token);
     if (binding === undefined) return strangerReason(state, request, token, impi);
     trimRequestUri(request);
-    return leadsToCore(state, request, binding) ? { dialog } : reasons.untrustedNextHop;
+    if (!leadsToCore(state, request, binding)) return reasons.untrustedNextHop;
+    return { dialog, guarded: !followsServiceRoute(request, binding) };
   }
   if (token !== '' && token !== dialog.binding.token) return reasons.otherUsersDialog;
   trimRequestUri(request);
   if (dialog.routes !== null && !enforceRoute(state, request, dialog.routes)) return reasons.badRoute;
   const routed = dialog.routes !== null && dialog.routes.length > 0;
-  return routed || leadsToCore(state, request, dialog.binding) ? { dialog } : reasons.untrustedNextHop;
+  if (!routed && !leadsToCore(state, request, dialog.binding)) return reasons.untrustedNextHop;
+  return { dialog, guarded: !routed && !followsServiceRoute(request, dialog.binding) };
 }
 
 /** Requirement P-100: 403 for another's token and for what would change a session, else 481. */

@@ -61,7 +61,7 @@ export function forwardOriginating(
   }
   const attempt: OriginatingAttempt = { kind: 'originating', dialogs, recorded };
   transaction.context = attempt;
-  transaction.forward({ side: 'mw' });
+  transaction.forward({ side: 'mw', guarded: binding.serviceRoute.length === 0 });
 }
 
 /** Takes a response from the core on its way to the calling UE. Requirements P-77, P-103. */

@@ -21,8 +21,6 @@ export interface PcscfState {
   readonly registrations: Registrations;
   readonly pending: PendingRegistrations;
   readonly dialogs: Dialogs;
-  /** Wall clock when this worker started: connections of older bindings may be gone. */
-  readonly startedMs: number;
 }
 
 /** What a procedure remembers with its transaction. */

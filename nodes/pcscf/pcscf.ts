@@ -3,6 +3,7 @@ import type { PcscfConfig } from '#service/config-shape';
 import type { NodeContext } from '#service/node-context';
 import type { NodeLogic } from '#sip/proxy/node-logic';
 import type { ProxyTransaction } from '#sip/proxy/proxy-transaction';
+import type { Flow } from '#sip/transport/flow';
 import { AccessPolicy } from './access.ts';
 import { Dialogs } from './dialogs.ts';
 import {
@@ -24,6 +25,8 @@ import { targetsOf } from './ue-routing.ts';
 
 /** The P-CSCF's logic, and what its worker wants besides. */
 export interface Pcscf extends NodeLogic {
+  /** Whether somebody is registered by way of this flow. */
+  isRegistered(flow: Flow): boolean;
   /** Bindings in the store, all workers' together. */
   registrations(): number;
   /** Dialogs that go through this worker, by Call-ID. */
@@ -54,10 +57,13 @@ export function createPcscf(context: NodeContext<PcscfConfig>): Pcscf {
         context.count('registration-expired');
         log.info({ impi, impu: aor }, 'a registration has run out');
       },
+      holds({ flow, boundAtMs }, held) {
+        // An older binding's number may be another UE's connection now.
+        if (boundAtMs >= context.bootMs) context.holdConnection(flow.connection, held);
+      },
     }),
     pending: new PendingRegistrations(() => clock.nowMs()),
     dialogs: new Dialogs(context.calls, wheel),
-    startedMs: clock.wallMs(),
   };
 
   return {
@@ -89,7 +95,7 @@ export function createPcscf(context: NodeContext<PcscfConfig>): Pcscf {
       const token = ownRoute?.user ?? '';
       const flow = request.flow!;
       if (state.access.sideOf(flow) === 'ue') {
-        return takeAckFromUe(state, request, token, state.registrations.bySource(flow)) ? undefined : false;
+        return takeAckFromUe(state, request, token, state.registrations.bySource(flow));
       }
       const binding = takeAckToUe(state, request, token);
       return binding === null ? false : { side: 'gm', targets: targetsOf(state, binding) };
@@ -106,6 +112,7 @@ export function createPcscf(context: NodeContext<PcscfConfig>): Pcscf {
 
     refused: (request, reason, detail) => context.refused(request, reason, detail),
 
+    isRegistered: (flow) => state.registrations.bySource(flow).length > 0,
     registrations: () => state.registrations.size,
     sessions: () => state.dialogs.size,
     stop: () => state.registrations.stop(),

@@ -87,7 +87,7 @@ export function forwardRegister(state: PcscfState, transaction: ProxyTransaction
   );
   if (!attempt.query) state.pending.put(attempt.pendingKey, attempt.token, headers.get(Header['Call-ID'])!);
   transaction.context = attempt;
-  transaction.forward({ side: 'mw' });
+  transaction.forward({ side: 'mw', guarded: true });
 }
 
 /**

@@ -27,6 +27,8 @@ export interface RegistrationsOptions {
   readonly workers: number;
   /** A binding ran out and is gone. */
   readonly expired: (binding: Binding) => void;
+  /** A binding holds its stream connection; or it is gone, and no other one holds that. */
+  readonly holds?: (binding: Binding, held: boolean) => void;
 }
 
 /**
@@ -95,6 +97,7 @@ export class Registrations implements TimerOwner {
     const octets = encodeBinding(binding);
     this.#store.put('bindings', token, octets, binding.expiresAtMs + graceMs);
     this.#store.put('subscribers', `${impi}\n${token}`, empty);
+    if (binding.flow.connection > 0) this.#options.holds?.(binding, true);
     const key = sourceKey(binding.flow);
     const tokens = this.#sources.get(key) ?? [];
     if (tokens.includes(token)) return;
@@ -141,12 +144,16 @@ export class Registrations implements TimerOwner {
     this.#options.expired(binding);
   }
 
-  #unlink({ token, impi, flow }: Binding): void {
+  #unlink(binding: Binding): void {
+    const { token, impi, flow } = binding;
     this.#store.remove('subscribers', `${impi}\n${token}`);
     const key = sourceKey(flow);
     const left = (this.#sources.get(key) ?? []).filter((other) => other !== token);
     if (left.length === 0) this.#store.remove('sources', key);
     else this.#store.put('sources', key, encodeTokens(left));
+    if (flow.connection === 0) return;
+    const isShared = left.some((other) => this.#bindings.get(other)?.flow.connection === flow.connection);
+    if (!isShared) this.#options.holds?.(binding, false);
   }
 
   #isLive(binding: Binding): boolean {

@@ -46,7 +46,9 @@ export function forwardTerminating(state: PcscfState, transaction: ProxyTransact
     dialogs = [state.dialogs.open(request, binding, 'terminating', charging, headers.values(Header['Record-Route']))];
     state.routes.recordToUe(request, binding.token, binding.flow);
   }
-  const attempt: TerminatingAttempt = { kind: 'terminating', binding, calledParty, charging, dialogs };
+  // That of the dialog is a copy, which does not keep the message alive.
+  const kept = dialogs[0]?.charging ?? charging;
+  const attempt: TerminatingAttempt = { kind: 'terminating', binding, calledParty, charging: kept, dialogs };
   transaction.context = attempt;
   transaction.forward(toUe(state, binding, request.method));
 }

@@ -4,7 +4,7 @@ import { Header } from '#sip/message/header-names';
 import type { SipRequest } from '#sip/message/request';
 import type { Target } from '#sip/transport/flow';
 import { Parameters, withoutParameter } from '#sip/uri/parameters';
-import { formatSipUri } from '#sip/uri/sip-uri';
+import { formatSipUri, type SipUri } from '#sip/uri/sip-uri';
 import { parseUri, uriEquals } from '#sip/uri/uri';
 import type { Binding } from './binding.ts';
 import type { PcscfState } from './pcscf-state.ts';
@@ -49,6 +49,16 @@ export function leadsToCore(state: PcscfState, request: SipRequest, binding: Bin
   if (uri === null) return false;
   if (state.context.own.has(uri)) return false;
   if (state.access.isCoreHost(uri)) return true;
+  return isOfServiceRoute(uri, binding);
+}
+
+/** Whether the home network has named the next hop of a UE's request, in the Service-Route. Requirement X-F5. */
+export function followsServiceRoute(request: SipRequest, binding: Binding): boolean {
+  const uri = routeUri(request.headers.first(Header.Route) ?? `<${request.requestUri}>`);
+  return uri !== null && isOfServiceRoute(uri, binding);
+}
+
+function isOfServiceRoute(uri: SipUri, binding: Binding): boolean {
   if (uri.parameters.has('maddr')) return false;
   return binding.serviceRoute.some((value) => {
     const known = routeUri(value);
@@ -85,7 +95,7 @@ export function targetsOf(state: PcscfState, binding: Binding): Target[] {
   if (flow.transport === 'udp') return [listener === flow.listener ? flow : { ...flow, listener }];
   const targets: Target[] = [];
   // Connections have new numbers after a restart: an old number may be another UE's now.
-  if (binding.boundAtMs >= state.startedMs) targets.push(flow);
+  if (binding.boundAtMs >= state.context.bootMs) targets.push(flow);
   const port = binding.outbound ? -1 : contactPort(binding);
   if (port >= 0) targets.push({ listener, transport: flow.transport, address: flow.address, port, connection: 0 });
   return targets;

@@ -10,6 +10,7 @@ export const createInbox = nodeWorker<PcscfConfig>({
   tables: pcscfTables,
   store: (config) => config.store,
   names: (config) => [`${config.name}:0`, ...config.listeners.map(({ port }) => `${config.name}:${port}`)],
+  homeNetworks: (config) => config.dns.homeNetworks,
   profileOf,
   proxyRequire: ['sec-agree', 'privacy'],
   openTrace,

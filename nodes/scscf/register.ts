@@ -26,6 +26,7 @@ import type { ScscfState } from './state.ts';
  * Source: TS 24.229 5.4.1.2, 5.4.1.4, RFC 3261 10.3; requirements S-01, S-20, S-30 to S-40.
  */
 export async function handleRegister(state: ScscfState, transaction: ProxyTransaction): Promise<void> {
+  if (!transaction.serveAsUas()) return;
   const { config } = state.context;
   const register = readRegister(transaction.request, config);
   if ('reason' in register) {

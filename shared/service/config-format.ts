@@ -67,17 +67,27 @@ function impi(text: string): AddressFault | undefined {
   return fine ? undefined : fault(text, 'a private identity', 'write user@domain, without sip:');
 }
 
+function nameServer(text: string): AddressFault | undefined {
+  const host = isIP(text) > 0 ? text : splitHostPort(text)?.host;
+  if (host !== undefined && isIP(host) > 0) return undefined;
+  return fault(text, 'the address of a name server', 'write 192.0.2.53, 192.0.2.53:5353 or "[2001:db8::53]:53"');
+}
+
 function tcpEndpoint(text: string): AddressFault | undefined {
   const parsed = parseEndpoint(text);
   if (isFault(parsed) || parsed.transport === 'tcp') return asFault(parsed);
   return fault(text, 'a TCP address', 'write tcp:127.0.0.1:3868');
 }
 
+/** Source: RFC 3261 25.1 (server-val). */
+const product = /^[\w.!%*+`'~-]+(?:\/[\w.!%*+`'~-]+)?(?: (?:[\w.!%*+`'~-]+(?:\/[\w.!%*+`'~-]+)?|\([ !-'*-[\]-~]*\)))*$/;
+
 /** Checks of the `format` keywords in config/schema. */
 export const configFormats: ReadonlyMap<string, FormatCheck> = new Map<string, FormatCheck>([
   ['listener', listener],
   ['endpoint', (text) => asFault(parseEndpoint(text))],
   ['tcp-endpoint', tcpEndpoint],
+  ['name-server', nameServer],
   ['advertise', (text) => asFault(parseAdvertise(text))],
   ['cidr', (text) => asFault(parseCidr(text))],
   [
@@ -93,6 +103,13 @@ export const configFormats: ReadonlyMap<string, FormatCheck> = new Map<string, F
       isDomain(text) || isIP(text) > 0
         ? undefined
         : fault(text, 'an address or host name', 'write 127.0.0.1, ::1 or hss.ims.test'),
+  ],
+  [
+    'product',
+    (text) =>
+      text.length <= 128 && product.test(text)
+        ? undefined
+        : fault(text, 'a product name', 'write name, name/version and comments in brackets: cscf/1.0 (lab)'),
   ],
   [
     'path',

@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { Listener } from '#sip/transport/flow';
+import { readTlsFiles } from '#sip/transport/tls-files';
+import type { TlsSettings } from '#sip/transport/tls-security';
 import {
   type Endpoint,
   formatEndpoint,
@@ -18,6 +20,7 @@ import { nearest } from './suggestion.ts';
 
 type Data = Record<string, unknown>;
 type Path = readonly string[];
+type TlsPair = Pick<TlsSettings, 'certificate' | 'key' | 'ca'>;
 
 /** The longest path of a Unix socket that the kernel takes, bytes. */
 const maxSocketPath = 107;
@@ -71,7 +74,7 @@ class Resolver {
     if (this.#sound('timers')) this.#timers(data.timers as Data);
     if (this.#sound('diameter')) common.diameter = this.#diameter(data.diameter as Data, name, homeDomain);
     if (this.#sound('store')) common.store = this.#store(data.store as Data);
-    if (this.#sound('tls')) this.#filesExist(common.tls as Data | undefined, ['tls']);
+    if (this.#sound('tls')) this.#tls(common.tls as unknown as TlsSettings);
     if (this.#role === 'pcscf') return this.#pcscf(common, homeDomain);
     if (common.diameter !== undefined && this.#sound('diameter'))
       this.#needsApplication(common.diameter as DiameterConfig, 'cx', ['diameter']);
@@ -182,6 +185,21 @@ class Resolver {
       );
     }
     return formatHostPort(endpoint.address, endpoint.port);
+  }
+
+  /** Reads the certificates once, so that `--check` tells what is wrong with them. */
+  #tls(tls: TlsSettings): void {
+    const pairs: [TlsPair, Path][] = [[tls, ['tls']]];
+    tls.serverNames.forEach((pair, i) => {
+      pairs.push([pair, ['tls', 'serverNames', String(i)]]);
+    });
+    const before = this.problems.length;
+    for (const [{ certificate, key, ca }, path] of pairs) {
+      this.#filesExist({ certificate, key, ...(ca === undefined ? {} : { ca }) }, path);
+    }
+    if (this.problems.length > before) return;
+    const read = readTlsFiles(tls);
+    if ('fault' in read) this.#problem(['tls', ...read.path], read.fault, read.suggestion);
   }
 
   #timers(timers: Data): void {

@@ -1,4 +1,5 @@
 import type { Listener } from '#sip/transport/flow';
+import type { TlsSettings } from '#sip/transport/tls-security';
 import type { Endpoint } from './address.ts';
 
 /**
@@ -23,6 +24,8 @@ export interface CommonConfig extends ServiceConfig {
   readonly role: 'pcscf' | 'icscf' | 'scscf';
   readonly homeDomain: string;
   readonly workers: number;
+  /** Server header of own responses. */
+  readonly server?: string;
   /** One entry per socket address; an address given for gm and mw has both sides. */
   readonly listeners: readonly Listener[];
   /** Networks of core nodes, as CIDR; see CidrTable. */
@@ -30,13 +33,40 @@ export interface CommonConfig extends ServiceConfig {
   /** Domains, in lower case, that are answered without DNS. */
   readonly hosts: readonly HostEntry[];
   readonly timers: TimersConfig;
-  readonly transport: { readonly ffi: 'auto' | 'off' };
-  readonly tls?: { readonly certificate: string; readonly key: string; readonly ca?: string };
+  readonly transport: {
+    readonly ffi: 'auto' | 'off';
+    /** Octets. */
+    readonly switchToTcpAbove: number | 'auto';
+    /** Seconds. */
+    readonly setAside: number;
+  };
+  readonly dns: DnsConfig;
+  readonly tls?: TlsSettings;
   readonly limits: {
-    readonly connections: number;
-    readonly connectionsPerSource: number;
+    readonly streams: {
+      readonly connections: number;
+      readonly perSource: number;
+      readonly messageSeconds: number;
+      readonly idleSeconds: number;
+    };
+  };
+  readonly overload: {
+    /** Milliseconds. */
+    readonly delay: number;
+    readonly refusedPerSource: number;
+    /** Seconds. */
+    readonly penalty: number;
+    readonly registersPerSource: number;
+    readonly requestsPerSource: number;
   };
   readonly diameter?: DiameterConfig;
+}
+
+export interface DnsConfig {
+  /** `address` or `address:port`; undefined: those of the system, empty: none. */
+  readonly servers?: readonly string[];
+  /** Seconds. */
+  readonly budget: number;
 }
 
 export interface HostEntry {
@@ -81,6 +111,7 @@ export type AccessSecurity = 'ipsec-required' | 'ipsec-preferred' | 'tls' | 'non
 export interface PcscfConfig extends CommonConfig {
   readonly role: 'pcscf';
   readonly visitedNetwork: string;
+  readonly dns: DnsConfig & { readonly homeNetworks: readonly string[] };
   readonly timers: TimersConfig & { readonly gm: { readonly t1: number; readonly t2: number; readonly t4: number } };
   readonly access: readonly { readonly from: string; readonly security: AccessSecurity; readonly rx?: RxMode }[];
   readonly rx: { readonly mode: RxMode; readonly signalling: boolean };

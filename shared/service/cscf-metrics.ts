@@ -1,4 +1,6 @@
 import type { DiameterClientCounters } from '#diameter/client';
+import { dropReasons, type IntakeCounts } from '#workers/intake';
+import { shedOrder } from '#workers/overload';
 import { type Counters, type MetricFamily, MetricLayout } from './metrics.ts';
 
 const directions = ['in', 'out'] as const;
@@ -87,6 +89,9 @@ const codes = [
   ...['1xx', '2xx', '3xx', '4xx', '5xx', '6xx'],
 ];
 
+/** In the order of their numbers. */
+const shedClasses = Object.keys(shedOrder);
+
 const messageLabels = { dir: directions, transport: transports };
 const messagesHelp = 'SIP messages received (in) and sent (out), requests by method, responses by status code.';
 
@@ -113,6 +118,15 @@ export const cscfMetrics: readonly MetricFamily[] = [
   { name: 'cscf_transactions', help: 'Transactions under way.', type: 'gauge' },
   { name: 'cscf_registrations', help: 'Registered private identities.', type: 'gauge' },
   { name: 'cscf_sessions', help: 'Dialogs under way.', type: 'gauge' },
+  {
+    name: 'cscf_shed_total',
+    help: 'SIP messages refused with 503 (by shed order) or dropped unread to protect the node.',
+    type: 'counter',
+    labels: { class: [...shedClasses, ...dropReasons] },
+  },
+  { name: 'cscf_queue_messages', help: 'SIP messages that wait to be handled.', type: 'gauge' },
+  { name: 'cscf_queue_delay_seconds', help: 'How long a new initial request would wait.', type: 'gauge' },
+  { name: 'cscf_penalised_sources', help: 'Sources that are not heard at the moment.', type: 'gauge' },
   {
     name: 'cscf_diameter_requests_total',
     help: 'Diameter requests by outcome: answered, timeout, no-peer (none, or lost).',
@@ -191,6 +205,40 @@ export class DiameterOutcomes {
       if (more > 0) this.#counters.addDynamic(this.#head, outcome, more);
     }
     this.#taken = now;
+  }
+}
+
+/** Brings what an intake has counted over into the metrics. */
+export class ShedCounters {
+  readonly #counters: Counters;
+  readonly #refused = shedClasses.map((name) => cscfLayout.id('cscf_shed_total', { class: name }));
+  readonly #dropped = dropReasons.map((name) => cscfLayout.id('cscf_shed_total', { class: name }));
+  readonly #waiting = cscfLayout.id('cscf_queue_messages');
+  readonly #delay = cscfLayout.id('cscf_queue_delay_seconds');
+  readonly #penalties = cscfLayout.id('cscf_penalised_sources');
+  readonly #taken: number[] = new Array(shedClasses.length + dropReasons.length).fill(0);
+
+  constructor(counters: Counters) {
+    this.#counters = counters;
+  }
+
+  /** Adds what happened since the last time; gives how many requests were refused. */
+  take(counts: IntakeCounts): number {
+    const refused = this.#refused.reduce((sum, id, order) => sum + this.#add(id, order, counts.refused[order]!), 0);
+    this.#dropped.forEach((id, i) => {
+      this.#add(id, shedClasses.length + i, counts.dropped[dropReasons[i]!]);
+    });
+    this.#counters.set(this.#waiting, counts.waiting);
+    this.#counters.set(this.#delay, counts.delayMs / 1000);
+    this.#counters.set(this.#penalties, counts.penalties);
+    return refused;
+  }
+
+  #add(id: number, place: number, now: number): number {
+    const more = now - this.#taken[place]!;
+    this.#counters.add(id, more);
+    this.#taken[place] = now;
+    return more;
   }
 }
 

@@ -30,12 +30,16 @@ export interface NodeContext<C extends CommonConfig = CommonConfig> {
   readonly calls: CallOwnership;
   readonly wheel: TimerWheel;
   readonly clock: Clock;
+  /** Wall clock when the daemon started, milliseconds since 1970: numbers of connections noted before mean nothing. */
+  readonly bootMs: number;
   readonly store: Store;
   /** For what need not survive a restart but must be seen by all workers (challenges). */
   readonly volatile: Store;
   /** Null where the configuration has no Cx. */
   readonly cx: CxClient | null;
   readonly log: NodeLog;
+  /** Says whether a registered UE needs a stream connection, by its number. */
+  holdConnection(connection: number, held: boolean): void;
   /** Logs and counts one refusal; `reason.id` is its label. */
   refused(request: SipRequest, reason: Reason, detail: string): void;
   /** Counts one event of the node under a name of docs/metrics.md. */

@@ -3,17 +3,23 @@ import { cxApplication } from '#diameter/dictionary/cx';
 import type { PeerEventReport } from '#diameter/peer/peer';
 import { PeerTable } from '#diameter/peer/peer-table';
 import type { Listener } from '#sip/transport/flow';
+import type { StreamLimits } from '#sip/transport/stream-limits';
 import { createGenerations } from '#store/store';
 import { endThread, forgetThread } from '#store/write-lock';
+import type { IntakeOptions } from '#workers/intake';
 import { TransportSide } from '#workers/transport-side';
 import type { Workers } from '#workers/worker-control';
 import { startWorkers } from '#workers/worker-pool';
+import { CidrTable } from './cidr.ts';
 import type { CommonConfig, DiameterConfig } from './config-shape.ts';
 import { cscfLayout } from './cscf-metrics.ts';
+import { LogLimiter } from './log-limiter.ts';
 import { Metrics } from './metrics.ts';
-import type { LiveStatus, PeerStatus } from './node-status.ts';
+import type { LiveStatus, OverloadStatus, PeerStatus } from './node-status.ts';
 import type { NodeWorkerData } from './node-worker.ts';
+import { connectionLimit, openFileLimit } from './open-files.ts';
 import type { RunningNode, ServiceContext } from './service.ts';
+import { streamLog } from './stream-log.ts';
 
 /** What a worker answers when it is asked for its `status`. */
 export interface WorkerAnswer {
@@ -24,6 +30,8 @@ export interface WorkerAnswer {
 
 const statusEveryMs = 1_000;
 const drainPollMs = 50;
+/** How much longer than Timer C a quiet connection is kept, so that no transaction on it is cut off. */
+const idleBeyondTimerCMs = 15_000;
 
 /**
  * Starts a CSCF: sockets and Diameter connections on this thread, its workers behind them.
@@ -38,13 +46,14 @@ export async function startNode<C extends CommonConfig>(
   const { log, clock } = context;
   const metrics = new Metrics(cscfLayout);
   const numbers = Array.from({ length: config.workers }, (_, worker) => worker);
+  const trusted = new CidrTable(config.trusted.map((network) => [network, true] as const));
   const transport = new TransportSide({
     listeners: config.listeners,
     udp: config.transport.ffi === 'off' ? 'dgram' : 'auto',
-    streamLimits: {
-      connections: config.limits.connections,
-      connectionsPerSource: config.limits.connectionsPerSource,
-    },
+    streamLimits: streamLimitsOf(config, context),
+    tls: config.tls,
+    isCore: ({ sides }, address) => sides.includes('mw') && trusted.find(address) === true,
+    report: streamLog(log, new LogLimiter({ log, clock })),
     nowMs: () => clock.nowMs(),
   });
   const peerWords = new Map<string, PeerEventReport>();
@@ -54,13 +63,14 @@ export async function startNode<C extends CommonConfig>(
     config,
     metrics: numbers.map((worker) => metrics.block(worker)),
     generations,
-    bootSeconds: Math.floor(clock.wallMs() / 1000),
+    bootMs: Math.round(clock.wallMs()),
   };
   const workers = await startWorkers(transport, {
     workers: config.workers,
     module,
     config: data,
     nowMs: () => clock.nowMs(),
+    intake: intakeOf(config),
     endThread: (thread) => endThread(generations, thread),
     onThreadExit: (threadId) => forgetThread(generations, threadId),
     onCrash: (worker, error) =>
@@ -68,6 +78,7 @@ export async function startNode<C extends CommonConfig>(
   });
   await transport.open();
   peers?.start();
+  logCertificates(config, transport, context);
   log.info({ udp: transport.udpImplementation, workers: config.workers }, 'serving');
 
   const live = new LiveState(config, workers, metrics, peers, peerWords);
@@ -87,6 +98,48 @@ export async function startNode<C extends CommonConfig>(
       await peers?.stop();
       await transport.close();
     },
+  };
+}
+
+/** The bounds of the stream connections, within what the process may open. */
+function streamLimitsOf(config: CommonConfig, { log }: ServiceContext): Partial<StreamLimits> {
+  const { connections: wanted, perSource, messageSeconds, idleSeconds } = config.limits.streams;
+  const files = openFileLimit();
+  const connections = connectionLimit(wanted, files, {
+    workers: config.workers,
+    peers: config.diameter?.peers.length ?? 0,
+    listeners: config.listeners.length,
+  });
+  if (connections < wanted) {
+    const fields = { reason: 'connections-limited', wanted, connections, files };
+    log.warn(fields, 'the process may not open enough files for limits.streams.connections; raise ulimit -n');
+  }
+  return {
+    connections,
+    connectionsPerSource: perSource,
+    messageMs: messageSeconds * 1000,
+    idleMs: Math.max(idleSeconds * 1000, config.timers.timerC + idleBeyondTimerCMs),
+  };
+}
+
+function logCertificates({ tls }: CommonConfig, { certificates }: TransportSide, { log }: ServiceContext): void {
+  if (tls === undefined || certificates === null) return;
+  log.info({ certificate: certificates.certificate, clientCertificates: tls.clientCertificates }, 'TLS');
+  for (const words of certificates.warnings) log.warn({ reason: 'certificate-dated' }, words);
+  if (!tls.verify) {
+    log.warn({ reason: 'tls-unverified' }, 'tls.verify is off: whoever answers is believed, for labs only');
+  }
+}
+
+/** How the workers protect themselves. */
+function intakeOf({ overload }: CommonConfig): Partial<IntakeOptions> {
+  const { delay, penalty, refusedPerSource, registersPerSource, requestsPerSource } = overload;
+  return {
+    delayMs: delay,
+    penaltyMs: penalty * 1000,
+    junkPerSource: refusedPerSource,
+    registersPerSource,
+    requestsPerSource,
   };
 }
 
@@ -198,10 +251,22 @@ class LiveState {
         }),
       ),
       registrations: this.#answers.reduce((most, answer) => Math.max(most, answer?.registrations ?? 0), 0),
+      overload: this.#overload(),
       reasons: {
         ...Object.fromEntries(this.#metrics.by('cscf_refusals_total', 'reason')),
         ...Object.fromEntries(this.#metrics.by('cscf_malformed_total', 'reason')),
       },
+    };
+  }
+
+  #overload(): OverloadStatus {
+    const numbers = Array.from({ length: this.#workers.size }, (_, worker) => worker);
+    const delays = numbers.map((worker) => this.#metrics.sum('cscf_queue_delay_seconds', {}, worker));
+    return {
+      waiting: this.#metrics.sum('cscf_queue_messages'),
+      delayMs: Math.round(Math.max(...delays) * 1000),
+      penalisedSources: this.#metrics.sum('cscf_penalised_sources'),
+      shed: Object.fromEntries(this.#metrics.by('cscf_shed_total', 'class')),
     };
   }
 

@@ -11,7 +11,7 @@ export interface WorkerStatus {
   readonly state: 'starting' | 'serving' | 'busy' | 'ended';
   /** How often it died and was replaced. */
   readonly restarts: number;
-  /** SIP messages refused or dropped because its queue was full. */
+  /** SIP messages refused or dropped: too much to do, or their source under penalty. */
   readonly shed: number;
 }
 
@@ -26,6 +26,17 @@ export interface PeerStatus {
   readonly words: string;
 }
 
+/** How a node stands with more to do than it can, at the last look (once a second). */
+export interface OverloadStatus {
+  /** SIP messages that wait, and how long a new request would wait in the worst worker, milliseconds. */
+  readonly waiting: number;
+  readonly delayMs: number;
+  /** Sources that are not heard at the moment. */
+  readonly penalisedSources: number;
+  /** What was refused or dropped since the start, by class (docs/metrics.md). */
+  readonly shed: Readonly<Record<string, number>>;
+}
+
 /** What a node tells of itself at this moment. */
 export interface LiveStatus {
   readonly workers: readonly WorkerStatus[];
@@ -33,6 +44,8 @@ export interface LiveStatus {
   readonly listeners: readonly { readonly address: string; readonly sides: readonly string[] }[];
   readonly peers: readonly PeerStatus[];
   readonly registrations: number;
+  /** Left out by a node that handles no SIP. */
+  readonly overload?: OverloadStatus;
   /** Refusals and unusable messages by reason id. */
   readonly reasons: Readonly<Record<string, number>>;
 }

@@ -1,3 +1,4 @@
+import { getHeapStatistics } from 'node:v8';
 import { DiameterClient } from '#diameter/client';
 import { CxClient } from '#diameter/cx/cx-client';
 import { cxDictionary } from '#diameter/dictionary/cx';
@@ -5,23 +6,26 @@ import { Header } from '#sip/message/header-names';
 import type { SipRequest } from '#sip/message/request';
 import type { NodeLogic } from '#sip/proxy/node-logic';
 import { OwnNames } from '#sip/proxy/route-processing';
-import type { Reason } from '#sip/reasons';
-import { systemDns } from '#sip/resolver/dns-client';
+import { coreReasons, type Reason } from '#sip/reasons';
 import type { TimerProfile } from '#sip/transaction/timers';
-import type { Listener } from '#sip/transport/flow';
+import type { Flow, Listener } from '#sip/transport/flow';
 import { ListenerTable } from '#sip/transport/listener-table';
 import { openLmdbStore } from '#store/lmdb-store';
 import { openMemoryStore } from '#store/memory-store';
 import type { Store } from '#store/store';
 import type { TransportPort } from '#workers/frame-link';
+import type { IntakeCounts } from '#workers/intake';
+import type { Standing } from '#workers/overload';
 import type { WorkerContext, WorkerInstance, WorkerModule } from '#workers/worker-module';
 import { WorkerSide, type WorkerTrace } from '#workers/worker-side';
+import { CidrTable } from './cidr.ts';
 import { systemClock } from './clock.ts';
 import type { CommonConfig, StoreConfig } from './config-shape.ts';
-import { BusyMeter, cscfLayout, DiameterOutcomes, SipMessageCounters } from './cscf-metrics.ts';
+import { BusyMeter, cscfLayout, DiameterOutcomes, ShedCounters, SipMessageCounters } from './cscf-metrics.ts';
 import { createLogger, type Logger } from './log.ts';
 import { LogLimiter } from './log-limiter.ts';
 import { Counters } from './metrics.ts';
+import { nextHops } from './next-hops.ts';
 import type { NodeContext } from './node-context.ts';
 import type { WorkerAnswer } from './node-main.ts';
 
@@ -32,8 +36,8 @@ export interface NodeWorkerData<C extends CommonConfig> {
   readonly metrics: readonly SharedArrayBuffer[];
   /** Generation counters of the store. */
   readonly generations: Int32Array;
-  /** Seconds since 1970 at the start of the daemon. */
-  readonly bootSeconds: number;
+  /** Wall clock at the start of the daemon, milliseconds since 1970. */
+  readonly bootMs: number;
 }
 
 /** What one role gives to its workers. */
@@ -43,17 +47,24 @@ export interface NodeRole<C extends CommonConfig> {
   readonly store: (config: C) => StoreConfig | null;
   /** `host:port` names beside those of the listeners (port 0: without one). */
   readonly names: (config: C) => readonly string[];
+  /** Domains beside the home domain that the DNS is asked for even when a UE chose them; none when left out. */
+  readonly homeNetworks?: (config: C) => readonly string[];
   readonly profileOf: (config: C) => (listener: Listener, address: string) => TimerProfile;
   readonly proxyRequire: readonly string[];
   /** The trace of a worker where somebody asks for one. */
   readonly openTrace: (node: string) => WorkerTrace | null;
   readonly create: (context: NodeContext<C>) => NodeLogic & {
     connectionClosed?(connection: number): void;
+    /** Whether a registered UE sends by this flow; a node that registers nobody leaves it out. */
+    isRegistered?(flow: Flow): boolean;
     registrations?(): number;
     sessions?(): number;
     stop?(): void;
   };
 }
+
+/** Answered transactions take this much memory at most, less where the heap is small. */
+const mostKeptOctets = 64 * 1024 * 1024;
 
 const allow = [
   'INVITE',
@@ -121,16 +132,29 @@ function build<C extends CommonConfig>(
   };
   const listeners = new ListenerTable(config.listeners);
   const own = new OwnNames(ownNames(config.listeners, role.names(config)));
+  const trusted = new CidrTable(config.trusted.map((network) => [network, true] as const));
+  const shed = new ShedCounters(counters);
   const trace = role.openTrace(config.role);
   const counted = countingPort(port, messages, trace);
-  const client = diameterClient(config, worker.worker, data.bootSeconds, counted);
+  const client = diameterClient(config, worker.worker, Math.floor(data.bootMs / 1000), counted);
   const outcomes = client === null ? null : new DiameterOutcomes(counters, client.counters);
-  const hosts = new Map(config.hosts.map((entry) => [entry.name, entry.targets]));
   let logic: ReturnType<NodeRole<C>['create']> | undefined;
 
   const reportRefusal = (request: SipRequest, reason: Reason, detail: string) => {
     counters.addDynamic(ids.refusals, reason.id);
-    limiter.warn(reason.id, request.flow?.address ?? '', refusalFields(request, reason, detail), 'refused');
+    limiter.warn(reason.id, request.flow?.address ?? '', () => refusalFields(request, reason, detail), 'refused');
+  };
+  const reportShed = (counts: IntakeCounts) => {
+    const refused = shed.take(counts);
+    if (refused === 0) return;
+    const fields = { refused, waiting: counts.waiting, delayMs: Math.round(counts.delayMs) };
+    limiter.warn(coreReasons.overload.id, '', fields, 'more to do than can be done: requests were refused with 503');
+  };
+  const standingOf = (flow: Flow): Standing => {
+    // A listener of Gm alone has no core nodes behind it, whatever their address.
+    const isCore = config.listeners[flow.listener]?.sides.includes('mw') && trusted.find(flow.address) === true;
+    if (isCore) return 'core';
+    return logic?.isRegistered?.(flow) ? 'known' : 'stranger';
   };
   const side = new WorkerSide(
     counted,
@@ -139,11 +163,16 @@ function build<C extends CommonConfig>(
       worker: worker.worker,
       name: config.name,
       own,
-      resolver: { listeners, hosts, dns: systemDns() },
+      resolver: nextHops(config, listeners, role.homeNetworks?.(config) ?? []),
+      setAsideMs: config.transport.setAside * 1000,
+      switchToTcpAbove: config.transport.switchToTcpAbove,
       profileOf: role.profileOf(config),
       timerCMs: config.timers.timerC,
       proxyRequire: role.proxyRequire,
       allow,
+      server: config.server ?? '',
+      isStranger: (flow) => standingOf(flow) === 'stranger',
+      keptOctets: Math.min(mostKeptOctets, getHeapStatistics().heap_size_limit / 4),
       now: () => systemClock.nowMs(),
     },
     {
@@ -154,7 +183,7 @@ function build<C extends CommonConfig>(
       },
       rejected(reason, detail, answered, message, flow) {
         counters.addDynamic(ids.malformed, reason.id);
-        const fields = { detail, answered, callId: message?.headers.get(Header['Call-ID']) ?? undefined };
+        const fields = () => ({ detail, answered, callId: message?.headers.get(Header['Call-ID']) ?? undefined });
         limiter.warn(reason.id, flow.address, fields, answered ? 'refused a message' : 'dropped a message');
       },
       failed(error, request) {
@@ -184,10 +213,12 @@ function build<C extends CommonConfig>(
         calls: ownership,
         wheel,
         clock: systemClock,
+        bootMs: data.bootMs,
         store,
         volatile,
         cx: client === null ? null : new CxClient(client, { homeRealm: config.homeDomain }),
         log,
+        holdConnection: (connection, held) => port.holdConnection(connection, held),
         refused: reportRefusal,
         count: (event) => counters.addDynamic(ids.events, event),
       };
@@ -198,6 +229,16 @@ function build<C extends CommonConfig>(
   );
   side.onConnectionClosed((connection) => logic?.connectionClosed?.(connection));
   return Object.assign(side, {
+    standingOf,
+    penalised(flow: Flow) {
+      const fields = { port: flow.port, transport: flow.transport };
+      limiter.warn(
+        'source-penalised',
+        flow.address,
+        fields,
+        'what it sends is malformed or refused: not heard for now',
+      );
+    },
     control(request: unknown): unknown {
       if (request === 'drain') side.core.drain();
       if (request !== 'status') return null;
@@ -209,6 +250,8 @@ function build<C extends CommonConfig>(
       if (worker.worker === 0) counters.set(ids.registrations, registrations);
       counters.set(ids.sessions, logic?.sessions?.() ?? 0);
       outcomes?.take();
+      if (side.intake !== null) reportShed(side.intake.counts());
+      limiter.tick();
       const answer: WorkerAnswer = { pending: side.layer.pendingServers, registrations };
       return answer;
     },
@@ -271,6 +314,7 @@ function countingPort(port: TransportPort, messages: SipMessageCounters, trace: 
       port.sip(text, target, token);
     },
     closeConnection: (connection) => port.closeConnection(connection),
+    holdConnection: (connection, held) => port.holdConnection(connection, held),
     diameterRequest(message, route) {
       trace?.diameter('out', message);
       port.diameterRequest(message, route);

@@ -19,8 +19,8 @@ import { callHash, WaitingMessage, WorkQueue, type WorkQueueOptions } from './wo
 export interface IntakeOptions extends WorkQueueOptions, SourceLimitOptions {}
 
 export const defaultIntake: IntakeOptions = Object.freeze({
-  delayMs: 300,
-  patienceMs: 100,
+  delayMs: 400,
+  patienceMs: 250,
   messages: 10_000,
   octets: 8 * 1024 * 1024,
   junkPerSource: 10,

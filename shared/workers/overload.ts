@@ -32,9 +32,10 @@ const fillLimits: readonly number[] = [0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 0.95, Numb
 
 /**
  * How long each order may have to wait, as a share of what an initial request may. What has come far may wait longer: to
- * refuse it wastes the work of the nodes before, which are to refuse in its stead.
+ * refuse it wastes the work of the nodes before, which are to refuse in its stead. A phone that registers is patient, and it is
+ * served after the others anyway.
  */
-const delayShares: readonly number[] = [0.25, 0.4, 0.5, 1, 4, 5, 6, Number.POSITIVE_INFINITY];
+const delayShares: readonly number[] = [0.25, 0.4, 1.5, 1, 4, 5, 6, Number.POSITIVE_INFINITY];
 
 /** Vias of a request from the core: the caller's and those of the nodes it has passed. */
 const onwardVias = 2;

@@ -54,8 +54,8 @@ export interface WorkerSideOptions {
   readonly server?: string;
   /** How long a next hop that failed is passed over, milliseconds; 30 s when left out. */
   readonly setAsideMs?: number;
-  /** Octets above which requests go by TCP where they may; never when left out or 0. */
-  readonly switchToTcpAbove?: number;
+  /** Octets above which requests go by TCP where they may, see StreamSwitch; never when left out or 0. */
+  readonly switchToTcpAbove?: number | 'auto';
   /** Whether nothing is known of who sends by a flow; nobody is a stranger when left out. */
   readonly isStranger?: (flow: Flow) => boolean;
   /** Octets that answered transactions may take; 64 MiB when left out. */

@@ -49,7 +49,10 @@ function dissect(
   fields: readonly string[],
   all = false,
 ): string[][] {
-  const sip = [ports.gm, ports.mw, ports.icscf, ports.scscf].flatMap((port) => ['-d', `udp.port==${port},sip`]);
+  const sip = [ports.gm, ports.mw, ports.icscf, ports.scscf].flatMap((port) => [
+    ...['-d', `udp.port==${port},sip`],
+    ...['-d', `tcp.port==${port},sip`],
+  ]);
   const options = [
     ...sip,
     '-d',
@@ -85,7 +88,8 @@ test.skipIf(reason !== null)(
       const run = await capture(file, () => runLab('--json'));
       expect(run.exitCode, run.stderr + run.stdout).toBe(0);
       const { ports } = readReport(run.stdout);
-      const own = `(udp.port in {${ports.gm},${ports.mw},${ports.icscf},${ports.scscf}} || tcp.port == ${ports.hss})`;
+      const sipPorts = `{${ports.gm},${ports.mw},${ports.icscf},${ports.scscf}}`;
+      const own = `(udp.port in ${sipPorts} || tcp.port in ${sipPorts} || tcp.port == ${ports.hss})`;
 
       const malformed = dissect(file, ports, `${own} && (_ws.malformed || _ws.expert.severity == "Error")`, [
         'frame.number',
@@ -104,6 +108,8 @@ test.skipIf(reason !== null)(
         'sip.Via.branch',
         'udp.srcport',
         'udp.dstport',
+        'tcp.srcport',
+        'tcp.dstport',
       ])) {
         const name = status === '' ? method! : `${status} ${answered}`;
         // What was sent again on a busy machine counts once.

@@ -4,7 +4,7 @@ import type { SipRequest } from '#sip/message/request';
 import type { NodeLogic } from '#sip/proxy/node-logic';
 import { OwnNames } from '#sip/proxy/route-processing';
 import type { Reason } from '#sip/reasons';
-import type { HostAddress } from '#sip/resolver/resolve-target';
+import type { HostAddress, ResolverOptions } from '#sip/resolver/resolve-target';
 import type { TimerWheel } from '#sip/transaction/timer-wheel';
 import { coreTimers, type TimerProfile } from '#sip/transaction/timers';
 import type { Flow, Listener, Target, TransportName } from '#sip/transport/flow';
@@ -20,10 +20,12 @@ export interface WorkerParts {
   readonly own: OwnNames;
   readonly wheel: TimerWheel;
   readonly clock: ManualClock;
+  readonly bootMs: number;
   readonly calls: CallOwnership;
   readonly log: NodeLog;
   /** Where the worker sends; a Diameter client of the test sends there as well. */
   readonly port: TransportPort;
+  holdConnection(connection: number, held: boolean): void;
   refused(request: SipRequest, reason: Reason, detail: string): void;
   count(event: string): void;
 }
@@ -37,6 +39,10 @@ export interface WorkerOptions<Logic extends NodeLogic> {
   readonly own?: readonly string[];
   /** Host names answered without DNS: `{ 'ims.test': ['udp:127.0.0.1:4060'] }`. */
   readonly hosts?: { readonly [name: string]: readonly string[] };
+  /** The DNS; none when left out. */
+  readonly dns?: ResolverOptions['dns'];
+  /** Names that the DNS is asked for whoever chose them. */
+  readonly knownNames?: readonly string[];
   readonly proxyRequire?: readonly string[];
   readonly profileOf?: (listener: Listener, address: string) => TimerProfile;
   /** Wall clock at the start, milliseconds since 1970. */
@@ -119,6 +125,8 @@ export class WorkerHarness<Logic extends NodeLogic> implements TransportPort {
   readonly diameterSent: { message: Buffer; route: DiameterRoute | null }[] = [];
   readonly workerSent: { to: number; kind: number; payload: string }[] = [];
   readonly closedConnections: number[] = [];
+  /** What was said of connections that a registered UE needs, or does not any more. */
+  readonly holds: { readonly connection: number; readonly held: boolean }[] = [];
   /** Ids of the reasons of refusals: by procedures, and before them. */
   readonly refusals: string[] = [];
   readonly events: string[] = [];
@@ -133,9 +141,14 @@ export class WorkerHarness<Logic extends NodeLogic> implements TransportPort {
     const listeners = options.listeners.map(parseListener);
     const table = new ListenerTable(listeners);
     const own = new OwnNames([...listeners.map((listener) => listener.sentBy), ...(options.own ?? [])]);
+    const holds: string[] = [];
     const calls: CallOwnership = {
-      retain: (callId) => void this.held.set(callId, (this.held.get(callId) ?? 0) + 1),
-      release: (callId) => {
+      retain: (callId) => {
+        this.held.set(callId, (this.held.get(callId) ?? 0) + 1);
+        return holds.push(callId) - 1;
+      },
+      release: (hold) => {
+        const callId = holds[hold]!;
         const left = (this.held.get(callId) ?? 0) - 1;
         if (left > 0) this.held.set(callId, left);
         else this.held.delete(callId);
@@ -153,7 +166,7 @@ export class WorkerHarness<Logic extends NodeLogic> implements TransportPort {
         worker: 0,
         name: options.name ?? 'node.test',
         own,
-        resolver: { listeners: table, hosts, dns: { addresses: async () => [] } },
+        resolver: { listeners: table, hosts, dns: options.dns ?? null, knownNames: new Set(options.knownNames) },
         profileOf: options.profileOf ?? (() => coreTimers),
         timerCMs: 185_000,
         proxyRequire: options.proxyRequire ?? [],
@@ -175,9 +188,11 @@ export class WorkerHarness<Logic extends NodeLogic> implements TransportPort {
           own,
           wheel,
           clock: this.clock,
+          bootMs: this.clock.wallMs(),
           calls,
           log: this.#log(),
           port: this,
+          holdConnection: (connection, held) => this.holdConnection(connection, held),
           refused: (_request, reason) => void this.refusals.push(reason.id),
           count: (event) => void this.events.push(event),
         });
@@ -255,6 +270,10 @@ export class WorkerHarness<Logic extends NodeLogic> implements TransportPort {
 
   closeConnection(connection: number): void {
     this.closedConnections.push(connection);
+  }
+
+  holdConnection(connection: number, held: boolean): void {
+    this.holds.push({ connection, held });
   }
 
   diameterRequest(message: Buffer, route: DiameterRoute): void {

@@ -58,7 +58,7 @@ describe('next hops by the configuration', () => {
   it('C-10 C-17 have their times and sizes by default', () => {
     const { dns, transport } = load('');
     expect(dns).toEqual({ budget: 2, homeNetworks: [] });
-    expect(transport).toMatchObject({ switchToTcpAbove: 1300, setAside: 30 });
+    expect(transport).toMatchObject({ switchToTcpAbove: 'auto', setAside: 30 });
   });
 
   it.each(['"192.0.2.53"', '"192.0.2.53:5353"', '"2001:db8::53"', '"[2001:db8::53]:53"'])(

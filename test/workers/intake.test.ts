@@ -146,8 +146,8 @@ describe('the intake of a worker', () => {
     expect(refusedAt(10)).toEqual([]);
     expect(refusedAt(30)).toEqual(['options']);
     expect(refusedAt(45)).toEqual(['options', 'stranger']);
-    expect(refusedAt(60)).toEqual(['options', 'stranger', 'newcomer']);
-    expect(refusedAt(150)).toEqual(['options', 'stranger', 'newcomer', 'invite', 'message']);
+    expect(refusedAt(120)).toEqual(['options', 'stranger', 'invite', 'message']);
+    expect(refusedAt(180)).toEqual(['options', 'stranger', 'newcomer', 'invite', 'message']);
     expect(refusedAt(1000)).toEqual(['options', 'stranger', 'newcomer', 'invite', 'message', 'register']);
   });
 

@@ -108,8 +108,9 @@ describe('overload', () => {
     const order = [options, stranger, initial, register, never];
     expect([...order].sort((a, b) => a - b)).toEqual(order);
     const limits = delayLimits(100);
-    expect([...limits].sort((a, b) => a - b)).toEqual(limits);
-    expect([limits[initial], limits[never]]).toEqual([100, Number.POSITIVE_INFINITY]);
+    const inOrder = order.map((each) => limits[each]!);
+    expect([...inOrder].sort((a, b) => a - b)).toEqual(inOrder);
+    expect([limits[initial], limits[shedOrder.newcomer], limits[never]]).toEqual([100, 150, Number.POSITIVE_INFINITY]);
     const shedAt = (fill: number) => order.filter((each) => isShed(each, fill));
     expect(shedAt(0.4)).toEqual([]);
     expect(shedAt(0.55)).toEqual([options]);

@@ -68,7 +68,7 @@ describe('worker pool', () => {
     const owners = await invite(calls(0, 30));
     const busy = owners.get('call-0')!;
     const before = rig.client.answers.length;
-    expect(rig.workers.trigger(busy, 'busy', 1500)).toBe(true);
+    expect(rig.workers.trigger(busy, 'busy', 3000)).toBe(true);
     let sent = 0;
     await eventually(
       () => {

@@ -25,6 +25,15 @@ export function statusView(status: NodeStatus): string {
     ['PEER', 'ADDRESS', 'STATE', ''],
     status.peers.map(({ host, address, state, words }) => [host, address, state, words]),
   );
+  const { overload } = status;
+  if (overload !== undefined && Object.keys(overload.shed).length > 0) {
+    const { waiting, delayMs, penalisedSources, shed } = overload;
+    lines.push('', `${waiting} messages wait, a new request ${delayMs} ms; ${penalisedSources} sources are not heard`);
+    section(
+      ['SHED', 'COUNT'],
+      Object.entries(shed).map(([name, count]) => [name, String(count)]),
+    );
+  }
   section(
     ['REASON', 'COUNT'],
     Object.entries(status.reasons)

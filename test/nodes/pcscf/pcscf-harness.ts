@@ -3,6 +3,7 @@ import { profileOf } from '#nodes/pcscf/access';
 import { createPcscf, type Pcscf } from '#nodes/pcscf/pcscf';
 import { pcscfTables } from '#nodes/pcscf/registrations';
 import type { PcscfConfig } from '#service/config-shape';
+import type { DnsLocator } from '#sip/resolver/dns-locator';
 import { openMemoryStore } from '#store/memory-store';
 import type { Store } from '#store/store';
 import type { WorkerTrace } from '#workers/worker-side';
@@ -19,6 +20,9 @@ export interface PcscfOptions {
   readonly store?: Store;
   readonly wallStartMs?: number;
   readonly trace?: WorkerTrace;
+  /** Answers the names that the DNS is asked for, each as one address of UDP port 5060; null: there is no such name. */
+  readonly dns?: (host: string) => string | null;
+  readonly homeNetworks?: readonly string[];
 }
 
 /** Gm and Mw on one address, as in the bench. */
@@ -44,7 +48,9 @@ export function startPcscf(options: PcscfOptions = {}): PcscfWorker {
   const worker = startWorker({
     listeners,
     name: 'pcscf.ims.test',
-    hosts: { 'ims.test': ['udp:127.0.8.2:4060'] },
+    hosts: options.dns === undefined ? { 'ims.test': ['udp:127.0.8.2:4060'] } : {},
+    ...(options.dns === undefined ? {} : { dns: dnsOf(options.dns) }),
+    knownNames: ['ims.test', ...(options.homeNetworks ?? [])],
     proxyRequire: ['sec-agree', 'privacy'],
     profileOf: (listener, address) => profileOf(config!)(listener, address),
     ...(options.wallStartMs === undefined ? {} : { wallStartMs: options.wallStartMs }),
@@ -63,8 +69,10 @@ export function startPcscf(options: PcscfOptions = {}): PcscfWorker {
         trusted: options.trusted ?? ['127.0.8.0/24'],
         hosts: [],
         timers: { t1: 500, t2: 4000, t4: 5000, timerC: 185_000, gm: { t1: 2000, t2: 16_000, t4: 17_000 } },
-        transport: { ffi: 'off' },
-        limits: { connections: 100, connectionsPerSource: 10 },
+        transport: { ffi: 'off', switchToTcpAbove: 1300, setAside: 30 },
+        dns: { budget: 2, homeNetworks: [] },
+        limits: { streams: { connections: 100, perSource: 10, messageSeconds: 10, idleSeconds: 200 } },
+        overload: { delay: 150, refusedPerSource: 10, penalty: 3, registersPerSource: 0, requestsPerSource: 0 },
         access: options.access ?? [{ from: '0.0.0.0/0', security: 'none' }],
         rx: { mode: 'off', signalling: false },
         policy: {
@@ -77,6 +85,15 @@ export function startPcscf(options: PcscfOptions = {}): PcscfWorker {
     },
   });
   return worker;
+}
+
+function dnsOf(answer: (host: string) => string | null): Pick<DnsLocator, 'find'> {
+  return {
+    async find({ host }) {
+      const address = answer(host);
+      return address === null ? [] : [{ listener: 0, transport: 'udp', address, port: 5060, connection: 0 }];
+    },
+  };
 }
 
 let serial = 0;

@@ -167,6 +167,23 @@ describe('REGISTER to the home network', () => {
     expect(response.to).toBe('udp 127.16.0.9:33333');
     expect(response.header('Via')).toContain('received=127.16.0.9');
   });
+
+  it('P-142 C-12 answers over UDP where the UE sent from though it does not ask, whatever its Via says', () => {
+    start();
+    for (const sentBy of ['10.0.0.1:5060', '127.16.0.9:5060', '10.0.0.1:5060;maddr=10.0.0.2']) {
+      const text = registerText(alice).replace('127.16.0.1:5070;branch', `${sentBy};branch`).replace(';rport', '');
+      worker.receive(text, 'udp 127.16.0.9:33333');
+      worker.answer(worker.takeOne(), 403);
+      const response = worker.takeOne();
+      expect(response.to, sentBy).toBe('udp 127.16.0.9:33333');
+      expect(response.header('Via')).not.toContain('rport');
+    }
+    const broken = registerText(alice)
+      .replace(';rport', '')
+      .replace(/CSeq: \d+/, 'CSeq: x');
+    worker.receive(broken, 'udp 127.16.0.9:33333');
+    expect([worker.takeOne().to]).toEqual(['udp 127.16.0.9:33333']);
+  });
 });
 
 describe('answers to REGISTER', () => {
@@ -386,7 +403,10 @@ describe('who may send what', () => {
     for (const [source, status] of [
       ['udp 127.16.0.1:5070', 0],
       ['udp 127.17.0.1:5070', 403],
+      ['tcp 127.17.0.1:5070 #3', 403],
+      ['tls 127.17.0.1:5070 #4', 0],
       ['udp 127.18.0.1:5070', 403],
+      ['tls 127.18.0.1:5070 #5', 403],
     ] as const) {
       worker.receive(registerText(ue('alice', source)), source);
       expect(worker.takeOne().status, source).toBe(status);
@@ -405,6 +425,23 @@ describe('who may send what', () => {
       expect(worker.takeOne().status, source).toBe(403);
     }
     expect(new Set(worker.refusals)).toEqual(new Set(['not-registered']));
+  });
+
+  it('X-S4 C-11 says which connections a registration needs, and until when', () => {
+    start();
+    const stream = ue('alice', 'tls 127.16.0.1:40000 #7');
+    register(worker, alice);
+    expect(worker.holds).toEqual([]);
+    register(worker, stream, granted(stream), 1);
+    expect(worker.holds).toEqual([{ connection: 7, held: true }]);
+    const moved = ue('alice', 'tls 127.16.0.1:40001 #8');
+    register(worker, moved, granted(moved, 600), 1);
+    expect(new Set(worker.holds.slice(1).map(({ connection, held }) => `${connection} ${held}`))).toEqual(
+      new Set(['7 false', '8 true']),
+    );
+    worker.holds.length = 0;
+    worker.advance(640_000);
+    expect(worker.holds).toEqual([{ connection: 8, held: false }]);
   });
 
   it('P-05 a UE on a stream is its connection: another one from the same address is not registered', () => {

@@ -135,7 +135,8 @@ export class HomeNetwork {
       'REGISTER sip:127.0.0.1:6060 SIP/2.0',
       `Via: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bKr${++this.#branch}`,
       'Max-Forwards: 68',
-      `From: <${impu}>;tag=a`,
+      // Its own tag each: with one tag a second of the same CSeq would be a merged request (C-05).
+      `From: <${impu}>;tag=r${this.#branch}`,
       `To: <${impu}>`,
       `Call-ID: ${callId}`,
       `CSeq: ${cseq} REGISTER`,
