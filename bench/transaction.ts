@@ -29,7 +29,7 @@ function proxy() {
     () => {},
   );
   const listeners = new ListenerTable([listener]);
-  const resolver = { listeners, hosts: new Map(), dns: { addresses: async () => [] } };
+  const resolver = { listeners, hosts: new Map(), dns: null };
   const core = new ProxyCore(
     {
       name: 'bench',
@@ -55,7 +55,7 @@ function proxy() {
         sent = text;
       },
       traced: false,
-      retain() {},
+      retain: () => 0,
       release() {},
       rejected(_reason, detail) {
         throw new Error(detail);
