@@ -266,7 +266,8 @@ export class Intake implements IntakeView {
     const isShed = this.queue.size > 0 && this.queue.isShed(order, nowMs);
     if (standing !== 'stranger') return isShed;
     if (isShed) {
-      this.#strangers.cut(nowMs);
+      // Many phones that register at once hurt nobody here: they are served last.
+      if (order !== shedOrder.newcomer) this.#strangers.cut(nowMs);
       return true;
     }
     if (order !== shedOrder.register && !this.#strangers.admits(nowMs)) return true;
