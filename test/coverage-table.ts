@@ -59,8 +59,9 @@ export const inPart: Readonly<Record<string, string>> = {
     'ENUM, BGCF, dial plans: every global telephone number is taken to the home network, which knows only its own',
   'S-121': 'removal towards a next hop that is not trusted; the next hop here is the P-CSCF of the Path',
   'C-30': 'overload control by parameters (RFC 7339), which is optional',
-  'C-31': 'the nodes that use it: the reg event package comes with the notifier of the S-CSCF and the subscriber of the P-CSCF',
-  'C-34': 'a mirror by HEP or pcap, which is optional; `CSCF_TRACE` and the ladder show messages',
+  'C-31':
+    'the nodes that use it: the reg event package comes with the notifier of the S-CSCF and the subscriber of the P-CSCF',
+  'C-34': 'a mirror by HEP or pcap, which is optional; traces show every message',
   'S-122': 'caller preferences (RFC 3841): Accept-Contact, Reject-Contact, Request-Disposition',
 };
 
