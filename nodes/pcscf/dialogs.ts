@@ -6,10 +6,10 @@ import { parseSessionExpires } from '#sip/header/session-expires';
 import { Header } from '#sip/message/header-names';
 import type { SipRequest } from '#sip/message/request';
 import type { SipMessage, SipResponse } from '#sip/message/response';
+import { flatText } from '#sip/parser/latin1';
 import { Timer, type TimerOwner, type TimerWheel } from '#sip/transaction/timer-wheel';
 import type { CallOwnership } from '#workers/frame-link';
 import type { Binding } from './binding.ts';
-import { flatText } from './flat-text.ts';
 
 /** One side of a dialog. */
 export interface DialogLeg {

@@ -1,5 +1,5 @@
+import { flatText } from '#sip/parser/latin1';
 import type { Flow } from '#sip/transport/flow';
-import { flatText } from './flat-text.ts';
 
 /** A REGISTER that awaits its answer, or the next one after a challenge. */
 export interface PendingRegistration {

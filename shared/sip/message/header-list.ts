@@ -1,5 +1,6 @@
 import { ParseFailure } from '../errors.ts';
 import { firstListValue, splitListValues } from '../header/list-values.ts';
+import { flatText } from '../parser/latin1.ts';
 import { Header, headerId, headerName, isListHeader } from './header-names.ts';
 import type { Journal } from './journal.ts';
 
@@ -244,11 +245,6 @@ export class HeaderList {
     for (let i = 0; i < lines.length; i++) if (lines[i]!.id === id && lines[i]!.extension === extension) return i;
     return -1;
   }
-}
-
-/** A copy that keeps nothing else alive. */
-export function flatText(text: string): string {
-  return Buffer.from(text, 'latin1').toString('latin1');
 }
 
 /** The same line in another text, `by` characters further on. */

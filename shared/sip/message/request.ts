@@ -1,9 +1,10 @@
 import type { ParseFailure } from '../errors.ts';
+import { flatText } from '../parser/latin1.ts';
 import type { SessionDescription } from '../sdp/session-description.ts';
 import type { Flow } from '../transport/flow.ts';
 import { parseUri, type Uri } from '../uri/uri.ts';
 import { SdpInBody } from './body.ts';
-import { flatText, type HeaderList } from './header-list.ts';
+import type { HeaderList } from './header-list.ts';
 import { Header } from './header-names.ts';
 
 /** A SIP request: what was received plus edits that are already true. Source: RFC 3261 7.1. */

@@ -13,3 +13,8 @@ export function readLatin1(bytes: Buffer, start = 0, end = bytes.length): string
 export function writeLatin1(bytes: Buffer, text: string, offset = 0): number {
   return (bytes as Buffer & Latin1Buffer).latin1Write(text, offset, bytes.length - offset);
 }
+
+/** A copy that does not keep the text alive which it was cut from, or put together of. */
+export function flatText(text: string): string {
+  return Buffer.from(text, 'latin1').toString('latin1');
+}
