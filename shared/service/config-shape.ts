@@ -35,6 +35,7 @@ export interface CommonConfig extends ServiceConfig {
   readonly timers: TimersConfig;
   readonly transport: {
     readonly ffi: 'auto' | 'off';
+    readonly reader: 'shared' | 'dedicated';
     /** Octets. */
     readonly switchToTcpAbove: number | 'auto';
     /** Seconds. */

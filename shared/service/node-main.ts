@@ -2,6 +2,7 @@ import { isIPv6 } from 'node:net';
 import { cxApplication } from '#diameter/dictionary/cx';
 import type { PeerEventReport } from '#diameter/peer/peer';
 import { PeerTable } from '#diameter/peer/peer-table';
+import { workerOfSession } from '#diameter/session-id';
 import type { Listener } from '#sip/transport/flow';
 import type { StreamLimits } from '#sip/transport/stream-limits';
 import { createGenerations } from '#store/store';
@@ -71,6 +72,8 @@ export async function startNode<C extends CommonConfig>(
     config: data,
     nowMs: () => clock.nowMs(),
     intake: intakeOf(config),
+    reader: config.transport.reader,
+    ownerOfRequest: (message) => workerOfSession(message, config.diameter?.originHost ?? ''),
     endThread: (thread) => endThread(generations, thread),
     onThreadExit: (threadId) => forgetThread(generations, threadId),
     onCrash: (worker, error) =>

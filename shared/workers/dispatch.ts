@@ -188,14 +188,20 @@ export interface WorkerLoad {
   readonly takesCalls: boolean;
   /** Alive at all. */
   readonly alive: boolean;
+  /** Octets that wait. */
   readonly backlog: number;
+  /** Has more to do than it can at the moment. */
+  readonly isBehind: boolean;
 }
 
 /**
  * The least backlogged worker that takes calls; equals take turns, beginning after `last`. When none takes calls, the
  * least backlogged one that lives; -1 when none does.
  */
-export function leastBacklogged(workers: readonly WorkerLoad[], last: number): number {
+export function leastBacklogged(
+  workers: readonly Pick<WorkerLoad, 'takesCalls' | 'alive' | 'backlog'>[],
+  last: number,
+): number {
   let best = -1;
   let bestBacklog = 0;
   let bestTakes = false;

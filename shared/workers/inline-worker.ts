@@ -1,81 +1,56 @@
-import { randomBytes } from 'node:crypto';
 import type { Flow, Target } from '#sip/transport/flow';
 import { gatherSends } from '#sip/transport/native-sender';
-import { BucketTable, createBuckets, WorkerOwnership } from './dispatch.ts';
+import { type BucketTable, WorkerOwnership } from './dispatch.ts';
 import type { DiameterRoute, SendFailure, TransportPort } from './frame-link.ts';
 import { defaultIntake, Intake } from './intake.ts';
-import type { FrameSink, TransportSide } from './transport-side.ts';
-import type { WorkerCounts, Workers, WorkersOptions } from './worker-control.ts';
+import type { PoolMember } from './pool-member.ts';
+import { ReaderShare } from './reader-share.ts';
+import type { TransportSide } from './transport-side.ts';
+import type { WorkerCounts, WorkersOptions } from './worker-control.ts';
 import type { WorkerInstance, WorkerModule } from './worker-module.ts';
 
-/** Starts the one worker that shares the main thread with the transport side: plain calls both ways. */
-export async function startInline(side: TransportSide, options: WorkersOptions): Promise<Workers> {
-  const seed = randomBytes(4).readInt32LE();
-  const worker = new InlineWorker(side, options, seed);
-  const { createInbox } = (await import(options.module)) as WorkerModule;
-  const ownership = new WorkerOwnership(new BucketTable(createBuckets(), seed), 0);
-  worker.connect(await createInbox(worker.port, ownership, { worker: 0, workers: 1, config: options.config }));
-  side.attach(worker);
-  return worker;
-}
+const worker = 0;
 
-class InlineWorker implements FrameSink, Workers {
-  readonly size = 1;
-  readonly port: TransportPort;
+/** How a worker reaches the others. */
+export type PassOn = (from: number, to: number, kind: number, payload: string) => void;
+
+/** The worker on the main thread, beside the sockets: plain calls both ways. It has the number 0. */
+export class InlineWorker implements PoolMember {
   readonly #side: TransportSide;
   readonly #options: WorkersOptions;
+  readonly #table: BucketTable;
   readonly #seed: number;
+  readonly #passOn: PassOn;
+  readonly #share = new ReaderShare();
   readonly #drainAgain = (): void => gatherSends(this.#drain);
   #inbox: WorkerInstance | undefined;
   #intake: Intake | undefined;
   #draining = false;
-  #own: { readonly kind: number; readonly payload: string }[] = [];
+  #heard: { readonly from: number; readonly kind: number; readonly payload: string }[] = [];
   #messages = 0;
+  #lastLook = performance.eventLoopUtilization();
 
-  constructor(side: TransportSide, options: WorkersOptions, seed: number) {
+  constructor(side: TransportSide, options: WorkersOptions, table: BucketTable, seed: number, passOn: PassOn) {
     this.#side = side;
     this.#options = options;
+    this.#table = table;
     this.#seed = seed;
-    this.port = {
-      sip: (text: string, target: Target, token: number) => side.sip(text, target, 0, token),
-      closeConnection: (connection: number) => side.closeConnection(connection),
-      holdConnection: (connection: number, held: boolean) => side.holdConnection(connection, held),
-      diameterRequest: (message: Buffer, route: DiameterRoute) => side.diameterRequest(message, route),
-      diameterAnswer: (message: Buffer) => side.diameterAnswer(message),
-      worker: (to: number, kind: number, payload: string) => this.#toItself(to, kind, payload),
-    };
+    this.#passOn = passOn;
   }
 
-  connect(inbox: WorkerInstance): void {
-    this.#inbox = inbox;
-    const { intake, nowMs } = this.#options;
+  async start(): Promise<void> {
+    const { module, workers, config, intake, nowMs } = this.#options;
+    const { createInbox } = (await import(module)) as WorkerModule;
+    const ownership = new WorkerOwnership(this.#table, worker);
+    const inbox = await createInbox(this.#port(), ownership, { worker, workers, config });
     const port = {
-      send: (text: string, target: Target) => this.#side.sip(text, target, 0, 0),
-      release() {},
+      send: (text: string, target: Target) => this.#side.sip(text, target, worker, 0),
+      release: (bucket: number) => this.#table.release(bucket, worker),
       nowMs,
     };
     this.#intake = new Intake(inbox, port, { ...defaultIntake, ...intake }, this.#seed);
     inbox.connectIntake?.(this.#intake);
-  }
-
-  counts(): WorkerCounts {
-    const { shed = 0, queue } = this.#intake ?? {};
-    const backlogBytes = queue?.octets ?? 0;
-    return { messages: this.#messages, shed, dropped: 0, restarts: 0, backlogBytes, state: 'serving' };
-  }
-
-  async ask(_worker: number, request: unknown): Promise<unknown> {
-    return this.#inbox?.control?.(request);
-  }
-
-  trigger(_worker: number, what: 'crash' | 'busy', ms = 0): boolean {
-    if (process.env.CSCF_TEST_TRIGGER !== '1') return false;
-    setImmediate(() => {
-      if (what === 'crash') throw new Error('process ended by the test trigger');
-      const until = performance.now() + ms;
-      while (performance.now() < until);
-    });
-    return true;
+    this.#inbox = inbox;
   }
 
   async stop(): Promise<void> {
@@ -87,10 +62,31 @@ class InlineWorker implements FrameSink, Workers {
     this.#inbox = undefined;
   }
 
+  get alive(): boolean {
+    return this.#inbox !== undefined;
+  }
+
+  get takesCalls(): boolean {
+    return this.alive && !this.isBehind;
+  }
+
+  get isBehind(): boolean {
+    return this.backlog > 0;
+  }
+
+  get backlog(): number {
+    return this.#intake?.queue.octets ?? 0;
+  }
+
+  /** Whether the next new call stays on this thread though others could take it. */
+  takesNext(): boolean {
+    return this.takesCalls && this.#share.take();
+  }
+
   beginBatch(nowMs: number, freshTurn = false): void {
     this.#inbox?.beginBatch(nowMs);
     this.#intake?.begin(nowMs, freshTurn);
-    if (this.#own.length > 0) this.#deliverOwn();
+    if (this.#heard.length > 0) this.#deliverHeard();
   }
 
   endBatch(): void {
@@ -103,14 +99,22 @@ class InlineWorker implements FrameSink, Workers {
     setImmediate(this.#drainAgain);
   }
 
-  sip(text: string, flow: Flow): void {
-    this.#messages++;
-    this.#intake?.sip(text, flow, -1);
+  /** Never: what it has no time for waits in its intake, which refuses what would wait too long. */
+  sheds(): boolean {
+    return false;
   }
 
-  sendFailed(_worker: number, token: number, failure: SendFailure): void {
+  hand(text: string, flow: Flow, bucket: number): void {
+    this.#messages++;
+    this.#intake?.sip(text, flow, bucket);
+  }
+
+  sendFailed(token: number, failure: SendFailure): void {
     this.#inbox?.sendFailed(token, failure);
   }
+
+  /** Its datagrams leave by the transport side, which tells of failures by their tokens. */
+  unreachable(): void {}
 
   connectionClosed(connection: number): void {
     this.#inbox?.connectionClosed(connection);
@@ -124,6 +128,52 @@ class InlineWorker implements FrameSink, Workers {
     this.#inbox?.diameterFailed(hopByHop, reason);
   }
 
+  /** Delivered with the next batch, never from inside a procedure. */
+  workerMessage(from: number, kind: number, payload: string): void {
+    if (this.#heard.push({ from, kind, payload }) > 1) return;
+    setImmediate(() => {
+      if (this.#heard.length === 0) return;
+      this.beginBatch(this.#options.nowMs());
+      this.endBatch();
+    });
+  }
+
+  look(): void {
+    const now = performance.eventLoopUtilization();
+    this.#share.note(performance.eventLoopUtilization(now, this.#lastLook).utilization);
+    this.#lastLook = now;
+  }
+
+  counts(): WorkerCounts {
+    const state = this.alive ? 'serving' : 'ended';
+    const shed = this.#intake?.shed ?? 0;
+    return { messages: this.#messages, shed, dropped: 0, restarts: 0, backlogBytes: this.backlog, state };
+  }
+
+  async ask(request: unknown): Promise<unknown> {
+    return this.#inbox?.control?.(request);
+  }
+
+  trigger(what: 'crash' | 'busy', ms: number): void {
+    setImmediate(() => {
+      if (what === 'crash') throw new Error('process ended by the test trigger');
+      const until = performance.now() + ms;
+      while (performance.now() < until);
+    });
+  }
+
+  #port(): TransportPort {
+    const side = this.#side;
+    return {
+      sip: (text: string, target: Target, token: number) => side.sip(text, target, worker, token),
+      closeConnection: (connection: number) => side.closeConnection(connection),
+      holdConnection: (connection: number, held: boolean) => side.holdConnection(connection, held),
+      diameterRequest: (message: Buffer, route: DiameterRoute) => side.diameterRequest(message, route),
+      diameterAnswer: (message: Buffer) => side.diameterAnswer(message),
+      worker: (to: number, kind: number, payload: string) => this.#passOn(worker, to, kind, payload),
+    };
+  }
+
   readonly #drain = (): void => {
     this.#draining = false;
     this.beginBatch(this.#options.nowMs(), true);
@@ -131,19 +181,9 @@ class InlineWorker implements FrameSink, Workers {
     this.endBatch();
   };
 
-  #toItself(to: number, kind: number, payload: string): void {
-    if (to !== 0) return;
-    if (this.#own.push({ kind, payload }) > 1) return;
-    setImmediate(() => {
-      if (this.#own.length === 0) return;
-      this.beginBatch(this.#options.nowMs());
-      this.endBatch();
-    });
-  }
-
-  #deliverOwn(): void {
-    const own = this.#own;
-    this.#own = [];
-    for (const { kind, payload } of own) this.#inbox?.workerMessage(0, kind, payload);
+  #deliverHeard(): void {
+    const heard = this.#heard;
+    this.#heard = [];
+    for (const { from, kind, payload } of heard) this.#inbox?.workerMessage(from, kind, payload);
   }
 }

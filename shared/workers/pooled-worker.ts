@@ -1,26 +1,39 @@
 import { Worker } from 'node:worker_threads';
 import type { Flow } from '#sip/transport/flow';
-import type { BucketTable, WorkerLoad } from './dispatch.ts';
+import type { BucketTable } from './dispatch.ts';
 import { Doorbell } from './doorbell.ts';
 import {
   copyPayload,
   decodeDiameterRequest,
   decodeSendSip,
   decodeSip,
+  decodeWorkerPayload,
+  encodeConnection,
+  encodeDiameter,
+  encodeDiameterFailed,
+  encodeSendFailed,
   encodeSip,
+  encodeUnreachable,
+  encodeWorkerMessage,
   frameKind,
   isDiameterRequest,
   type SipFrame,
 } from './frame-codec.ts';
+import type { SendFailure } from './frame-link.ts';
 import { FrameQueue } from './frame-queue.ts';
 import { type FrameVisitor, RingReader } from './frame-ring.ts';
+import type { PassOn } from './inline-worker.ts';
 import { IntakeLoad } from './intake-load.ts';
+import { isShed, overloadRefusal, refusalMark, shedOrderOf } from './overload.ts';
+import type { PoolMember } from './pool-member.ts';
 import type { TransportSide } from './transport-side.ts';
 import type { WorkerCounts, WorkersOptions } from './worker-control.ts';
 import type { ThreadData, ThreadOrder, ThreadReport } from './worker-thread.ts';
 
 /** A worker that has taken nothing of its queue, or left a question unanswered, for this long gets no new calls. */
 const stalledMs = 250;
+/** Fill of the ring from which on a message is looked at for shedding. */
+const shedFromFill = 0.5;
 /** A thread that dies this soon, twice running, is started again after a pause. */
 const quickDeathMs = 1_000;
 const respawnPauseMs = 1_000;
@@ -38,12 +51,15 @@ interface Question {
   readonly timer: NodeJS.Timeout;
 }
 
-/** One worker thread and its successors: starting, serving (busy or not), ended. */
-export class PooledWorker implements FrameVisitor, WorkerLoad {
+/**
+ * One worker thread and its successors: starting, serving (busy or not), ended. It sheds by its own intake; here only what
+ * a full ring has no room for.
+ */
+export class PooledWorker implements FrameVisitor, PoolMember {
   readonly queue: FrameQueue;
   readonly reader: RingReader;
-  /** Shed by the transport side, since the ring was full. */
-  shed = 0;
+  readonly #mark: string;
+  #shed = 0;
   readonly #load: IntakeLoad;
   #messages = 0;
   #restarts = 0;
@@ -51,6 +67,7 @@ export class PooledWorker implements FrameVisitor, WorkerLoad {
   readonly #side: TransportSide;
   readonly #table: BucketTable;
   readonly #options: WorkersOptions;
+  readonly #passOn: PassOn;
   readonly #rescue: (left: Leftovers) => void;
   readonly #questions = new Map<number, Question>();
   #lastQuestion = 0;
@@ -72,9 +89,12 @@ export class PooledWorker implements FrameVisitor, WorkerLoad {
     side: TransportSide,
     table: BucketTable,
     options: WorkersOptions,
+    passOn: PassOn,
     rescue: (left: Leftovers) => void,
   ) {
     this.#data = data;
+    this.#mark = refusalMark(data.seed);
+    this.#passOn = passOn;
     this.#rescue = rescue;
     this.#side = side;
     this.#table = table;
@@ -96,8 +116,12 @@ export class PooledWorker implements FrameVisitor, WorkerLoad {
     return this.queue.backlog + this.#load.octets;
   }
 
+  get isBehind(): boolean {
+    return this.#load.octets > 0 || this.queue.fill >= shedFromFill;
+  }
+
   /** Starts the thread; fulfilled when it serves, rejected when it ends before that. */
-  spawn(): Promise<void> {
+  start(): Promise<void> {
     this.#state = 'starting';
     this.#startedMs = this.#options.nowMs();
     const thread = new Worker(new URL('./worker-thread.ts', import.meta.url), {
@@ -132,12 +156,55 @@ export class PooledWorker implements FrameVisitor, WorkerLoad {
     });
   }
 
+  beginBatch(): void {}
+
+  endBatch(): void {
+    this.queue.flush();
+  }
+
+  sheds(text: string, flow: Flow, isOwned: boolean): boolean {
+    const { fill } = this.queue;
+    if (fill < shedFromFill || !isShed(shedOrderOf(text), fill)) return false;
+    this.#shed++;
+    // What lives of its Call-ID may be this very request: then its copy is lost, as the network may lose it.
+    const isCopy = flow.transport === 'udp' && isOwned;
+    const refusal = isCopy ? null : overloadRefusal(text, flow, this.#mark);
+    if (refusal !== null) this.#side.sip(refusal.text, refusal.target, 0, 0);
+    return true;
+  }
+
   hand(text: string, flow: Flow, bucket: number): void {
     if (encodeSip(this.queue, text, flow, bucket)) this.#messages++;
     else {
-      this.shed++;
+      this.#shed++;
       if (bucket >= 0) this.#table.release(bucket, this.#data.worker);
     }
+  }
+
+  sendFailed(token: number, failure: SendFailure): void {
+    encodeSendFailed(this.queue, token, failure);
+  }
+
+  unreachable(listener: number, address: string, port: number, failure: SendFailure): void {
+    encodeUnreachable(this.queue, listener, address, port, failure);
+  }
+
+  connectionClosed(connection: number): void {
+    encodeConnection(this.queue, frameKind.connectionClosed, connection);
+  }
+
+  diameter(message: Buffer): void {
+    encodeDiameter(this.queue, frameKind.diameter, message);
+  }
+
+  diameterFailed(hopByHop: number, reason: 'no-peer' | 'peer-lost'): void {
+    encodeDiameterFailed(this.queue, hopByHop, reason);
+  }
+
+  /** Of the worker on this thread: it leaves when the loop comes round, whatever batch is open. */
+  workerMessage(from: number, kind: number, payload: string): void {
+    encodeWorkerMessage(this.queue, from, kind, payload);
+    setImmediate(() => this.queue.flush());
   }
 
   /** Notes whether the worker still takes frames. */
@@ -154,7 +221,7 @@ export class PooledWorker implements FrameVisitor, WorkerLoad {
   counts(): WorkerCounts {
     return {
       messages: this.#messages,
-      shed: this.shed + this.#load.shed,
+      shed: this.#shed + this.#load.shed,
       dropped: this.queue.dropped,
       restarts: this.#restarts,
       backlogBytes: this.backlog,
@@ -162,8 +229,8 @@ export class PooledWorker implements FrameVisitor, WorkerLoad {
     };
   }
 
-  order(order: ThreadOrder): void {
-    this.#thread?.postMessage(order);
+  trigger(what: 'crash' | 'busy', ms: number): void {
+    this.#order(what === 'crash' ? { order: 'crash' } : { order: 'busy', ms });
   }
 
   ask(request: unknown, timeoutMs: number): Promise<unknown> {
@@ -176,7 +243,7 @@ export class PooledWorker implements FrameVisitor, WorkerLoad {
       }, timeoutMs);
       this.#questions.set(id, { resolve, reject, timer });
       if (this.#askedMs < 0) this.#askedMs = this.#options.nowMs();
-      this.order({ order: 'ask', id, request });
+      this.#order({ order: 'ask', id, request });
     });
   }
 
@@ -187,7 +254,7 @@ export class PooledWorker implements FrameVisitor, WorkerLoad {
     if (!thread || this.#state === 'ended') return;
     const ended = new Promise<void>((resolve) => thread.once('exit', () => resolve()));
     this.queue.flush();
-    this.order({ order: 'stop' });
+    this.#order({ order: 'stop' });
     const timer = setTimeout(() => (this.#options.endThread ?? endAtOnce)(thread), drainMs);
     await ended;
     clearTimeout(timer);
@@ -214,7 +281,14 @@ export class PooledWorker implements FrameVisitor, WorkerLoad {
       case frameKind.diameterAnswer:
         this.#side.diameterAnswer(copyPayload(bytes, start, length));
         break;
+      case frameKind.workerMessage:
+        this.#passOn(this.#data.worker, 0, a, decodeWorkerPayload(bytes, start, length));
+        break;
     }
+  }
+
+  #order(order: ThreadOrder): void {
+    this.#thread?.postMessage(order);
   }
 
   #answered(message: Extract<ThreadReport, { report: 'answer' }>): void {
@@ -245,7 +319,7 @@ export class PooledWorker implements FrameVisitor, WorkerLoad {
     const quick = this.#options.nowMs() - this.#startedMs < quickDeathMs;
     this.#quickDeaths = quick ? this.#quickDeaths + 1 : 0;
     this.#restarts++;
-    const respawn = () => void this.spawn().catch(() => {});
+    const respawn = () => void this.start().catch(() => {});
     if (this.#quickDeaths > 1) this.#respawn = setTimeout(respawn, respawnPauseMs);
     else respawn();
     this.#rescue(left);

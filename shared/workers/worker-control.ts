@@ -2,8 +2,10 @@ import type { Worker } from 'node:worker_threads';
 import type { IntakeOptions } from './intake.ts';
 
 export interface WorkersOptions {
-  /** 1: inline on this thread; 2 to 64: that many worker threads. */
+  /** 1 to 64: the first on this thread, the others in threads of their own. */
   readonly workers: number;
+  /** `dedicated`: with two workers and more, all of them have their own threads and this one only reads; default shared. */
+  readonly reader?: 'shared' | 'dedicated';
   /** URL of the module that exports `createInbox`. */
   readonly module: string;
   /** Given to each worker; plain data when there are several. */
@@ -15,11 +17,13 @@ export interface WorkersOptions {
   readonly intake?: Partial<IntakeOptions>;
   /** Fetch frames by a 1 ms timer while busy instead of one wake each: fewer wakes, 1 ms later; default false. */
   readonly coalesce?: boolean;
-  /** A worker thread has ended though it was not told to; it is being replaced. */
+  /** Which worker a Diameter request of a peer is for, -1: any. */
+  readonly ownerOfRequest?: (message: Buffer) => number;
   /** Ends a thread at a moment when that does no harm (a store it writes to); default: at once. */
   readonly endThread?: (thread: Worker) => Promise<unknown>;
   /** A thread is gone, whatever the reason. */
   readonly onThreadExit?: (threadId: number) => void;
+  /** A worker thread has ended though it was not told to; it is being replaced. */
   readonly onCrash?: (worker: number, error: Error) => void;
 }
 

@@ -4,20 +4,12 @@ import type { Flow } from '#sip/transport/flow';
 import { gatherSends } from '#sip/transport/native-sender';
 import { BucketTable, createBuckets, leastBacklogged } from './dispatch.ts';
 import { createBells, Doorbell, type Drain, DrainLoop } from './doorbell.ts';
-import {
-  encodeConnection,
-  encodeDiameter,
-  encodeDiameterFailed,
-  encodeSendFailed,
-  encodeUnreachable,
-  frameKind,
-  isDiameterRequest,
-} from './frame-codec.ts';
+import { isDiameterRequest } from './frame-codec.ts';
 import type { SendFailure } from './frame-link.ts';
 import { createRing } from './frame-ring.ts';
-import { startInline } from './inline-worker.ts';
+import { InlineWorker, type PassOn } from './inline-worker.ts';
 import { createLoad } from './intake-load.ts';
-import { isShed, overloadRefusal, refusalMark, shedOrderOf } from './overload.ts';
+import type { PoolMember } from './pool-member.ts';
 import { type Leftovers, PooledWorker } from './pooled-worker.ts';
 import type { FrameSink, TransportSide } from './transport-side.ts';
 import type { WorkerCounts, Workers, WorkersOptions } from './worker-control.ts';
@@ -25,87 +17,70 @@ import type { ThreadData } from './worker-thread.ts';
 
 export type { Workers } from './worker-control.ts';
 
+const mostWorkers = 64;
 const defaultRingBytes = 2 * 1024 * 1024;
 const peerRingBytes = 256 * 1024;
 const framesPerDrain = 256;
 const watchMs = 50;
 const askTimeoutMs = 5_000;
-/** Fill from which on a message is looked at for shedding. */
-const shedFromFill = 0.5;
 
-/** Starts the worker side behind a transport side, and waits until every worker serves. */
-export function startWorkers(side: TransportSide, options: WorkersOptions): Promise<Workers> {
-  return options.workers === 1 ? startInline(side, options) : startPool(side, options);
-}
-
-async function startPool(side: TransportSide, options: WorkersOptions): Promise<Workers> {
-  if (options.workers < 2 || options.workers > 64)
-    throw new RangeError(`${options.workers} workers: 1 to 64 are possible`);
+/**
+ * Starts the worker side behind a transport side, and waits until every worker serves. Throws RangeError for a number of
+ * workers that cannot be, and what their module throws.
+ */
+export async function startWorkers(side: TransportSide, options: WorkersOptions): Promise<Workers> {
+  if (options.workers < 1 || options.workers > mostWorkers)
+    throw new RangeError(`${options.workers} workers: 1 to ${mostWorkers} are possible`);
   const pool = new WorkerPool(side, options);
-  side.attach(pool);
   await pool.start();
+  side.attach(pool);
   return pool;
 }
 
 /**
- * Worker threads behind rings: dispatches by Call-ID, replaces what dies. Each worker sheds by its own intake; here only
- * what a full ring has no room for.
+ * The workers of a daemon: one on the main thread beside the sockets, the others in threads behind rings; or all of them in
+ * threads where the reader is to be dedicated. Dispatches by Call-ID: new calls stay with the reading thread while it
+ * has time, and go to the thread with least to do beyond that. Replaces threads that die.
  */
 class WorkerPool implements FrameSink, Workers, Drain {
   readonly size: number;
-  readonly table: BucketTable;
-  readonly #side: TransportSide;
   readonly #options: WorkersOptions;
-  readonly #workers: PooledWorker[] = [];
-  readonly #mark: string;
-  readonly #loop: DrainLoop;
+  readonly #table: BucketTable;
+  readonly #reader: InlineWorker | null;
+  readonly #threads: readonly PooledWorker[];
+  /** By number. */
+  readonly #members: readonly PoolMember[];
+  readonly #loop: DrainLoop | null;
   readonly #drainAll = (): void => this.#readAll();
   #lastChosen = -1;
   #watch: NodeJS.Timeout | undefined;
   #drained = 0;
 
   constructor(side: TransportSide, options: WorkersOptions) {
-    this.#side = side;
     this.#options = options;
     this.size = options.workers;
     const seed = randomBytes(4).readInt32LE();
-    this.#mark = refusalMark(seed);
     const buckets = createBuckets();
+    this.#table = new BucketTable(buckets, seed);
+    const passOn: PassOn = (from, to, kind, payload) => this.#members[to]?.workerMessage(from, kind, payload);
+    const isDedicated = this.size > 1 && options.reader === 'dedicated';
+    this.#reader = isDedicated ? null : new InlineWorker(side, options, this.#table, seed, passOn);
     const bells = createBells(this.size + 1);
-    this.table = new BucketTable(buckets, seed);
-    const numbers = Array.from({ length: this.size }, (_, i) => i);
-    // peerRings[from][to]
-    const peerRings = numbers.map((from) => numbers.map((to) => (from === to ? null : createRing(peerRingBytes))));
-    const coalesce = options.coalesce ?? false;
-    for (const worker of numbers) {
-      const data: ThreadData = {
-        module: options.module,
-        worker,
-        workers: this.size,
-        config: options.config,
-        seed,
-        buckets,
-        bells,
-        fromMain: createRing(options.ringBytes ?? defaultRingBytes),
-        toMain: createRing(options.ringBytes ?? defaultRingBytes),
-        fromWorkers: peerRings.map((rings) => rings[worker]!),
-        toWorkers: peerRings[worker]!,
-        coalesce,
-        descriptors: side.descriptors,
-        intake: options.intake ?? {},
-        load: createLoad(),
-      };
-      this.#workers.push(new PooledWorker(data, side, this.table, options, (left) => this.#handAnew(left)));
-    }
-    this.#loop = new DrainLoop(new Doorbell(bells, 0), this, coalesce);
+    this.#threads = threadData(side, options, { seed, buckets, bells }, isDedicated ? 0 : 1).map(
+      (data) => new PooledWorker(data, side, this.#table, options, passOn, (left) => this.#handAnew(left)),
+    );
+    this.#members = this.#reader === null ? this.#threads : [this.#reader, ...this.#threads];
+    const isAlone = this.#threads.length === 0;
+    this.#loop = isAlone ? null : new DrainLoop(new Doorbell(bells, 0), this, options.coalesce ?? false);
   }
 
   async start(): Promise<void> {
-    this.#loop.start();
-    await Promise.all(this.#workers.map((worker) => worker.spawn()));
+    this.#loop?.start();
+    await Promise.all(this.#members.map((member) => member.start()));
+    if (this.#loop === null) return;
     this.#watch = setInterval(() => {
       const now = this.#options.nowMs();
-      for (const worker of this.#workers) worker.look(now);
+      for (const member of this.#members) member.look(now);
     }, watchMs).unref();
   }
 
@@ -119,71 +94,68 @@ class WorkerPool implements FrameSink, Workers, Drain {
 
   trigger(worker: number, what: 'crash' | 'busy', ms = 0): boolean {
     if (process.env.CSCF_TEST_TRIGGER !== '1') return false;
-    this.#at(worker).order(what === 'crash' ? { order: 'crash' } : { order: 'busy', ms });
+    this.#at(worker).trigger(what, ms);
     return true;
   }
 
   async stop(drainMs = 2_000): Promise<void> {
     clearInterval(this.#watch);
-    await Promise.all(this.#workers.map((worker) => worker.stop(drainMs)));
+    await Promise.all(this.#members.map((member) => member.stop(drainMs)));
     while (!this.isEmpty()) this.drain();
-    this.#loop.stop();
+    this.#loop?.stop();
   }
 
-  beginBatch(): void {}
+  beginBatch(nowMs: number): void {
+    this.#reader?.beginBatch(nowMs);
+  }
 
   endBatch(): void {
-    for (let i = 0; i < this.#workers.length; i++) this.#workers[i]!.queue.flush();
+    this.#reader?.endBatch();
+    for (let i = 0; i < this.#threads.length; i++) this.#threads[i]!.endBatch();
   }
 
   sip(text: string, flow: Flow): void {
-    const bucket = this.table.bucketOfMessage(text);
-    const owner = bucket < 0 ? -1 : this.table.ownerOfBucket(bucket);
-    const chosen = owner >= 0 ? owner : this.#choose();
-    const worker = this.#workers[chosen];
-    if (!worker) return;
-    const { fill } = worker.queue;
-    if (fill >= shedFromFill && isShed(shedOrderOf(text), fill)) {
-      worker.shed++;
-      // What lives of its Call-ID may be this very request: then its copy is lost, as the network may lose it.
-      const isCopy = flow.transport === 'udp' && owner >= 0;
-      const refusal = isCopy ? null : overloadRefusal(text, flow, this.#mark);
-      if (refusal !== null) this.#side.sip(refusal.text, refusal.target, 0, 0);
+    if (this.#loop === null) {
+      this.#reader!.hand(text, flow, -1);
       return;
     }
-    if (bucket < 0) worker.hand(text, flow, -1);
+    const bucket = this.#table.bucketOfMessage(text);
+    const owner = bucket < 0 ? -1 : this.#table.ownerOfBucket(bucket);
+    const chosen = owner >= 0 ? owner : this.#choose();
+    const member = this.#members[chosen];
+    if (!member || member.sheds(text, flow, owner >= 0)) return;
+    if (bucket < 0) member.hand(text, flow, -1);
     // A worker may have claimed the bucket for a call of its own since we looked.
-    else this.#workers[this.table.take(bucket, chosen)]!.hand(text, flow, bucket);
+    else this.#members[this.#table.take(bucket, chosen)]!.hand(text, flow, bucket);
   }
 
   sendFailed(worker: number, token: number, failure: SendFailure): void {
-    const { queue } = this.#at(worker);
-    encodeSendFailed(queue, token, failure);
+    this.#at(worker).sendFailed(token, failure);
   }
 
   unreachable(listener: number, address: string, port: number, failure: SendFailure): void {
-    for (const { queue } of this.#workers) encodeUnreachable(queue, listener, address, port, failure);
+    for (const thread of this.#threads) thread.unreachable(listener, address, port, failure);
   }
 
   connectionClosed(connection: number): void {
-    for (const { queue } of this.#workers) encodeConnection(queue, frameKind.connectionClosed, connection);
+    for (const member of this.#members) member.connectionClosed(connection);
   }
 
-  /** Answers go to the worker whose number the hop-by-hop identifier carries, requests to whoever has least to do. */
+  /**
+   * Answers go to the worker whose number the hop-by-hop identifier carries, requests to the one whose session they name, or
+   * to whoever takes new calls.
+   */
   diameter(message: Buffer): void {
     if (message.length < 20) return;
-    const isRequest = isDiameterRequest(message, 0, message.length);
-    const worker = this.#workers[isRequest ? this.#choose() : workerOf(message.readUInt32BE(12))];
-    if (worker) encodeDiameter(worker.queue, frameKind.diameter, message);
+    this.#members[this.#workerFor(message)]?.diameter(message);
   }
 
   diameterFailed(hopByHop: number, reason: 'no-peer' | 'peer-lost'): void {
-    const worker = this.#workers[workerOf(hopByHop)];
-    if (worker) encodeDiameterFailed(worker.queue, hopByHop, reason);
+    this.#members[workerOf(hopByHop)]?.diameterFailed(hopByHop, reason);
   }
 
   isEmpty(): boolean {
-    for (let i = 0; i < this.#workers.length; i++) if (!this.#workers[i]!.reader.empty) return false;
+    for (let i = 0; i < this.#threads.length; i++) if (!this.#threads[i]!.reader.empty) return false;
     return true;
   }
 
@@ -193,29 +165,71 @@ class WorkerPool implements FrameSink, Workers, Drain {
     return this.#drained;
   }
 
-  /** What a dead worker has left goes to the others, or waits for its successor. */
+  /** What a dead thread has left goes to the others, or waits for its successor. */
   #handAnew({ sip, diameter }: Leftovers): void {
+    this.beginBatch(this.#options.nowMs());
     for (const { text, flow } of sip) this.sip(text, flow);
     for (const message of diameter) this.diameter(message);
     this.endBatch();
   }
 
   #readAll(): void {
-    for (let i = 0; i < this.#workers.length; i++) {
-      const worker = this.#workers[i]!;
-      this.#drained += worker.reader.read(worker, framesPerDrain);
+    for (let i = 0; i < this.#threads.length; i++) {
+      const thread = this.#threads[i]!;
+      this.#drained += thread.reader.read(thread, framesPerDrain);
     }
   }
 
-  #choose(): number {
-    const chosen = leastBacklogged(this.#workers, this.#lastChosen);
-    if (chosen >= 0) this.#lastChosen = chosen;
-    return chosen;
+  #workerFor(message: Buffer): number {
+    if (!isDiameterRequest(message, 0, message.length)) return workerOf(message.readUInt32BE(12));
+    if (this.#loop === null) return 0;
+    const owner = this.#options.ownerOfRequest?.(message) ?? -1;
+    return owner >= 0 ? owner : this.#choose();
   }
 
-  #at(worker: number): PooledWorker {
-    const found = this.#workers[worker];
+  /** Who takes a new call: the reading thread while it has time, else a thread that is not behind, else either. */
+  #choose(): number {
+    if (this.#reader?.takesNext()) return 0;
+    const chosen = leastBacklogged(this.#threads, this.#lastChosen);
+    this.#lastChosen = chosen;
+    if (this.#reader === null) return chosen;
+    const thread = this.#threads[chosen];
+    if (thread === undefined || !thread.takesCalls) return 0;
+    return thread.isBehind && !this.#reader.isBehind ? 0 : chosen + 1;
+  }
+
+  #at(worker: number): PoolMember {
+    const found = this.#members[worker];
     if (!found) throw new RangeError(`there is no worker ${worker}`);
     return found;
   }
+}
+
+/** What each thread is started with; `first`: the number of the first one. */
+function threadData(
+  { descriptors }: TransportSide,
+  { module, config, workers, ringBytes = defaultRingBytes, coalesce = false, intake = {} }: WorkersOptions,
+  shared: Pick<ThreadData, 'seed' | 'buckets' | 'bells'>,
+  first: number,
+): ThreadData[] {
+  const numbers = Array.from({ length: workers }, (_, i) => i);
+  // peerRings[from][to]; what the reading thread and the others say to each other goes by the rings they have anyway.
+  const peerRings = numbers.map((from) =>
+    numbers.map((to) => (from === to || from < first || to < first ? null : createRing(peerRingBytes))),
+  );
+  return numbers.slice(first).map((worker) => ({
+    ...shared,
+    module,
+    worker,
+    workers,
+    config,
+    fromMain: createRing(ringBytes),
+    toMain: createRing(ringBytes),
+    fromWorkers: peerRings.map((rings) => rings[worker]!),
+    toWorkers: peerRings[worker]!,
+    coalesce,
+    descriptors,
+    intake,
+    load: createLoad(),
+  }));
 }

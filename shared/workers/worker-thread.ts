@@ -39,7 +39,7 @@ export interface ThreadData {
   readonly bells: SharedArrayBuffer;
   readonly fromMain: SharedArrayBuffer;
   readonly toMain: SharedArrayBuffer;
-  /** Rings from and to the other workers; null at the worker's own place. */
+  /** Rings from and to the other threads; null at the worker's own place. */
   readonly fromWorkers: readonly (SharedArrayBuffer | null)[];
   readonly toWorkers: readonly (SharedArrayBuffer | null)[];
   readonly coalesce: boolean;
@@ -264,8 +264,9 @@ class WorkerThread implements FrameVisitor, Drain, TransportPort {
       if (this.#own.length === 1 && !this.#draining) setImmediate(() => this.drain());
       return;
     }
-    const queue = this.#toWorkers[to];
-    if (!queue) return;
+    // The worker on the main thread has no rings of its own.
+    const queue = this.#toWorkers[to] ?? (to === 0 ? this.#toMain : null);
+    if (queue === null) return;
     encodeWorkerMessage(queue, this.#data.worker, kind, payload);
     this.#written();
   }

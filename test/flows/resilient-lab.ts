@@ -22,6 +22,7 @@ export type CscfRole = Exclude<LabRole, 'hss'>;
 export interface ResilientLabOptions {
   /** Workers of each CSCF. */
   readonly workers: number;
+  readonly reader?: 'shared' | 'dedicated';
   /** Seconds until a Diameter request counts as unanswered. */
   readonly diameterTimeout?: number;
   /** Scheme of users whose REGISTER names none; left out: the HSS chooses. */
@@ -137,7 +138,8 @@ export class ResilientLab {
     const config = await writeLabConfig(join(root, 'config'), folder, true);
     for (const role of labRoles) {
       const content = JSON.parse(readFileSync(config.files[role], 'utf8')) as Record<string, object>;
-      if (role !== 'hss') Object.assign(content, { workers: options.workers });
+      if (role !== 'hss')
+        Object.assign(content, { workers: options.workers, transport: { reader: options.reader ?? 'shared' } });
       if (role === 'icscf' || role === 'scscf') {
         Object.assign(content.diameter!, { timeout: options.diameterTimeout ?? 2, reconnect: 0.2 });
       }

@@ -38,7 +38,7 @@ const common = {
   listeners: [listener],
   trusted: ['127.0.0.0/8'],
   hosts: [{ name: 'h', targets: [] }],
-  transport: { ffi: 'auto', switchToTcpAbove: 1300, setAside: 30 },
+  transport: { ffi: 'auto', reader: 'shared', switchToTcpAbove: 1300, setAside: 30 },
   dns: { servers: ['127.0.0.1'], budget: 2 },
   tls: {
     certificate: '/c',

@@ -34,6 +34,7 @@ export async function startRig(
     workers,
     module: new URL('./echo-worker.ts', import.meta.url).href,
     config: { name: 'test' },
+    reader: 'dedicated',
     nowMs,
     ...rest,
   });

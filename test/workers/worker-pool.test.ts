@@ -21,7 +21,7 @@ async function invite(callIds: readonly string[], extra = ''): Promise<Map<strin
   return new Map(answers.slice(before).map(({ callId, worker }) => [callId, worker]));
 }
 
-describe('worker pool', () => {
+describe('worker pool behind a dedicated reader', () => {
   it('gives every worker its share of the calls and its configuration', async () => {
     rig = await startRig(3);
     const owners = [...(await invite(calls(0, 150))).values()];

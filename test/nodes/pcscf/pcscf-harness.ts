@@ -69,7 +69,7 @@ export function startPcscf(options: PcscfOptions = {}): PcscfWorker {
         trusted: options.trusted ?? ['127.0.8.0/24'],
         hosts: [],
         timers: { t1: 500, t2: 4000, t4: 5000, timerC: 185_000, gm: { t1: 2000, t2: 16_000, t4: 17_000 } },
-        transport: { ffi: 'off', switchToTcpAbove: 1300, setAside: 30 },
+        transport: { ffi: 'off', reader: 'shared', switchToTcpAbove: 1300, setAside: 30 },
         dns: { budget: 2, homeNetworks: [] },
         limits: { streams: { connections: 100, perSource: 10, messageSeconds: 10, idleSeconds: 200 } },
         overload: { delay: 150, refusedPerSource: 10, penalty: 3, registersPerSource: 0, requestsPerSource: 0 },
