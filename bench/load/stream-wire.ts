@@ -1,6 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { StreamFramer } from '#sip/parser/stream-framer';
+import { Batch } from './batch.ts';
 import { loopbackAddress, type Wire, type WireEvents } from './wire.ts';
 
 export interface StreamWireOptions {
@@ -22,7 +23,7 @@ export class StreamWire implements Wire {
   readonly #sockets = new Map<number, Socket>();
   /** Written to in this batch. */
   readonly #corked: Socket[] = [];
-  #inBatch = false;
+  readonly #batch = new Batch(() => this.#uncork());
   #closing = false;
 
   constructor(options: StreamWireOptions, events: WireEvents) {
@@ -59,7 +60,7 @@ export class StreamWire implements Wire {
   send(text: string, phone: number): void {
     const socket = this.#sockets.get(phone);
     if (socket === undefined) return;
-    if (this.#inBatch && socket.writableCorked === 0) {
+    if (this.#batch.isOpen && socket.writableCorked === 0) {
       socket.cork();
       this.#corked.push(socket);
     }
@@ -67,18 +68,7 @@ export class StreamWire implements Wire {
   }
 
   batch(work: () => void): void {
-    if (this.#inBatch) {
-      work();
-      return;
-    }
-    this.#inBatch = true;
-    try {
-      work();
-    } finally {
-      this.#inBatch = false;
-      for (const socket of this.#corked) socket.uncork();
-      this.#corked.length = 0;
-    }
+    this.#batch.run(work);
   }
 
   async close(): Promise<void> {
@@ -92,6 +82,11 @@ export class StreamWire implements Wire {
     const local = { host, port, localAddress: loopbackAddress(group, phone), noDelay: true };
     // What the certificate says is not what is measured here.
     return transport === 'tls' ? connectTls({ ...local, rejectUnauthorized: false }) : connect(local);
+  }
+
+  #uncork(): void {
+    for (const socket of this.#corked) socket.uncork();
+    this.#corked.length = 0;
   }
 
   #adopt(phone: number, socket: Socket): void {

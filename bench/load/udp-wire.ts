@@ -1,5 +1,7 @@
 import { readLatin1, writeLatin1 } from '#sip/parser/latin1';
 import { type Library, nativeLibrary } from '#sip/transport/native-library';
+import { PollHandle } from '#sip/transport/poll-handle';
+import { Batch } from './batch.ts';
 import { loopbackAddress, type Wire, type WireEvents } from './wire.ts';
 
 /*
@@ -27,7 +29,6 @@ const ipPacketInfo = 8;
 const optionReceiveBuffer = 8;
 const optionReceiveBufferForce = 33;
 const dontWait = 0x40;
-const readable = 1;
 
 export interface UdpWireOptions {
   /** The P-CSCF, IPv4. */
@@ -52,15 +53,12 @@ class UdpWire implements Wire {
   readonly #fd: number;
   readonly #port: number;
   readonly #proxy: number;
-  readonly #handle: Buffer;
-  readonly #onPoll: unknown;
-  readonly #onClosed: unknown;
+  readonly #poll: PollHandle;
+  readonly #batch = new Batch(() => this.#flush());
   readonly #in: Arena;
   readonly #out: Arena;
   #queued = 0;
   #queuedBytes = 0;
-  #inBatch = false;
-  #finishClose = () => {};
 
   constructor(lib: Library, options: UdpWireOptions, events: WireEvents) {
     this.#lib = lib;
@@ -76,12 +74,7 @@ class UdpWire implements Wire {
     this.#out = new Arena(lib, sendBytes, 0);
     this.#out.addressTo(options.address, options.port);
     this.#proxy = this.#out.names.readUInt32BE(4);
-    this.#handle = Buffer.allocUnsafeSlow(lib.handleBytes);
-    this.#onPoll = lib.koffi.register(() => this.batch(this.#readAll), lib.pollCallback as never);
-    this.#onClosed = lib.koffi.register(() => this.#finishClose(), lib.closeCallback as never);
-    if (lib.pollInit(lib.loop, this.#handle, this.#fd) || lib.pollStart(this.#handle, readable, this.#onPoll)) {
-      throw new Error('the UDP socket of the phones cannot be watched');
-    }
+    this.#poll = new PollHandle(lib, this.#fd, 'udp socket of the phones', () => this.batch(this.#readAll));
   }
 
   sentBy(phone: number): string {
@@ -97,37 +90,16 @@ class UdpWire implements Wire {
     writeLatin1(this.#out.data, text, at);
     this.#queuedBytes = at + text.length;
     this.#out.take(slot, at, text.length, (127 << 24) | ((this.#options.group << 16) + phone + 1));
-    if (!this.#inBatch) this.#flush();
+    if (!this.#batch.isOpen) this.#flush();
   }
 
   batch(work: () => void): void {
-    if (this.#inBatch) {
-      work();
-      return;
-    }
-    this.#inBatch = true;
-    try {
-      work();
-    } finally {
-      this.#inBatch = false;
-      this.#flush();
-    }
+    this.#batch.run(work);
   }
 
   close(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#flush();
-      this.#lib.pollStop(this.#handle);
-      this.#finishClose = () => {
-        this.#lib.close(this.#fd);
-        setImmediate(() => {
-          this.#lib.koffi.unregister(this.#onPoll as never);
-          this.#lib.koffi.unregister(this.#onClosed as never);
-          resolve();
-        });
-      };
-      this.#lib.uvClose(this.#handle, this.#onClosed);
-    });
+    this.#flush();
+    return this.#poll.close();
   }
 
   #open(): number {

@@ -18,7 +18,8 @@ import type { ProxyTransaction } from '#sip/proxy/proxy-transaction';
 import type { Reason } from '#sip/reasons';
 import type { Flow } from '#sip/transport/flow';
 import { formatHost, isIpAddress } from '#sip/uri/host-port';
-import { parseUri, uriEquals } from '#sip/uri/uri';
+import { parseUri } from '#sip/uri/uri';
+import { uriTextEquals } from '#sip/uri/uri-equality';
 import { type Binding, type BoundContact, type Identity, identityOf } from './binding.ts';
 import type { PcscfState } from './pcscf-state.ts';
 import { pendingKey } from './pending-registrations.ts';
@@ -262,22 +263,15 @@ interface ContactIdentity {
 
 /** Whether a granted contact is the one asked for: by URI, else, where no granted one has that URI, by instance and reg-id. */
 function isSameContact(asked: ContactIdentity, granted: BoundContact, all: readonly BoundContact[]): boolean {
-  if (isSameUri(asked.uri, granted.uri)) return true;
+  if (uriTextEquals(asked.uri, granted.uri)) return true;
   if (asked.instance === '' || asked.instance !== granted.instance || asked.regId !== granted.regId) return false;
-  return !all.some(({ uri }) => isSameUri(asked.uri, uri));
-}
-
-function isSameUri(a: string, b: string): boolean {
-  if (a === b) return true;
-  const left = parseUri(a);
-  const right = parseUri(b);
-  return !(left instanceof ParseFailure) && !(right instanceof ParseFailure) && uriEquals(left, right);
+  return !all.some(({ uri }) => uriTextEquals(asked.uri, uri));
 }
 
 /** Whether the home network does not list any contact of another binding of the same identity any more. Requirement P-55. */
 function isGone(other: Binding, attempt: RegisterAttempt, granted: readonly BoundContact[]): boolean {
   if (!holds(other, attempt.aor)) return false;
-  return !other.contacts.some((bound) => granted.some(({ uri }) => isSameUri(bound.uri, uri)));
+  return !other.contacts.some((bound) => granted.some(({ uri }) => uriTextEquals(bound.uri, uri)));
 }
 
 /**

@@ -5,7 +5,8 @@ import type { SipRequest } from '#sip/message/request';
 import type { Target } from '#sip/transport/flow';
 import { Parameters, withoutParameter } from '#sip/uri/parameters';
 import { formatSipUri, type SipUri } from '#sip/uri/sip-uri';
-import { parseUri, uriEquals } from '#sip/uri/uri';
+import { parseUri } from '#sip/uri/uri';
+import { uriEquals } from '#sip/uri/uri-equality';
 import type { Binding } from './binding.ts';
 import type { PcscfState } from './pcscf-state.ts';
 

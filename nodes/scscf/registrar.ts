@@ -2,7 +2,8 @@ import { reasons } from '#ims/reasons';
 import { ParseFailure } from '#sip/errors';
 import type { Contact } from '#sip/header/contact';
 import type { Reason } from '#sip/reasons';
-import { parseUri, uriEquals } from '#sip/uri/uri';
+import { parseUri } from '#sip/uri/uri';
+import { uriTextEquals } from '#sip/uri/uri-equality';
 import type { RegisterRequest, RequestedContact } from './register-request.ts';
 import { type Binding, makeBinding } from './registration.ts';
 
@@ -87,21 +88,14 @@ function givesWay(older: Binding, newer: Binding, binds: boolean): boolean {
 /** Source: RFC 5626 6 (instance and reg-id), else RFC 3261 10.3 (the contact's URI). */
 function isSameBinding(a: Binding, b: Binding): boolean {
   if (a.regId > 0 || b.regId > 0) return a.regId === b.regId && a.instance === b.instance;
-  return isSameUri(a.uri, b.uri) && isEmergency(a) === isEmergency(b);
+  return uriTextEquals(a.uri, b.uri) && isEmergency(a) === isEmergency(b);
 }
 
 function isSameContact(binding: Binding, contact: Contact): boolean {
   if (binding.regId > 0 && contact.regId > 0 && contact.instance !== '') {
     return binding.regId === contact.regId && binding.instance === contact.instance;
   }
-  return isSameUri(binding.uri, contact.uri) && isEmergency(binding) === isEmergency(contact);
-}
-
-function isSameUri(a: string, b: string): boolean {
-  if (a === b) return true;
-  const left = parseUri(a);
-  const right = parseUri(b);
-  return !(left instanceof ParseFailure) && !(right instanceof ParseFailure) && uriEquals(left, right);
+  return uriTextEquals(binding.uri, contact.uri) && isEmergency(binding) === isEmergency(contact);
 }
 
 /** Requirement S-33: within one Call-ID the CSeq must rise. */

@@ -1,5 +1,6 @@
 import { ParseFailure } from '#sip/errors';
 import { parseVia } from '#sip/header/via';
+import { coreReasons, warningOf } from '#sip/reasons';
 import type { Flow } from '#sip/transport/flow';
 import { responseTarget } from '#sip/transport/response-address';
 import { hasStray, type Refusal, refusalFromHead, stableTag, viaWithSource } from '#sip/transport/stream-refusal';
@@ -126,7 +127,7 @@ export function overloadRefusal(
   toSource = false,
   scan: HeadScan | null = null,
 ): Refusal | null {
-  const extra = `Retry-After: ${10 + Math.floor(Math.random() * 51)}\r\n`;
+  const extra = `Retry-After: ${10 + Math.floor(Math.random() * 51)}\r\n${warning}`;
   const head = scan ?? scratch;
   if (scan === null) head.scan(text);
   const refusal = (head.plain ? plainRefusal(text, head, extra, flow, mark) : null) ?? general(text, extra, flow, mark);
@@ -135,6 +136,8 @@ export function overloadRefusal(
 }
 
 const statusLine = '503 Service Unavailable';
+/** The workers of all roles say the same: no name of a node is known here. */
+const warning = `Warning: ${warningOf(coreReasons.overload, 'cscf')}\r\n`;
 
 function general(text: string, extra: string, flow: Flow, mark: string): Refusal | null {
   return refusalFromHead(text, statusLine, extra, flow, mark);

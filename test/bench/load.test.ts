@@ -34,7 +34,7 @@ test.each(transports)(
 );
 
 test('the load driver uses nodes that run, whose users have passwords, and sees the share of each worker', async () => {
-  const lab = await ResilientLab.start({ workers: 2 });
+  const lab = await ResilientLab.start({ workers: 2, reader: 'dedicated' });
   try {
     const { exitCode, report, progress } = await runLoad(...few, '--seconds', '3', '--attach', lab.folder);
     expect(exitCode, progress).toBe(0);

@@ -4,6 +4,7 @@ import type { SipResponse } from '#sip/message/response';
 import { parseMessage } from '#sip/parser/parse-message';
 import type { NodeLogic } from '#sip/proxy/node-logic';
 import { ProxyCore } from '#sip/proxy/proxy-core';
+import type { ProxyTransaction } from '#sip/proxy/proxy-transaction';
 import { OwnNames } from '#sip/proxy/route-processing';
 import type { Reason } from '#sip/reasons';
 import type { Destination } from '#sip/resolver/locate';
@@ -14,6 +15,10 @@ import { TransactionLayer } from '#sip/transaction/transaction-layer';
 import type { Flow } from '#sip/transport/flow';
 import { ListenerTable } from '#sip/transport/listener-table';
 import { flowFrom, type Sent, TestTime, tcpListener, udpListener } from './wire-port.ts';
+
+/** Where the requests of `requestText` come from, and where they go. */
+export const ua = '10.0.0.1:5060';
+export const peer = '10.0.0.2:5060';
 
 /** A whole plain proxy at 127.0.0.1:5060 without sockets: texts in, texts out, the clock in the test's hand. */
 export function startProxy(
@@ -98,6 +103,36 @@ export function startProxy(
 
 export type ProxyRig = ReturnType<typeof startProxy>;
 
+/** Forks a request to these groups of Request-URIs. */
+export function forkTo(transaction: ProxyTransaction, groups: readonly (readonly string[])[]): void {
+  const plan = (uri: string) => {
+    const request = transaction.request.clone();
+    request.setRequestUri(uri);
+    return { request };
+  };
+  transaction.fork(groups.map((group) => group.map(plan)));
+}
+
+/** A procedure that does `act` to each request: to the first when `go` is called, to the others at once. */
+export function firstWaits(act: (transaction: ProxyTransaction) => void) {
+  const { promise, resolve: go } = Promise.withResolvers<void>();
+  /** CSeq of each request in the order they were handled. */
+  const handled: string[] = [];
+  return {
+    handled,
+    go,
+    handleRequest(transaction: ProxyTransaction): void | Promise<void> {
+      handled.push(transaction.request.headers.get(Header.CSeq)!);
+      return handled.length > 1 ? act(transaction) : promise.then(() => act(transaction));
+    },
+  };
+}
+
+/** The field that makes a request one of another transaction. */
+export function viaOf(branch: string | number, host = ua): { Via: string } {
+  return { Via: `SIP/2.0/UDP ${host};branch=z9hG4bK${branch}` };
+}
+
 export function requestText(
   method: string,
   fields: Record<string, string> = {},
@@ -105,7 +140,7 @@ export function requestText(
   body = '',
 ): string {
   const headers: Record<string, string> = {
-    Via: 'SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bKua1',
+    ...viaOf('ua1'),
     'Max-Forwards': '70',
     From: '<sip:alice@ims.test>;tag=a',
     To: '<sip:bob@ims.test>',
@@ -135,6 +170,16 @@ export function answerTo(sentText: string, status: number, phrase = 'Answer', ex
     ...extra.map((line) => `${line}\r\n`),
     'Content-Length: 0\r\n\r\n',
   ].join('');
+}
+
+/** Status of a response. */
+export function statusOf(text: string): number {
+  return Number(text.slice(8, 11));
+}
+
+/** Branch parameter of the topmost Via. */
+export function branchOf(text: string): string {
+  return /;branch=(z9hG4bK[^;\r]+)/.exec(text)![1]!;
 }
 
 export function parsed(text: string): SipRequest | SipResponse {

@@ -130,7 +130,7 @@ describe('a refusal', () => {
   it('P-143 says 503 with Retry-After, by the rules of C-12', () => {
     const refusal = overloadRefusal(request('INVITE sip:b@x'), flow, mark);
     expect(refusal?.text).toMatch(
-      /^SIP\/2.0 503 Service Unavailable\r\nVia: SIP\/2.0\/UDP 10.0.0.1:5070;branch=z9hG4bK1;received=192.0.2.1\r\nFrom: <sip:a@x>;tag=1\r\nTo: <sip:b@x>;tag=[\w-]+\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\nRetry-After: [1-6]\d\r\nContent-Length: 0\r\n\r\n$/,
+      /^SIP\/2.0 503 Service Unavailable\r\nVia: SIP\/2.0\/UDP 10.0.0.1:5070;branch=z9hG4bK1;received=192.0.2.1\r\nFrom: <sip:a@x>;tag=1\r\nTo: <sip:b@x>;tag=[\w-]+\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\nRetry-After: [1-6]\d\r\nWarning: 399 cscf "overload: this node is overloaded"\r\nContent-Length: 0\r\n\r\n$/,
     );
     expect(refusal?.target).toEqual({ ...flow, port: 5070 });
     const toUe = overloadRefusal(request('INVITE sip:b@x'), flow, mark, true);

@@ -304,6 +304,7 @@ describe('worker pool behind a dedicated reader', () => {
     const refused = answers.filter(({ text }) => text.startsWith('SIP/2.0 503'));
     // A Call-ID that shares its bucket with a live one is dropped instead: it might be a retransmission.
     expect(refused.length).toBeGreaterThanOrEqual(90);
+    expect(refused.every(({ text }) => text.includes('\r\nWarning: 399 cscf "overload: '))).toBe(true);
     expect(refused.every(({ text }) => /\r\nRetry-After: \d+\r\n/.test(text) && text.includes('INVITE'))).toBe(true);
     for (const [callId, worker] of owners) {
       const bye = answers.filter((answer) => answer.callId === callId && answer.worker === worker);

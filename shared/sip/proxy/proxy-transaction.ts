@@ -1,4 +1,5 @@
 import { ParseFailure } from '../errors.ts';
+import { parseRetryAfter } from '../header/retry-after.ts';
 import { Header } from '../message/header-names.ts';
 import { reasonPhrase } from '../message/reason-phrases.ts';
 import type { SipRequest } from '../message/request.ts';
@@ -316,7 +317,13 @@ export class ProxyTransaction implements BranchUser {
       return;
     }
     if (best.status === 503) {
-      this.refuse(coreReasons.nextHopBusy);
+      // Not passed on, but for how long to wait: 500 may say so as well. Source: RFC 3261 16.7 step 6, 21.5.1.
+      this.refuse(coreReasons.nextHopBusy, '', (response) => {
+        const value = best.headers.get(Header['Retry-After']);
+        if (value !== null && !(parseRetryAfter(value) instanceof ParseFailure)) {
+          response.headers.append(Header['Retry-After'], value);
+        }
+      });
       return;
     }
     mergeChallenges(best, this.#finals);

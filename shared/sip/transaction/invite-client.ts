@@ -25,11 +25,12 @@ export class InviteClient implements TimerOwner {
   readonly token: number;
   /** Where it goes now: a large request may begin by TCP and fall back. */
   target: Target;
+  /** The form for UDP, while a large request goes by TCP and nobody has answered; else null. */
+  datagram: Datagram | null;
   readonly profile: TimerProfile;
   #state: InviteClientState = 'calling';
   #request: SipRequest | null;
   #text: string;
-  #datagram: Datagram | null = null;
   #ack = '';
   #intervalMs: number;
   #user: ClientUser;
@@ -37,11 +38,14 @@ export class InviteClient implements TimerOwner {
   readonly #retransmit = new Timer(this, 'A');
   readonly #giveUp = new Timer(this, 'B');
 
+  /** `text`: the request as it goes to `target`. */
   constructor(
     request: SipRequest,
+    text: string,
     branch: string,
     token: number,
     target: Target,
+    datagram: Datagram | null,
     profile: TimerProfile,
     user: ClientUser,
     port: TransactionPort & Ended<InviteClient>,
@@ -49,9 +53,10 @@ export class InviteClient implements TimerOwner {
     this.branch = branch;
     this.token = token;
     this.target = target;
+    this.datagram = datagram;
     this.profile = profile;
     this.#request = request;
-    this.#text = writeMessage(request);
+    this.#text = text;
     this.#user = user;
     this.#port = port;
     this.#intervalMs = profile.t1Ms;
@@ -59,24 +64,6 @@ export class InviteClient implements TimerOwner {
 
   get state(): InviteClientState {
     return this.#state;
-  }
-
-  /** Length of the request as it is written. */
-  get octets(): number {
-    return this.#text.length;
-  }
-
-  /** Whether it goes by TCP for its size, and nobody has answered yet. */
-  get switched(): boolean {
-    return this.#datagram !== null;
-  }
-
-  /** Before the start: sends by TCP with this Via instead; the datagram is for when that fails. Requirement C-10. */
-  switchTo(stream: Target, request: SipRequest, via: string): void {
-    this.#datagram = { target: this.target, text: this.#text, via: request.headers.first(Header.Via)! };
-    request.headers.replaceFirst(Header.Via, via);
-    this.target = stream;
-    this.#text = writeMessage(request);
   }
 
   /** Sends the request and starts timers A (UDP) and B. */
@@ -88,7 +75,7 @@ export class InviteClient implements TimerOwner {
   }
 
   receive(response: SipResponse): void {
-    this.#datagram = null;
+    this.datagram = null;
     switch (this.#state) {
       case 'calling':
       case 'proceeding':
@@ -109,8 +96,8 @@ export class InviteClient implements TimerOwner {
 
   transportFailed(): void {
     if (this.#state !== 'calling') return;
-    if (this.#datagram !== null) {
-      this.#fallBack(this.#datagram);
+    if (this.datagram !== null) {
+      this.#fallBack(this.datagram);
       return;
     }
     this.#end();
@@ -148,7 +135,7 @@ export class InviteClient implements TimerOwner {
   }
 
   #fallBack({ target, text, via }: Datagram): void {
-    this.#datagram = null;
+    this.datagram = null;
     this.target = target;
     this.#text = text;
     // CANCEL and ACK copy it.
@@ -192,7 +179,7 @@ export class InviteClient implements TimerOwner {
 
   #forget(): void {
     this.#request = null;
-    this.#datagram = null;
+    this.datagram = null;
     this.#text = '';
   }
 

@@ -1,7 +1,5 @@
-import { Header } from '../message/header-names.ts';
 import type { SipRequest } from '../message/request.ts';
 import type { SipResponse } from '../message/response.ts';
-import { writeMessage } from '../message/write.ts';
 import type { Target } from '../transport/flow.ts';
 import type { Datagram } from './stream-switch.ts';
 import { Timer, type TimerOwner } from './timer-wheel.ts';
@@ -20,31 +18,36 @@ export class NonInviteClient implements TimerOwner {
   readonly token: number;
   /** Where it goes now: a large request may begin by TCP and fall back. */
   target: Target;
+  /** The form for UDP, while a large request goes by TCP and nobody has answered; else null. */
+  datagram: Datagram | null;
   readonly profile: TimerProfile;
   #state: NonInviteClientState = 'trying';
   #text: string;
-  #datagram: Datagram | null = null;
   #intervalMs: number;
   #user: ClientUser;
   readonly #port: TransactionPort & Ended<NonInviteClient>;
   readonly #retransmit = new Timer(this, 'E');
   readonly #giveUp = new Timer(this, 'F');
 
+  /** `text`: the request as it goes to `target`. */
   constructor(
-    request: SipRequest,
+    method: string,
+    text: string,
     branch: string,
     token: number,
     target: Target,
+    datagram: Datagram | null,
     profile: TimerProfile,
     user: ClientUser,
     port: TransactionPort & Ended<NonInviteClient>,
   ) {
-    this.method = request.method;
+    this.method = method;
     this.branch = branch;
     this.token = token;
     this.target = target;
+    this.datagram = datagram;
     this.profile = profile;
-    this.#text = writeMessage(request);
+    this.#text = text;
     this.#user = user;
     this.#port = port;
     this.#intervalMs = profile.t1Ms;
@@ -52,24 +55,6 @@ export class NonInviteClient implements TimerOwner {
 
   get state(): NonInviteClientState {
     return this.#state;
-  }
-
-  /** Length of the request as it is written. */
-  get octets(): number {
-    return this.#text.length;
-  }
-
-  /** Whether it goes by TCP for its size, and nobody has answered yet. */
-  get switched(): boolean {
-    return this.#datagram !== null;
-  }
-
-  /** Before the start: sends by TCP with this Via instead; the datagram is for when that fails. Requirement C-10. */
-  switchTo(stream: Target, request: SipRequest, via: string): void {
-    this.#datagram = { target: this.target, text: this.#text, via: request.headers.first(Header.Via)! };
-    request.headers.replaceFirst(Header.Via, via);
-    this.target = stream;
-    this.#text = writeMessage(request);
   }
 
   /** Sends the request and starts timers E (UDP) and F. */
@@ -81,7 +66,7 @@ export class NonInviteClient implements TimerOwner {
   }
 
   receive(response: SipResponse): void {
-    this.#datagram = null;
+    this.datagram = null;
     switch (this.#state) {
       case 'trying':
       case 'proceeding':
@@ -95,8 +80,8 @@ export class NonInviteClient implements TimerOwner {
 
   transportFailed(): void {
     if (this.#state !== 'trying' && this.#state !== 'proceeding') return;
-    if (this.#datagram !== null) {
-      this.#fallBack(this.#datagram);
+    if (this.datagram !== null) {
+      this.#fallBack(this.datagram);
       return;
     }
     this.#end();
@@ -122,7 +107,7 @@ export class NonInviteClient implements TimerOwner {
   }
 
   #fallBack({ target, text }: Datagram): void {
-    this.#datagram = null;
+    this.datagram = null;
     this.target = target;
     this.#text = text;
     this.#port.send(text, target, this.token, null);
@@ -152,7 +137,7 @@ export class NonInviteClient implements TimerOwner {
     if (this.#state === 'terminated') return;
     this.#state = 'terminated';
     this.#text = '';
-    this.#datagram = null;
+    this.datagram = null;
     this.#port.wheel.stop(this.#retransmit);
     this.#port.wheel.stop(this.#giveUp);
     this.#port.ended(this);

@@ -17,7 +17,7 @@ import { InviteServer } from './invite-server.ts';
 import { Linger } from './linger.ts';
 import { NonInviteClient } from './non-invite-client.ts';
 import { NonInviteServer } from './non-invite-server.ts';
-import { StreamSwitch } from './stream-switch.ts';
+import { type Datagram, StreamSwitch } from './stream-switch.ts';
 import type { TimerWheel } from './timer-wheel.ts';
 import type { TimerProfile } from './timers.ts';
 import { branchIndex, branchKey, formatBranch, serverTransactionKey } from './transaction-key.ts';
@@ -122,33 +122,35 @@ export class TransactionLayer implements TransactionPort {
     this.#generation = (this.#generation + 1) & 0xfff;
     const token = ((this.#generation << 20) | index) >>> 0;
     const branch = formatBranch(this.#options.worker, index, this.#nextSerial(), mark);
-    const listener = this.#options.listeners[target.listener]!;
-    request.headers.prepend(Header.Via, this.#viaOf(target, branch));
-    const profile = this.#options.profileOf(listener, target.address);
+    const via = this.#viaOf(target, branch);
+    request.headers.prepend(Header.Via, via);
+    const profile = this.#options.profileOf(this.#options.listeners[target.listener]!, target.address);
+    let text = writeMessage(request);
+    let way = target;
+    let datagram: Datagram | null = null;
+    const stream = text.length > this.#streams.aboveOctets ? this.#streams.streamOf(target, text.length) : null;
+    if (stream !== null) {
+      datagram = { target, text, via };
+      way = stream;
+      text = this.#writeForStream(request, stream, branch);
+    }
     const client =
       request.method === 'INVITE'
-        ? new InviteClient(request, branch, token, target, profile, user, this)
-        : new NonInviteClient(request, branch, token, target, profile, user, this);
+        ? new InviteClient(request, text, branch, token, way, datagram, profile, user, this)
+        : new NonInviteClient(request.method, text, branch, token, way, datagram, profile, user, this);
     this.#clients[index] = client;
-    if (client.octets > this.#streams.aboveOctets) this.#switchToTcp(client, request);
     client.start(request);
     return client;
-  }
-
-  /** Source: RFC 3261 18.1.1; requirement C-10. */
-  #switchToTcp(client: ClientTransaction, request: SipRequest): void {
-    const stream = this.#streams.streamOf(client.target, client.octets);
-    if (stream === null) return;
-    request.by('switchToTcp (RFC 3261 18.1.1)');
-    client.switchTo(stream, request, this.#viaOf(stream, client.branch));
   }
 
   /** Sends the CANCEL of an INVITE that has no final response yet. Source: RFC 3261 9.1. */
   cancel(invite: InviteClient, reason: string | null): void {
     const request = invite.cancelRequest(reason);
     if (request === null || this.#cancels.has(invite.branch)) return;
-    const cancel = new NonInviteClient(request, invite.branch, 0, invite.target, invite.profile, ignoreOutcome, this);
-    this.#cancels.set(invite.branch, cancel);
+    const { branch, target, profile } = invite;
+    const text = writeMessage(request);
+    const cancel = new NonInviteClient('CANCEL', text, branch, 0, target, null, profile, ignoreOutcome, this);
+    this.#cancels.set(branch, cancel);
     cancel.start(request);
   }
 
@@ -162,15 +164,20 @@ export class TransactionLayer implements TransactionPort {
       this.send(text, target, 0, request);
       return;
     }
-    request.headers.replaceFirst(Header.Via, this.#viaOf(stream, branch));
-    this.send(writeMessage(request), stream, 0, request);
+    this.send(this.#writeForStream(request, stream, branch), stream, 0, request);
+  }
+
+  /** A request that is too large for a datagram, its Via changed. Source: RFC 3261 18.1.1; requirement C-10. */
+  #writeForStream(request: SipRequest, stream: Target, branch: string): string {
+    request.by('switchToTcp (RFC 3261 18.1.1)').headers.replaceFirst(Header.Via, this.#viaOf(stream, branch));
+    return writeMessage(request);
   }
 
   /** A send that failed, named by the token it was given. */
   sendFailed(token: number, failure: TransportFailure = 'closed'): void {
     const client = this.#clients[token & (maxClients - 1)];
     if (client == null || client.token !== token) return;
-    if (client.switched) this.#streams.failed(client.target, failure);
+    if (client.datagram !== null) this.#streams.failed(client.target, failure);
     client.transportFailed();
   }
 
@@ -214,7 +221,7 @@ export class TransactionLayer implements TransactionPort {
     const client = index > 0 ? (this.#clients[index] ?? null) : null;
     const { method } = cseq;
     if (client !== null && client.branch === parsed.branch && client.method === method) {
-      if (client.switched) this.#streams.worked(client.target);
+      if (client.datagram !== null) this.#streams.worked(client.target);
       client.receive(response);
       return;
     }

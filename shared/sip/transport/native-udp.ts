@@ -6,6 +6,7 @@ import { isKeepAlive } from './keep-alive.ts';
 import { encodeAddress, readAddress, readPort, sockaddrBytes } from './native-address.ts';
 import { Arena, datagramBytes, type Koffi, type Library, nameBytes, nativeLibrary, slots } from './native-library.ts';
 import { failureOfErrno, gatherSends, NativeSender } from './native-sender.ts';
+import { PollHandle, readable, writable } from './poll-handle.ts';
 import type { TransportFailure } from './transport-failure.ts';
 import { receiveBufferBytes, type UdpDescriptor, type UdpHandlers, type UdpSocket } from './udp.ts';
 
@@ -26,8 +27,6 @@ const optionReceiveErrorsV4 = 11;
 const optionReceiveErrorsV6 = 25;
 const messageDontWait = 0x40;
 const messageErrorQueue = 0x2000;
-const readable = 1;
-const writable = 2;
 const emsgsize = 90;
 
 /** Reads of one wake: at most this many times `slots`, so that the loop's other work has its turn. */
@@ -55,13 +54,8 @@ class NativeSocket implements UdpSocket {
   readonly #handlers: UdpHandlers;
   readonly #version: 4 | 6;
   readonly #fd: number;
-  /** libuv's memory: referenced until its close callback has run. */
-  readonly #handle: Buffer;
-  readonly #onPoll: unknown;
-  readonly #onClosed: unknown;
+  readonly #poll: PollHandle;
   #closed: Promise<void> | undefined;
-  #finishClose: () => void = () => {};
-
   readonly #sender: NativeSender;
   /** What the kernel had no room for. */
   #waiting: { readonly text: string; readonly address: string; readonly port: number; readonly token: number }[] = [];
@@ -78,16 +72,7 @@ class NativeSocket implements UdpSocket {
       failed: (token, failure) => handlers.failed(token, failure),
       postponed: (text, address, port, token) => this.#wait(text, address, port, token),
     });
-    this.#handle = Buffer.allocUnsafeSlow(lib.handleBytes);
-    this.#onPoll = lib.koffi.register((_handle: unknown, status: number, events: number) => {
-      this.#wake(status, events);
-    }, lib.pollCallback as never);
-    this.#onClosed = lib.koffi.register(() => this.#finishClose(), lib.closeCallback as never);
-    const status = lib.pollInit(lib.loop, this.#handle, this.#fd) || this.#watch(readable);
-    if (status !== 0) {
-      lib.close(this.#fd);
-      throw new SipError('ERR_SIP_LISTEN', `udp ${listener.address}:${listener.port}: uv_poll says ${status}`);
-    }
+    this.#poll = new PollHandle(lib, this.#fd, `udp ${listener.address}:${listener.port}`, this.#wake);
   }
 
   send(text: string, address: string, port: number, token: number): void {
@@ -97,20 +82,9 @@ class NativeSocket implements UdpSocket {
   }
 
   close(): Promise<void> {
-    this.#closed ??= new Promise((resolve) => {
-      this.#sender.flush();
-      this.#lib.pollStop(this.#handle);
-      this.#finishClose = () => {
-        this.#lib.close(this.#fd);
-        // Not from inside the callback that is being given back.
-        setImmediate(() => {
-          this.#lib.koffi.unregister(this.#onPoll as never);
-          this.#lib.koffi.unregister(this.#onClosed as never);
-          resolve();
-        });
-      };
-      this.#lib.uvClose(this.#handle, this.#onClosed);
-    });
+    if (this.#closed) return this.#closed;
+    this.#sender.flush();
+    this.#closed = this.#poll.close();
     return this.#closed;
   }
 
@@ -154,21 +128,17 @@ class NativeSocket implements UdpSocket {
     return readPort(name, 0);
   }
 
-  #watch(events: number): number {
-    return this.#lib.pollStart(this.#handle, events, this.#onPoll);
-  }
-
   /** The loop's call: never throws into native code. */
-  #wake(status: number, events: number): void {
+  readonly #wake = (status: number, events: number): void => {
     if (this.#closed) return;
     if (status < 0) {
       // libuv stops a poll that has an error pending (POLLERR): here that is the ICMP error queue.
       this.#readErrors();
-      this.#watch(this.#waiting.length > 0 ? readable | writable : readable);
+      this.#poll.watch(this.#waiting.length > 0 ? readable | writable : readable);
     }
     if (events & writable) this.#sendWaiting();
     if (status < 0 || events & readable) gatherSends(this.#readBatch);
-  }
+  };
 
   readonly #readBatch = (): void => {
     this.#handlers.beginBatch();
@@ -198,7 +168,7 @@ class NativeSocket implements UdpSocket {
   }
 
   #wait(text: string, address: string, port: number, token: number): void {
-    if (this.#waiting.length === 0) this.#watch(readable | writable);
+    if (this.#waiting.length === 0) this.#poll.watch(readable | writable);
     // Beyond the bound a datagram is lost, as the network may lose it: transactions send again.
     if (this.#waiting.length < waitingDatagrams) this.#waiting.push({ text, address, port, token });
   }
@@ -207,7 +177,7 @@ class NativeSocket implements UdpSocket {
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const { text, address, port, token } of waiting) this.send(text, address, port, token);
-    if (this.#waiting.length === 0) this.#watch(readable);
+    if (this.#waiting.length === 0) this.#poll.watch(readable);
   }
 
   /** Reads the ICMP errors: each names where the datagram went. Source: ip(7), IP_RECVERR. */

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { reasonPhrase } from '#sip/message/reason-phrases';
 import { type FramerSink, type FramingDefect, StreamFramer } from '#sip/parser/stream-framer';
+import { sanityReason, warningOf } from '#sip/reasons';
 import type { Flow } from './flow.ts';
 import type { TableEntry } from './flow-table.ts';
 import { handshakeWords, isTlsError } from './handshake-words.ts';
@@ -23,6 +24,8 @@ export interface StreamHost {
   /** The first message on a connection that a core node opened. */
   firstMessage(connection: StreamConnection, text: string): void;
   isHeld(number: number): boolean;
+  /** `host:port` of a listener, as our Vias name it. */
+  sentBy(listener: number): string;
 }
 
 export interface ConnectionOptions {
@@ -211,8 +214,8 @@ export class StreamConnection implements FramerSink, TableEntry {
   broken(defect: FramingDefect, head: string): void {
     this.#host.counts.broken++;
     const statusLine = `${defect.status} ${reasonPhrase(defect.status)}`;
-    const warning = `Warning: 399 cscf "${defect.reason}"\r\n`;
-    this.end(refusalFromHead(head, statusLine, warning, this.#flow)?.text ?? '');
+    const warning = warningOf(sanityReason(defect.status), this.#host.sentBy(this.listener), defect.reason);
+    this.end(refusalFromHead(head, statusLine, `Warning: ${warning}\r\n`, this.#flow)?.text ?? '');
   }
 
   #isIdle(nowMs: number): boolean {

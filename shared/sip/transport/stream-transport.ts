@@ -140,6 +140,10 @@ export class StreamTransport implements StreamHost {
     return this.#table.isHeld(number);
   }
 
+  sentBy(listener: number): string {
+    return this.#listeners.get(listener)!.listener.sentBy;
+  }
+
   /** Ends what has been idle, incomplete or half closed for too long; runs every second. */
   sweep(): void {
     const now = this.nowMs();

@@ -2,7 +2,7 @@ import { ParseFailure } from '#sip/errors';
 import { equalsIgnoreCase } from './characters.ts';
 import { sipUriEquals } from './sip-uri.ts';
 import { telUriEquals } from './tel-uri.ts';
-import type { OtherUri, Uri } from './uri.ts';
+import { type OtherUri, parseUri, type Uri } from './uri.ts';
 import { parseUrn } from './urn.ts';
 
 /**
@@ -16,6 +16,19 @@ export function uriEquals(a: Uri, b: Uri): boolean {
   if (a.kind === 'tel') return b.kind === 'tel' && telUriEquals(a, b);
   if (b.kind !== 'other' || a.scheme !== b.scheme) return false;
   return a.opaque === b.opaque || (a.scheme === 'urn' && urnEquals(a, b));
+}
+
+/**
+ * Whether two texts are the same URI: equivalent, or the same text also where it cannot be read.
+ *
+ * Source: RFC 3261 10.3, 19.1.4.
+ */
+export function uriTextEquals(a: string, b: string): boolean {
+  if (a === b) return true;
+  const left = parseUri(a);
+  if (left instanceof ParseFailure) return false;
+  const right = parseUri(b);
+  return !(right instanceof ParseFailure) && uriEquals(left, right);
 }
 
 /**

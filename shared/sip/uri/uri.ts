@@ -61,6 +61,3 @@ export function formatUri(uri: Uri): string {
       return `${uri.scheme}:${uri.opaque}`;
   }
 }
-
-// Equivalence is part of what a URI is: it is given here as well.
-export { uriEquals } from './uri-equality.ts';

@@ -13,6 +13,7 @@ import {
   withParameter,
 } from '#sip/auth/digest';
 import { ParseFailure } from '#sip/errors';
+import { quickest } from '../../torture/quickest.ts';
 
 function parsed(text: string) {
   const result = parseDigest(text);
@@ -126,13 +127,15 @@ describe('parsing of digest headers', () => {
   });
 
   it('X-S13 takes no time over 16 KiB of one character', () => {
-    const started = performance.now();
     for (const char of [' ', ',', '"', '\\', '=', 'a', '\t']) {
-      parseDigest(`Digest ${char.repeat(16_000)}`);
-      parseDigest(`Digest a=${char.repeat(16_000)}`);
-      parseDigest(`Digest a="${char.repeat(16_000)}`);
+      for (const head of ['', 'a=', 'a="']) {
+        const text = `Digest ${head}${char.repeat(16_000)}`;
+        expect(
+          quickest(20, () => parseDigest(text)),
+          text.slice(0, 12),
+        ).toBeLessThan(20);
+      }
     }
-    expect(performance.now() - started).toBeLessThan(200);
   });
 
   it('X-S10 never throws, whatever arrives', () => {

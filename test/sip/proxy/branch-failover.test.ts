@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { Header } from '#sip/message/header-names';
 import type { SipRequest } from '#sip/message/request';
-import { answerTo, type ProxyRig, parsed, requestText, startProxy } from '../proxy-rig.ts';
+import type { SipResponse } from '#sip/message/response';
+import { answerTo, branchOf, type ProxyRig, parsed, requestText, startProxy, viaOf } from '../proxy-rig.ts';
 import { flowFrom, type Sent } from '../wire-port.ts';
 
 /** Hosts that requests went to since the last call. */
@@ -14,7 +15,7 @@ let serial = 0;
 /** A request of its own Call-ID to three servers of one name. */
 function ask(rig: ProxyRig, method = 'MESSAGE', host = 'trio.test'): Sent {
   serial += 1;
-  const fields = { Via: `SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bKf${serial}`, 'Call-ID': `f${serial}` };
+  const fields = { ...viaOf(`f${serial}`), 'Call-ID': `f${serial}` };
   rig.receive(requestText(method, fields, `sip:${host}`));
   return rig.sent.at(-1)!;
 }
@@ -29,7 +30,6 @@ describe('failing over to the next target', () => {
     rig.receive(answerTo(before.text, 503));
     const after = rig.sent.findLast(({ text }) => text.startsWith('INVITE '))!;
     expect(after.target.address).toBe('10.0.0.32');
-    const branchOf = (text: string) => /;branch=(z9hG4bK[^\r;]+)/.exec(text)![1]!;
     expect(branchOf(after.text)).not.toBe(branchOf(before.text));
     expect(after.text.replace(branchOf(after.text), '')).toBe(before.text.replace(branchOf(before.text), ''));
     expect((parsed(after.text) as SipRequest).headers.get(Header.CSeq)).toBe('1 INVITE');
@@ -74,7 +74,7 @@ describe('failing over to the next target', () => {
     const invite = ask(rig, 'INVITE');
     rig.receive(answerTo(invite.text, 100, 'Trying'));
     const id = `f${serial}`;
-    const via = { Via: `SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bK${id}`, 'Call-ID': id };
+    const via = { ...viaOf(id), 'Call-ID': id };
     rig.receive(requestText('CANCEL', via, 'sip:trio.test'));
     rig.take();
     rig.receive(answerTo(invite.text, 503));
@@ -88,7 +88,7 @@ describe('failing over to the next target', () => {
     rig.receive(answerTo(before.text, 503));
     const after = rig.sent.findLast(({ text }) => text.startsWith('INVITE '))!;
     const id = `f${serial}`;
-    const via = { Via: `SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bK${id}`, 'Call-ID': id };
+    const via = { ...viaOf(id), 'Call-ID': id };
     rig.take();
     rig.receive(requestText('CANCEL', via, 'sip:trio.test'));
     expect(rig.sent.some(({ text }) => text.startsWith('CANCEL '))).toBe(false);
@@ -175,6 +175,20 @@ describe('what becomes of a target', () => {
       expect(went(rig)).toEqual(['10.0.0.40:5060']);
       rig.receive(answerTo(sent.text, 503, 'Service Unavailable', ['Retry-After: 60']));
     }
+  });
+
+  it.each([
+    ['Retry-After: 90 (maintenance);duration=60', '90 (maintenance);duration=60'],
+    ['Retry-After: nonsense', null],
+    ['Subject: busy', null],
+  ])('C-08 C-30 a 503 with "%s" becomes 500, and how long to wait goes with it where it can be read', (line, value) => {
+    const rig = startProxy();
+    const sent = ask(rig, 'MESSAGE', '10.0.0.40');
+    rig.take();
+    rig.receive(answerTo(sent.text, 503, 'Service Unavailable', [line]));
+    const answer = parsed(rig.sent[0]!.text) as SipResponse;
+    expect([answer.status, answer.headers.get(Header['Retry-After'])]).toEqual([500, value]);
+    expect(answer.headers.get(Header.Warning)).toContain('"next-hop-busy: ');
   });
 
   it('C-17 a phone that is out of coverage is no broken server: flows that were given are not judged', () => {

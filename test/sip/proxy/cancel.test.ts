@@ -1,21 +1,21 @@
 import { describe, expect, it } from 'vitest';
 import { Header } from '#sip/message/header-names';
-import { answerTo, type ProxyRig, parsed, requestText, startProxy } from '../proxy-rig.ts';
+import {
+  answerTo,
+  firstWaits,
+  forkTo,
+  type ProxyRig,
+  parsed,
+  requestText,
+  startProxy,
+  ua,
+  viaOf,
+} from '../proxy-rig.ts';
 
-const ua = '10.0.0.1:5060';
 const cancel = requestText('CANCEL', { CSeq: '1 CANCEL' });
 
 function startFork(): ProxyRig {
-  const rig = startProxy({
-    handleRequest(transaction) {
-      const plans = ['sip:10.0.0.2', 'sip:10.0.0.3'].map((uri) => {
-        const request = transaction.request.clone();
-        request.setRequestUri(uri);
-        return { request };
-      });
-      transaction.fork([plans]);
-    },
-  });
+  const rig = startProxy({ handleRequest: (transaction) => forkTo(transaction, [['sip:10.0.0.2', 'sip:10.0.0.3']]) });
   rig.receive(requestText('INVITE'));
   return rig;
 }
@@ -100,24 +100,15 @@ describe('CANCEL', () => {
   });
 
   it('C-06 C-35 an INVITE that still waits for its turn is answered 487 at once and never sent', async () => {
-    let go = () => {};
-    const seen: string[] = [];
-    const rig = startProxy({
-      handleRequest(transaction) {
-        seen.push(transaction.request.method);
-        if (seen.length > 1) return transaction.forward();
-        return new Promise<void>((resolve) => {
-          go = resolve;
-        }).then(() => transaction.forward());
-      },
-    });
-    rig.receive(requestText('MESSAGE', { Via: 'SIP/2.0/UDP 10.0.0.1;branch=z9hG4bKm' }));
+    const { handled, go, handleRequest } = firstWaits((transaction) => transaction.forward());
+    const rig = startProxy({ handleRequest });
+    rig.receive(requestText('MESSAGE', viaOf('m')));
     rig.receive(requestText('INVITE', { CSeq: '2 INVITE' }));
     rig.receive(requestText('CANCEL', { CSeq: '2 CANCEL' }));
     expect(rig.take()).toEqual([`SIP/2.0 200 OK > ${ua}`, `SIP/2.0 487 Request Terminated > ${ua}`]);
     go();
     await new Promise(setImmediate);
-    expect(seen).toEqual(['MESSAGE']);
+    expect(handled).toEqual(['1 MESSAGE']);
     expect(rig.take()).toEqual(['MESSAGE sip:bob@10.0.0.2 SIP/2.0 > 10.0.0.2:5060']);
   });
 

@@ -1,26 +1,26 @@
 import { describe, expect, it } from 'vitest';
 import { Header } from '#sip/message/header-names';
 import type { NodeLogic } from '#sip/proxy/node-logic';
-import { answerTo, type ProxyRig, parsed, requestText, startProxy } from '../proxy-rig.ts';
+import {
+  answerTo,
+  branchOf,
+  forkTo,
+  type ProxyRig,
+  parsed,
+  requestText,
+  startProxy,
+  statusOf,
+  ua,
+  viaOf,
+} from '../proxy-rig.ts';
 import { flowFrom } from '../wire-port.ts';
-
-const ua = '10.0.0.1:5060';
-const statusOf = (text: string) => Number(text.slice(8, 11));
 
 /** A proxy that forks every initial request to these groups of Request-URIs, and forwards the rest. */
 function fork(groups: readonly (readonly string[])[], more: NodeLogic = {}): ProxyRig {
   return startProxy({
     handleRequest(transaction) {
-      if (transaction.inDialog) return transaction.forward();
-      transaction.fork(
-        groups.map((group) =>
-          group.map((uri) => {
-            const request = transaction.request.clone();
-            request.setRequestUri(uri);
-            return { request };
-          }),
-        ),
-      );
+      if (transaction.inDialog) transaction.forward();
+      else forkTo(transaction, groups);
     },
     ...more,
   });
@@ -28,7 +28,6 @@ function fork(groups: readonly (readonly string[])[], more: NodeLogic = {}): Pro
 
 const two = [['sip:10.0.0.2', 'sip:10.0.0.3']];
 const breadths = (rig: ProxyRig) => rig.sent.map(({ text }) => parsed(text).headers.get(Header['Max-Breadth']));
-const branchOf = (text: string) => /branch=([^;\r]+)/.exec(text)![1]!;
 
 describe('loops', () => {
   /** The request as it comes back to the node that sent it. */
@@ -52,13 +51,7 @@ describe('loops', () => {
     const rig = startProxy({
       handleRequest(transaction) {
         const others = transaction.request.requestUri === 'sip:a@127.0.0.1' ? ['b', 'c'] : ['a', 'd'];
-        transaction.fork([
-          others.map((user) => {
-            const request = transaction.request.clone();
-            request.setRequestUri(`sip:${user}@127.0.0.1`);
-            return { request };
-          }),
-        ]);
+        forkTo(transaction, [others.map((user) => `sip:${user}@127.0.0.1`)]);
       },
     });
     rig.receive(requestText('MESSAGE', {}, 'sip:a@127.0.0.1'));
@@ -156,7 +149,7 @@ describe('Max-Breadth', () => {
   it('C-36 passes a request that is not forked as it came', () => {
     const rig = startProxy();
     rig.receive(requestText('MESSAGE', { 'Max-Breadth': '3' }));
-    rig.receive(requestText('MESSAGE', { Via: 'SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK2' }));
+    rig.receive(requestText('MESSAGE', viaOf(2)));
     expect(breadths(rig)).toEqual(['3', null]);
   });
 
@@ -257,6 +250,22 @@ describe('the search', () => {
     expect(Number(answer.slice(8, 11))).toBe(best);
   });
 
+  it('C-08 C-30 of several 503 the chosen one says how long to wait, beside another answer none does', () => {
+    for (const [other, status, seconds] of [
+      [503, 500, '20'],
+      [404, 404, null],
+    ] as const) {
+      const rig = fork(two);
+      rig.receive(requestText('MESSAGE'));
+      const [a, b] = rig.sent.map(({ text }) => text);
+      rig.take();
+      rig.receive(answerTo(a!, 503, 'Busy', ['Retry-After: 20']));
+      rig.receive(answerTo(b!, other, 'Other', other === 503 ? ['Retry-After: 30'] : []));
+      const { text } = rig.sent[0]!;
+      expect([statusOf(text), parsed(text).headers.get(Header['Retry-After'])]).toEqual([status, seconds]);
+    }
+  });
+
   it('C-04 a 408 of the next hop to a non-INVITE goes upstream as 504', () => {
     const rig = startProxy();
     rig.receive(requestText('MESSAGE'));
@@ -280,8 +289,7 @@ describe('the search', () => {
     const forwarded = rig.sent[0]!.text;
     rig.take();
     rig.receive(answerTo(forwarded, 480));
-    await new Promise((resolve) => setTimeout(resolve, 10));
-    expect(rig.take()).toEqual([`SIP/2.0 504 Server Time-out > ${ua}`]);
+    await expect.poll(() => rig.take(), { timeout: 15_000 }).toEqual([`SIP/2.0 504 Server Time-out > ${ua}`]);
   });
 });
 
@@ -324,9 +332,10 @@ describe('early dialogs of a fork', () => {
     rig.take();
     for (const [i, method] of ['PRACK', 'UPDATE'].entries()) {
       for (const host of ['10.0.0.2', '10.0.0.3']) {
-        const via = `SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bK${method}${host}`;
         const to = `<sip:bob@ims.test>;tag=${host}`;
-        rig.receive(requestText(method, { Via: via, To: to, CSeq: `${2 + i} ${method}` }, `sip:bob@${host}`));
+        rig.receive(
+          requestText(method, { ...viaOf(method + host), To: to, CSeq: `${2 + i} ${method}` }, `sip:bob@${host}`),
+        );
         expect(rig.take()).toEqual([`${method} sip:bob@${host} SIP/2.0 > ${host}:5060`]);
       }
     }

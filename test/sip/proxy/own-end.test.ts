@@ -3,12 +3,10 @@ import { createRequest } from '#sip/message/create';
 import { Header } from '#sip/message/header-names';
 import type { SipResponse } from '#sip/message/response';
 import { coreReasons, type Reason } from '#sip/reasons';
-import { answerTo, parsed, requestText, startProxy } from '../proxy-rig.ts';
+import { answerTo, firstWaits, parsed, requestText, startProxy, statusOf, ua, viaOf } from '../proxy-rig.ts';
 import { flowFrom } from '../wire-port.ts';
 
-const ua = '10.0.0.1:5060';
-const statusOf = (text: string) => Number(text.slice(8, 11));
-const otherWay = { Via: 'SIP/2.0/UDP 10.0.0.9:5060;branch=z9hG4bKother' };
+const otherWay = viaOf('other', '10.0.0.9:5060');
 
 describe('merged requests', () => {
   const options = (fields = {}) => requestText('OPTIONS', fields, 'sip:proxy.test');
@@ -82,12 +80,12 @@ describe('responses of our own', () => {
   it('C-27 carry the Server header of the configuration, whoever makes them; forwarded ones do not', () => {
     const rig = startProxy({}, 'cscf/1.0 (lab)');
     rig.receive(requestText('OPTIONS', {}, 'sip:proxy.test'));
-    rig.receive(requestText('MESSAGE', { 'Max-Forwards': '0', Via: 'SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK2' }));
-    rig.receive(requestText('MESSAGE', { From: '', Via: 'SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK3' }));
-    rig.receive(requestText('CANCEL', { Via: 'SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK4' }));
+    rig.receive(requestText('MESSAGE', { 'Max-Forwards': '0', ...viaOf(2) }));
+    rig.receive(requestText('MESSAGE', { From: '', ...viaOf(3) }));
+    rig.receive(requestText('CANCEL', viaOf(4)));
     const own = rig.sent.splice(0).map(({ text }) => [statusOf(text), parsed(text).headers.get(Header.Server)]);
     expect(own).toEqual([200, 483, 400, 481].map((status) => [status, 'cscf/1.0 (lab)']));
-    rig.receive(requestText('MESSAGE', { Via: 'SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK5' }));
+    rig.receive(requestText('MESSAGE', viaOf(5)));
     const forwarded = rig.sent.splice(0)[0]!.text;
     rig.receive(answerTo(forwarded, 200));
     expect(parsed(forwarded).headers.has(Header.Server)).toBe(false);
@@ -156,9 +154,8 @@ describe('requests that end here', () => {
     rig.receive(requestText('NOTIFY', { ...inDialog, Route: '<sip:127.0.0.1:5060;lr>' }, 'sip:reg@proxy.test'));
     rig.receive(requestText('NOTIFY', { ...otherWay, 'Max-Forwards': '0', ...inDialog }, 'sip:reg@127.0.0.1:5060'));
     expect(rig.take().map((line) => line.slice(8, 11))).toEqual(['200', '200']);
-    const via = (n: number) => ({ Via: `SIP/2.0/UDP 10.0.0.1;branch=z9hG4bKx${n}` });
-    rig.receive(requestText('NOTIFY', { ...inDialog, ...via(1) }));
-    rig.receive(requestText('NOTIFY', { ...inDialog, ...via(2), Route: '<sip:10.0.0.7;lr>' }, 'sip:reg@proxy.test'));
+    rig.receive(requestText('NOTIFY', { ...inDialog, ...viaOf(1) }));
+    rig.receive(requestText('NOTIFY', { ...inDialog, ...viaOf(2), Route: '<sip:10.0.0.7;lr>' }, 'sip:reg@proxy.test'));
     expect(rig.take().map((line) => line.split(' > ')[1])).toEqual(['10.0.0.2:5060', '10.0.0.7:5060']);
     expect(seen).toEqual(['NOTIFY', 'NOTIFY']);
   });
@@ -219,55 +216,30 @@ describe('requests of our own', () => {
 
 describe('order and its bounds', () => {
   it('C-35 of one Call-ID so many requests wait, the rest get 503', async () => {
-    let go = () => {};
-    let handled = 0;
-    const rig = startProxy({
-      handleRequest(transaction) {
-        if (handled++ > 0) return transaction.reply(200);
-        return new Promise<void>((resolve) => {
-          go = resolve;
-        }).then(() => transaction.reply(200));
-      },
-    });
-    for (let i = 0; i < 70; i++)
-      rig.receive(requestText('MESSAGE', { Via: `SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK${i}` }));
+    const { handled, go, handleRequest } = firstWaits((transaction) => transaction.reply(200));
+    const rig = startProxy({ handleRequest });
+    for (let i = 0; i < 70; i++) rig.receive(requestText('MESSAGE', viaOf(i)));
     expect(rig.sent.map(({ text }) => statusOf(text))).toEqual(Array(5).fill(503));
     go();
     await new Promise(setImmediate);
-    expect(handled).toBe(65);
+    expect(handled).toHaveLength(65);
   });
 
   it('C-35 a request that waited longer than its sender waits is not handled any more', async () => {
-    let go = () => {};
-    let handled = 0;
-    const rig = startProxy({
-      handleRequest(transaction) {
-        if (handled++ > 0) return transaction.reply(200);
-        return new Promise<void>((resolve) => {
-          go = resolve;
-        }).then(() => transaction.reply(200));
-      },
-    });
+    const { handled, go, handleRequest } = firstWaits((transaction) => transaction.reply(200));
+    const rig = startProxy({ handleRequest });
     rig.receive(requestText('INVITE'));
     rig.receive(requestText('MESSAGE', { ...otherWay, CSeq: '2 MESSAGE' }));
     rig.time.advance(66_000);
     go();
     await new Promise(setImmediate);
-    expect(handled).toBe(1);
+    expect(handled).toHaveLength(1);
   });
 
   it('C-35 while one response is held so many provisional ones wait, and the final one always does', async () => {
-    let go = () => {};
-    let first = true;
-    const rig = startProxy({
-      handleResponse() {
-        if (!first) return;
-        first = false;
-        return new Promise<void>((resolve) => {
-          go = resolve;
-        });
-      },
-    });
+    const { promise, resolve: go } = Promise.withResolvers<void>();
+    let responses = 0;
+    const rig = startProxy({ handleResponse: () => (responses++ === 0 ? promise : undefined) });
     rig.receive(requestText('INVITE'));
     const invite = rig.sent[0]!.text;
     rig.take();

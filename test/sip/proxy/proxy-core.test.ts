@@ -1,18 +1,25 @@
 import { describe, expect, it } from 'vitest';
 import { reasons } from '#ims/reasons';
 import { Header } from '#sip/message/header-names';
-import { answerTo, parsed, requestText, startProxy } from '../proxy-rig.ts';
-
-const ua = '10.0.0.1:5060';
-const peer = '10.0.0.2:5060';
-const statusOf = (text: string) => Number(text.slice(8, 11));
+import {
+  answerTo,
+  firstWaits,
+  forkTo,
+  parsed,
+  peer,
+  requestText,
+  startProxy,
+  statusOf,
+  ua,
+  viaOf,
+} from '../proxy-rig.ts';
 
 describe('forwarding', () => {
   it('C-20 decrements Max-Forwards, adds 70 when absent, answers 483 at 0', () => {
     const rig = startProxy();
     rig.receive(requestText('MESSAGE', { 'Max-Forwards': '10' }));
-    rig.receive(requestText('MESSAGE', { 'Max-Forwards': '', Via: 'SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK2' }));
-    rig.receive(requestText('MESSAGE', { 'Max-Forwards': '0', Via: 'SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK3' }));
+    rig.receive(requestText('MESSAGE', { 'Max-Forwards': '', ...viaOf(2) }));
+    rig.receive(requestText('MESSAGE', { 'Max-Forwards': '0', ...viaOf(3) }));
     expect(rig.sent.map(({ text }) => parsed(text).headers.get(Header['Max-Forwards']))).toEqual(['9', '70', null]);
     expect(statusOf(rig.sent[2]!.text)).toBe(483);
   });
@@ -29,7 +36,7 @@ describe('forwarding', () => {
     rig.receive(requestText('MESSAGE', { 'Proxy-Require': 'privacy, teleport', Require: 'teleport' }));
     expect(statusOf(rig.sent[0]!.text)).toBe(420);
     expect(parsed(rig.sent[0]!.text).headers.get(Header.Unsupported)).toBe('teleport');
-    rig.receive(requestText('MESSAGE', { Require: 'teleport', Via: 'SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK2' }));
+    rig.receive(requestText('MESSAGE', { Require: 'teleport', ...viaOf(2) }));
     expect(rig.sent[1]!.text.startsWith('MESSAGE')).toBe(true);
   });
 
@@ -64,7 +71,7 @@ describe('forwarding', () => {
     const rig = startProxy();
     rig.receive(requestText('BYE', { Route: '<sip:bob@10.0.0.5>' }, 'sip:tok@127.0.0.1:5060;lr'));
     expect(rig.take()).toEqual(['BYE sip:bob@10.0.0.5 SIP/2.0 > 10.0.0.5:5060']);
-    rig.receive(requestText('BYE', { Route: '<sip:10.0.0.6>', Via: 'SIP/2.0/UDP 10.0.0.1;branch=z9hG4bK2' }));
+    rig.receive(requestText('BYE', { Route: '<sip:10.0.0.6>', ...viaOf(2) }));
     expect(parsed(rig.sent[0]!.text).headers.values(Header.Route)).toEqual(['<sip:bob@10.0.0.2>']);
     expect(rig.take()).toEqual(['BYE sip:10.0.0.6 SIP/2.0 > 10.0.0.6:5060']);
   });
@@ -152,15 +159,8 @@ describe('CANCEL', () => {
   });
 
   it('C-06 own 487 while no branch exists yet, and what the procedure does later has no effect', async () => {
-    let go = () => {};
-    const rig = startProxy({
-      async handleRequest(transaction) {
-        await new Promise<void>((resolve) => {
-          go = resolve;
-        });
-        transaction.forward();
-      },
-    });
+    const { go, handleRequest } = firstWaits((transaction) => transaction.forward());
+    const rig = startProxy({ handleRequest });
     rig.receive(requestText('INVITE'));
     rig.receive(cancel);
     expect(rig.take()).toEqual([`SIP/2.0 200 OK > ${ua}`, `SIP/2.0 487 Request Terminated > ${ua}`]);
@@ -196,21 +196,7 @@ describe('CANCEL', () => {
 });
 
 describe('forking', () => {
-  function fork(...groups: string[][]) {
-    return startProxy({
-      handleRequest(transaction) {
-        transaction.fork(
-          groups.map((group) =>
-            group.map((uri) => {
-              const request = transaction.request.clone();
-              request.setRequestUri(uri);
-              return { request };
-            }),
-          ),
-        );
-      },
-    });
-  }
+  const fork = (...groups: string[][]) => startProxy({ handleRequest: (transaction) => forkTo(transaction, groups) });
 
   it('S-123 the first 2xx cancels the other branches with its Reason', () => {
     const rig = fork(['sip:10.0.0.2', 'sip:10.0.0.3']);
@@ -286,39 +272,37 @@ describe('procedures', () => {
     rig.receive(requestText('MESSAGE'));
     expect(rig.take()).toEqual([`SIP/2.0 500 Server Internal Error > ${ua}`]);
     expect(String(rig.errors[0])).toContain('defect');
-    rig.receive(requestText('OPTIONS', { Via: 'SIP/2.0/UDP 10.0.0.1;branch=z9hG4bKo' }));
+    rig.receive(requestText('OPTIONS', viaOf('o')));
     expect(rig.take()).toHaveLength(1);
   });
 
   it('C-35 requests of one Call-ID keep their order across a procedure that waits', async () => {
-    const order: string[] = [];
-    const rig = startProxy({
-      handleRequest(transaction) {
-        order.push(transaction.request.headers.get(Header.CSeq)!);
-        if (order.length > 1) return transaction.forward();
-        return new Promise((resolve) => setTimeout(resolve, 5)).then(() => transaction.forward());
-      },
-    });
+    const { handled, go, handleRequest } = firstWaits((transaction) => transaction.forward());
+    const rig = startProxy({ handleRequest });
     rig.receive(requestText('MESSAGE'));
-    rig.receive(requestText('MESSAGE', { CSeq: '2 MESSAGE', Via: 'SIP/2.0/UDP 10.0.0.1;branch=z9hG4bKq' }));
-    expect(order).toEqual(['1 MESSAGE']);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    expect(order).toEqual(['1 MESSAGE', '2 MESSAGE']);
+    rig.receive(requestText('MESSAGE', { CSeq: '2 MESSAGE', ...viaOf('q') }));
+    await new Promise(setImmediate);
+    expect([handled, rig.take()]).toEqual([['1 MESSAGE'], []]);
+    go();
+    await new Promise(setImmediate);
+    expect(handled).toEqual(['1 MESSAGE', '2 MESSAGE']);
     expect(rig.sent.map(({ text }) => parsed(text).headers.get(Header.CSeq))).toEqual(['1 MESSAGE', '2 MESSAGE']);
   });
 
   it('a held response holds those after it back, in order', async () => {
+    const { promise, resolve: go } = Promise.withResolvers<void>();
     const rig = startProxy({
-      handleResponse: (_transaction, _branch, response) =>
-        response.status === 183 ? new Promise((resolve) => setTimeout(resolve, 5)) : undefined,
+      handleResponse: (_transaction, _branch, response) => (response.status === 183 ? promise : undefined),
     });
     rig.receive(requestText('INVITE'));
     const invite = rig.sent[0]!.text;
     rig.take();
     rig.receive(answerTo(invite, 183));
     rig.receive(answerTo(invite, 200));
+    await new Promise(setImmediate);
     expect(rig.take()).toEqual([]);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    go();
+    await new Promise(setImmediate);
     expect(rig.take()).toEqual([`SIP/2.0 183 Answer > ${ua}`, `SIP/2.0 200 Answer > ${ua}`]);
   });
 
@@ -354,7 +338,7 @@ describe('procedures', () => {
     rig.core.drain();
     rig.receive(requestText('INVITE'));
     expect(statusOf(rig.sent[0]!.text)).toBe(503);
-    rig.receive(requestText('INVITE', { To: '<sip:bob@ims.test>;tag=b', Via: 'SIP/2.0/UDP 10.0.0.1;branch=z9hG4bKr' }));
+    rig.receive(requestText('INVITE', { To: '<sip:bob@ims.test>;tag=b', ...viaOf('r') }));
     expect(rig.sent[1]!.text.startsWith('INVITE')).toBe(true);
   });
 });

@@ -1,10 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { reasons } from '#ims/reasons';
 import type { NodeLogic } from '#sip/proxy/node-logic';
-import { requestText, startProxy } from '../proxy-rig.ts';
+import { requestText, startProxy, ua, viaOf } from '../proxy-rig.ts';
 import { flowFrom } from '../wire-port.ts';
 
-const ua = '10.0.0.1:5060';
 const refused = `SIP/2.0 403 Forbidden > ${ua}`;
 const atTheDoor: NodeLogic = { admit: () => reasons.untrustedPeer };
 const stranger = (logic: NodeLogic) =>
@@ -38,7 +37,7 @@ describe('a sender nobody knows', () => {
   it.each(['REGISTER', 'MESSAGE', 'OPTIONS', 'SUBSCRIBE'])('X-F2 leaves no transaction behind with %s', (method) => {
     const rig = stranger(atTheDoor);
     for (let i = 0; i < 100; i++) {
-      rig.receive(requestText(method, { Via: `SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bK${i}`, 'Call-ID': `c${i}` }));
+      rig.receive(requestText(method, { ...viaOf(i), 'Call-ID': `c${i}` }));
     }
     expect(rig.take().length).toBe(100);
     expect(rig.layer.counts.servers).toBe(0);

@@ -100,7 +100,8 @@ describe('the name servers of the configuration, asked by real sockets', () => {
     const server = await serverOf(() => ({ silent: true }));
     const startMs = performance.now();
     expect(await systemDns([server.address], 400).ask('A', 'host.test')).toMatchObject({ failed: true });
-    expect(performance.now() - startMs).toBeLessThan(2_000);
+    // The first time-out of the system's resolver alone would be 5 s.
+    expect(performance.now() - startMs).toBeLessThan(4_500);
   });
 
   it('X-F5 asks the next name server where the first is dead', async () => {

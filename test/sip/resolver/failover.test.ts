@@ -90,14 +90,18 @@ describe('servers found in the DNS, over real sockets', () => {
     const other = await peerOf(() => null);
     const good = await peerOf();
     const server = await dnsOf(() => ({ silent: true }));
-    const proxy = await proxyOf({ dns: [server.address], budgetMs: 700 });
+    const proxy = await proxyOf({ dns: [server.address], budgetMs: 1_500 });
     const startMs = performance.now();
-    const lost = ask(client, proxy, 'sip:bob@ims.test');
+    let isLost = false;
+    const lost = ask(client, proxy, 'sip:bob@ims.test').finally(() => {
+      isLost = true;
+    });
     expect(await ask(other, proxy, `sip:bob@127.0.0.1:${good.port}`)).toBe('SIP/2.0 200 Answer');
-    expect(performance.now() - startMs).toBeLessThan(600);
+    expect(isLost).toBe(false);
     expect(await lost).toBe('SIP/2.0 504 Server Time-out');
-    expect(performance.now() - startMs).toBeGreaterThan(650);
-    expect(performance.now() - startMs).toBeLessThan(2_000);
+    expect(performance.now() - startMs).toBeGreaterThan(1_400);
+    // The resolver of the system would go on for much longer.
+    expect(performance.now() - startMs).toBeLessThan(8_000);
   });
 
   it('X-F5 an endless chain of aliases and an answer of 64 KiB end as any other', async () => {

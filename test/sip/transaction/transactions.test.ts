@@ -1,11 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { Header } from '#sip/message/header-names';
 import { coreTimers, giveUpMs, gmTimers, lateTryingMs, timerDMs } from '#sip/transaction/timers';
-import { answerTo, parsed, requestText, startProxy } from '../proxy-rig.ts';
+import { answerTo, parsed, peer, requestText, startProxy, ua } from '../proxy-rig.ts';
 import { flowFrom } from '../wire-port.ts';
-
-const ua = '10.0.0.1:5060';
-const peer = '10.0.0.2:5060';
 
 describe('timer profiles', () => {
   it('C-01 core and Gm give B, F, H, J of 32 s and 128 s, D of at least 32 s', () => {

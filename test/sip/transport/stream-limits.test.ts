@@ -167,13 +167,12 @@ describe('C-11 time', () => {
     const body = await peers.dial(port);
     head.write('OPTIONS sip:x SIP/2.0\r\n');
     body.write(request(1, 'Content-Length: 60000\r\n'));
-    await expect.poll(() => transport.openConnections).toBe(2);
-    await new Promise((resolve) => setTimeout(resolve, 50));
-    for (let i = 0; i < 9; i++) {
+    await heard.until(() => heard.batches === 2);
+    for (let i = 1; i <= 9; i++) {
       nowMs += 1000;
       head.write('X');
       body.write('X');
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      await heard.until(() => heard.batches === 2 + 2 * i);
       transport.sweep();
     }
     expect(transport.openConnections).toBe(2);

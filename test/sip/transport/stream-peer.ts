@@ -11,12 +11,15 @@ export class Heard implements StreamHandlers {
   readonly gone: number[] = [];
   readonly events: StreamEvent[] = [];
   depth = 0;
+  /** How often octets were read, of whichever connection. */
+  batches = 0;
   #wakes: (() => void)[] = [];
   beginBatch(): void {
     this.depth++;
   }
   endBatch(): void {
     this.depth--;
+    this.batches++;
     this.#look();
   }
   message(text: string, flow: Flow): void {

@@ -20,7 +20,7 @@ afterEach(() => peers.close());
 async function start(limits: Partial<StreamLimits> = {}, address = '127.0.0.1') {
   const heard = new Heard();
   const transport = new StreamTransport(heard, () => nowMs, { limits });
-  const listener: Listener = { index: 0, sides: ['mw'], transport: 'tcp', address, port: 0, sentBy: 'x' };
+  const listener: Listener = { index: 0, sides: ['mw'], transport: 'tcp', address, port: 0, sentBy: 'proxy.test:5060' };
   const port = await transport.listen(listener);
   peers.add(transport);
   return { heard, transport, port };
@@ -33,6 +33,8 @@ const target = (port: number, connection = 0, address = '127.0.0.1'): Target => 
   port,
   connection,
 });
+
+const unreadable = (detail: string) => `malformed: the request cannot be parsed (${detail})`;
 
 const dial = (port: number, host?: string) => peers.dial(port, host);
 const peer = () => peers.server();
@@ -104,20 +106,42 @@ describe('TCP, accepted connections', () => {
   });
 
   it.each([
-    ['Content-Length is missing', '', '400 Bad Request'],
-    ['Content-Length is no number', 'Content-Length: 1e3\r\n', '400 Bad Request'],
-    ['the body is too large', 'Content-Length: 70000\r\n', '513 Message Too Large'],
-    ['a header line is too long', `Subject: ${'s'.repeat(17_000)}\r\nl: 0\r\n`, '513 Message Too Large'],
-  ])('C-11 answers and closes when %s', async (_name, line, status) => {
+    ['Content-Length is missing', request(2, ''), '400 Bad Request', unreadable('Content-Length missing on a stream')],
+    [
+      'Content-Length is no number',
+      request(2, 'Content-Length: 1e3\r\n'),
+      '400 Bad Request',
+      unreadable('Content-Length is not a number'),
+    ],
+    [
+      'the body is too large',
+      request(2, 'Content-Length: 70000\r\n'),
+      '513 Message Too Large',
+      unreadable('Body too large'),
+    ],
+    [
+      'a header line is too long',
+      request(2, `Subject: ${'s'.repeat(17_000)}\r\nl: 0\r\n`),
+      '513 Message Too Large',
+      unreadable('Header line too long'),
+    ],
+    [
+      'the start line is too long',
+      request(2).replace('sip:x', `sip:${'x'.repeat(9_000)}`),
+      '414 Request-URI Too Long',
+      'uri-too-long: the Request-URI is longer than 4 KiB (Start line too long)',
+    ],
+  ])('C-11 C-27 answers, names its reason and closes when %s', async (_name, second, status, words) => {
     const { heard, port } = await start();
     const socket = await dial(port);
     const inbound = listen(socket);
-    socket.write(request(1) + request(2, line) + request(3));
+    socket.write(request(1) + second + request(3));
     await once(socket, 'end');
     expect(inbound.text()).toMatch(
       new RegExp(`^SIP/2.0 ${status}\r\nVia: SIP/2.0/TCP host;branch=z9hG4bK2;received=127.0.0.1\r\n`),
     );
-    expect(inbound.text()).toMatch(/\r\nTo: <sip:b@x>;tag=\w+\r\nCall-ID: call-2\r\nCSeq: 2 OPTIONS\r\nWarning: 399 /);
+    expect(inbound.text()).toMatch(/\r\nTo: <sip:b@x>;tag=\w+\r\nCall-ID: call-2\r\nCSeq: 2 OPTIONS\r\nWarning: /);
+    expect(inbound.text()).toContain(`\r\nWarning: 399 proxy.test:5060 "${words}"\r\n`);
     expect(heard.messages.map(({ text }) => text)).toEqual([request(1)]);
     await heard.until(() => heard.gone.length === 1);
   });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ParseFailure } from '#sip/errors';
 import { parseUri, type Uri } from '#sip/uri/uri';
-import { uriEquals } from '#sip/uri/uri-equality';
+import { uriEquals, uriTextEquals } from '#sip/uri/uri-equality';
 
 function uri(text: string): Uri {
   const parsed = parseUri(text);
@@ -133,5 +133,18 @@ describe('equivalence across schemes', () => {
   ])('C-18 %s and %s differ', (a, b) => {
     expect(equal(a, b)).toBe(false);
     expect(equal(a, a)).toBe(true);
+  });
+});
+
+describe('URIs that may be unreadable', () => {
+  it.each([
+    ['sip:%61lice@example.com', 'sip:alice@Example.COM', true],
+    ['sip:alice@example.com', 'sip:Alice@example.com', false],
+    ['nonsense', 'nonsense', true],
+    ['nonsense', 'Nonsense', false],
+    ['nonsense', 'sip:alice@example.com', false],
+  ])('C-18 %s and %s: %s', (a, b, same) => {
+    expect(uriTextEquals(a, b)).toBe(same);
+    expect(uriTextEquals(b, a)).toBe(same);
   });
 });
