@@ -1,5 +1,4 @@
-import { ParseFailure } from '#sip/errors';
-import { parseNameAddr, tagOf } from '#sip/header/name-addr';
+import { tagOf } from '#sip/header/name-addr';
 import { createResponse } from '#sip/message/create';
 import type { HeaderKey } from '#sip/message/header-list';
 import { Header } from '#sip/message/header-names';
@@ -13,6 +12,7 @@ import type { ServerTransaction } from '#sip/transaction/transaction-port';
 import type { Target } from '#sip/transport/flow';
 import { contactUri, type Dialog, dialogOfRequest, dialogOfResponse, dialogRequest } from './dialog.ts';
 import type { Endpoint } from './endpoint.ts';
+import { senderOf } from './party.ts';
 import { refusalWords } from './refusal-words.ts';
 import { audioAnswer, audioOffer } from './session-description.ts';
 
@@ -112,7 +112,7 @@ export class Call {
 
   /** Takes a call; then `ring`, `answer` or `reject` it. */
   static take(phone: CallPhone, transaction: ServerTransaction, invite: SipRequest, events: CallEvents): Call {
-    const call = new Call(phone, 'in', callerOf(invite), invite, events);
+    const call = new Call(phone, 'in', senderOf(invite), invite, events);
     call.#server = transaction;
     transaction.context = call;
     const localTag = phone.endpoint.layer.newTag();
@@ -364,10 +364,4 @@ export class Call {
     this.#resolveEnded(end);
     this.events.ended?.(this, end);
   }
-}
-
-function callerOf(invite: SipRequest): string {
-  const value = invite.headers.first(Header['P-Asserted-Identity']) ?? invite.headers.get(Header.From) ?? '';
-  const parsed = parseNameAddr(value);
-  return parsed instanceof ParseFailure ? value : parsed.uri;
 }

@@ -1,6 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { akaAlgorithmOf, akaPassword, formatAuts, parseAkaNonce } from '#sip/auth/aka';
-import { type DigestParameter, digestResponse, formatDigest, parseDigest } from '#sip/auth/digest';
+import {
+  type DigestHash,
+  type DigestParameter,
+  digestHashOf,
+  digestResponse,
+  formatDigest,
+  parseDigest,
+} from '#sip/auth/digest';
 import { ParseFailure } from '#sip/errors';
 import type { Usim } from './usim.ts';
 
@@ -62,7 +69,7 @@ export function answerChallenge(
       method,
       uri,
       nonce,
-      algorithm: algorithm.toUpperCase() === 'SHA-256' ? 'SHA-256' : 'MD5',
+      algorithm: secret.hash,
       username: credentials.impi,
       realm,
       password: secret.password,
@@ -94,6 +101,7 @@ export function answerChallenge(
 
 interface Secret {
   readonly kind: ChallengeAnswer['kind'];
+  readonly hash: DigestHash;
   readonly password: Buffer | string;
   readonly auts?: Buffer;
   readonly ck?: Buffer;
@@ -103,10 +111,10 @@ interface Secret {
 function secretFor(algorithm: string, nonce: string, credentials: Credentials): Secret | string {
   const aka = akaAlgorithmOf(algorithm);
   if (aka === null) {
-    const known = ['MD5', 'SHA-256'].includes(algorithm.toUpperCase());
-    if (!known) return `the challenge asks for ${algorithm}, which is not known here`;
+    const hash = digestHashOf(algorithm);
+    if (hash === null) return `the challenge asks for ${algorithm}, which is not known here`;
     if (credentials.password === undefined) return 'the challenge asks for a password (SIP Digest), and there is none';
-    return { kind: 'response', password: credentials.password };
+    return { kind: 'response', hash, password: credentials.password };
   }
   if (credentials.usim === undefined) return 'the challenge asks for AKA, and there is no USIM (K and OP or OPc)';
   const parsed = parseAkaNonce(nonce);
@@ -115,12 +123,12 @@ function secretFor(algorithm: string, nonce: string, credentials: Credentials): 
   switch (outcome.kind) {
     case 'accepted': {
       const { res, ck, ik } = outcome;
-      return { kind: 'response', password: akaPassword(aka, res, ik, ck), ck, ik };
+      return { kind: 'response', hash: 'MD5', password: akaPassword(aka, res, ik, ck), ck, ik };
     }
     case 'resynchronise':
-      return { kind: 'resynchronise', password: '', auts: outcome.auts };
+      return { kind: 'resynchronise', hash: 'MD5', password: '', auts: outcome.auts };
     case 'rejected':
-      return { kind: 'rejected', password: '' };
+      return { kind: 'rejected', hash: 'MD5', password: '' };
   }
 }
 

@@ -1,21 +1,32 @@
-import { randomUUID } from 'node:crypto';
 import type { TraceSink } from '#manage/trace-recorder';
-import { ParseFailure } from '#sip/errors';
-import { parseContact } from '#sip/header/contact';
-import { parseNameAddr, tagOf } from '#sip/header/name-addr';
-import { createRequest, createResponse } from '#sip/message/create';
+import { tagOf } from '#sip/header/name-addr';
+import { createResponse } from '#sip/message/create';
 import type { HeaderKey } from '#sip/message/header-list';
 import { Header } from '#sip/message/header-names';
 import type { SipRequest } from '#sip/message/request';
 import type { SipResponse } from '#sip/message/response';
-import { Timer, type TimerWheel } from '#sip/transaction/timer-wheel';
+import type { TimerWheel } from '#sip/transaction/timer-wheel';
 import type { TimerProfile } from '#sip/transaction/timers';
 import type { ServerTransaction, ServerUser } from '#sip/transaction/transaction-port';
 import type { Target, TransportName } from '#sip/transport/flow';
 import { Call, type CallEvents, type CallPhone } from './call.ts';
-import { answerChallenge, type Credentials, emptyAuthorization } from './credentials.ts';
+import type { Credentials } from './credentials.ts';
 import { Endpoint, type PhoneTls } from './endpoint.ts';
+import { senderOf } from './party.ts';
 import { refusalWords } from './refusal-words.ts';
+import { type RegisterOutcome, Registration } from './registration.ts';
+import {
+  allowedMethods,
+  callHeaders,
+  contactOf,
+  identityHeaders,
+  identityOn,
+  initialRequest,
+  registrationEventHeaders,
+  type UeIdentity,
+} from './ue-requests.ts';
+
+export type { Refused, Registered, RegisterOutcome } from './registration.ts';
 
 export interface UeOptions {
   /** Home domain. */
@@ -65,33 +76,7 @@ export interface UeEvents {
   insecure?(words: string): void;
 }
 
-export type RegisterOutcome = Registered | Refused;
-
-export interface Registered {
-  readonly registered: true;
-  /** Seconds granted. */
-  readonly expires: number;
-  readonly associatedUris: readonly string[];
-  readonly serviceRoute: readonly string[];
-  /** How often the USIM had to resynchronise on the way. */
-  readonly resynchronised: number;
-}
-
-/** A request that was not granted; 408: no answer came, 503 without flow: it could not be sent. */
-export interface Refused {
-  readonly registered?: false;
-  readonly status: number;
-  readonly words: string;
-}
-
-const allowed = 'INVITE, ACK, CANCEL, BYE, UPDATE, PRACK, MESSAGE, NOTIFY, OPTIONS, INFO, REFER';
-const mmtel = 'urn%3Aurn-7%3A3gpp-service.ims.icsi.mmtel';
-const maxChallenges = 4;
-/** Invalid challenges in a row after which a UE gives up. Source: TS 24.229 5.1.1.5.3. */
-const maxInvalidChallenges = 2;
 const firstMediaPort = 49_152;
-/** When a renewal that failed is tried again. */
-const refreshRetryMs = 30_000;
 
 /**
  * A phone as a VoLTE soft client is one, without IPsec: registers with AKA or SIP Digest, calls and is called, sends and
@@ -99,35 +84,36 @@ const refreshRetryMs = 30_000;
  */
 export class Ue implements ServerUser {
   readonly impu: string;
-  readonly #options: UeOptions;
   readonly #endpoint: Endpoint;
   readonly #target: Target;
+  readonly #identity: UeIdentity;
+  readonly #registration: Registration;
   readonly #calls = new Map<string, Call>();
   readonly #callKeys = new Map<Call, string>();
-  readonly #registerCallId = randomUUID();
-  readonly #instance = `<urn:uuid:${randomUUID()}>`;
-  readonly #refresh = new Timer(this, 'refresh');
   readonly #phone: CallPhone;
   events: UeEvents;
-  #registerSeq = 0;
-  #serviceRoute: readonly string[] = [];
-  #associatedUris: readonly string[] = [];
   #mediaPort = firstMediaPort;
   #closed = false;
 
   private constructor(options: UeOptions, endpoint: Endpoint) {
-    this.#options = options;
     this.#endpoint = endpoint;
     this.impu = options.impu;
     this.events = options.events ?? {};
     this.#target = endpoint.target(options.proxy.address, options.proxy.port);
+    this.#identity = identityOn(endpoint, options);
+    this.#registration = new Registration(endpoint, this.#target, this.#identity, {
+      credentials: options.credentials,
+      expires: options.expires,
+      refresh: options.refresh,
+      refreshed: (outcome) => this.events.refreshed?.(outcome),
+    });
     this.#phone = {
       endpoint,
       target: this.#target,
-      contact: this.#contact(),
+      contact: contactOf(this.#identity),
       mediaPort: this.#nextMediaPort(),
       reliableProvisional: options.reliableProvisional ?? false,
-      identityHeaders: () => this.#identityHeaders(),
+      identityHeaders: () => identityHeaders(this.#identity),
       enlist: (call, callId, localTag) => {
         this.#calls.set(dialogKey(callId, localTag), call);
         this.#callKeys.set(call, dialogKey(callId, localTag));
@@ -176,52 +162,24 @@ export class Ue implements ServerUser {
   }
 
   get serviceRoute(): readonly string[] {
-    return this.#serviceRoute;
+    return this.#registration.serviceRoute;
   }
 
   /** P-Associated-URI of the last registration, without brackets. */
   get associatedUris(): readonly string[] {
-    return this.#associatedUris;
+    return this.#registration.associatedUris;
   }
 
   get calls(): Iterable<Call> {
     return this.#callKeys.keys();
   }
 
-  /** Registers, or renews the registration, and answers the challenges on the way. Source: TS 24.229 5.1.1. */
-  async register(expires = this.#options.expires ?? 600_000): Promise<RegisterOutcome> {
-    const { credentials, domain } = this.#options;
-    const uri = `sip:${domain}`;
-    let authorization = emptyAuthorization(credentials.impi, domain);
-    let wanted = expires;
-    let resynchronised = 0;
-    let invalid = 0;
-    for (let challenges = 0; ; ) {
-      const response = await this.#endpoint.request(this.#registerRequest(wanted, authorization), this.#target);
-      const { status } = response;
-      if (status === 401 || status === 407) {
-        const header = status === 401 ? Header['WWW-Authenticate'] : Header['Proxy-Authenticate'];
-        const challenge = response.headers.get(header);
-        if (challenge === null) return { status, words: 'challenged without a challenge' };
-        const answer = answerChallenge(challenge, credentials, 'REGISTER', uri);
-        if (typeof answer === 'string') return { status, words: answer };
-        if (answer.kind === 'resynchronise') resynchronised++;
-        if (answer.kind === 'rejected') invalid++;
-        if (invalid >= maxInvalidChallenges || ++challenges > maxChallenges) {
-          const words = invalid > 0 ? 'the network does not prove that it knows the key (MAC)' : 'challenged too often';
-          return { status, words };
-        }
-        authorization = answer.authorization;
-        continue;
-      }
-      const least = Number(response.headers.get(Header['Min-Expires']) ?? 0);
-      if (status === 423 && least > wanted && wanted > 0) {
-        wanted = least;
-        continue;
-      }
-      if (status >= 300) return { status, words: refusalWords(response) };
-      return this.#registered(response, expires, resynchronised);
-    }
+  /**
+   * Registers, or renews the registration, and answers the challenges on the way; `expires` in seconds.
+   * Source: TS 24.229 5.1.1.
+   */
+  register(expires?: number): Promise<RegisterOutcome> {
+    return this.#registration.register(expires);
   }
 
   /** Takes the registration back. */
@@ -231,15 +189,7 @@ export class Ue implements ServerUser {
 
   /** Calls a sip: or tel: URI. */
   call(to: string, events: CallEvents = {}): Call {
-    const invite = this.#initialRequest('INVITE', to, [
-      [Header.Contact, this.#phone.contact],
-      [Header.Supported, '100rel, timer'],
-      [Header.Allow, allowed],
-      [Header.Accept, 'application/sdp, application/3gpp-ims+xml'],
-      [Header['P-Preferred-Service'], 'urn:urn-7:3gpp-service.ims.icsi.mmtel'],
-      [Header['Accept-Contact'], `*;+g.3gpp.icsi-ref="${mmtel}"`],
-      [Header['P-Early-Media'], 'supported'],
-    ]);
+    const invite = this.#initialRequest('INVITE', to, callHeaders(this.#phone.contact));
     return Call.dial({ ...this.#phone, mediaPort: this.#nextMediaPort() }, to, invite, events);
   }
 
@@ -257,26 +207,14 @@ export class Ue implements ServerUser {
 
   /** Subscribes to its own registration state. Source: TS 24.229 5.1.1.3. */
   subscribeToRegistration(expires = 600_000): Promise<SipResponse> {
-    return this.request('SUBSCRIBE', this.impu, [
-      [Header.Contact, this.#phone.contact],
-      [Header.Event, 'reg'],
-      [Header.Accept, 'application/reginfo+xml'],
-      [Header.Expires, String(expires)],
-    ]);
+    return this.request('SUBSCRIBE', this.impu, registrationEventHeaders(this.#phone.contact, expires));
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    this.#endpoint.wheel.stop(this.#refresh);
+    this.#registration.stop();
     await this.#endpoint.close();
-  }
-
-  onTimer(): void {
-    this.register().then((outcome) => {
-      if (!outcome.registered && !this.#closed) this.#endpoint.wheel.start(this.#refresh, refreshRetryMs);
-      this.events.refreshed?.(outcome);
-    });
   }
 
   onRequest(transaction: ServerTransaction, request: SipRequest): void {
@@ -288,7 +226,7 @@ export class Ue implements ServerUser {
     }
     const respond = (status: number) => {
       const response = createResponse(request, status, this.#endpoint.layer.newTag());
-      if (status === 405 || request.method === 'OPTIONS') response.headers.append(Header.Allow, allowed);
+      if (status === 405 || request.method === 'OPTIONS') response.headers.append(Header.Allow, allowedMethods);
       transaction.respond(response);
     };
     switch (request.method) {
@@ -336,101 +274,16 @@ export class Ue implements ServerUser {
 
   onServerEnded(): void {}
 
-  #registered(response: SipResponse, asked: number, resynchronised: number): RegisterOutcome {
-    const expires = asked === 0 ? 0 : this.#grantedExpires(response, asked);
-    this.#serviceRoute = asked === 0 ? [] : response.headers.values(Header['Service-Route']);
-    this.#associatedUris = response.headers.values(Header['P-Associated-URI']).map(bareUri);
-    this.#endpoint.wheel.stop(this.#refresh);
-    if (expires > 0 && this.#options.refresh !== false && !this.#closed) {
-      // Source: TS 24.229 5.1.1.4.1.
-      const seconds = expires > 1200 ? expires - 600 : expires / 2;
-      this.#endpoint.wheel.start(this.#refresh, seconds * 1000);
-    }
-    return {
-      registered: true,
-      expires,
-      associatedUris: this.#associatedUris,
-      serviceRoute: this.#serviceRoute,
-      resynchronised,
-    };
-  }
-
-  /** The time of our own contact among those of the answer. */
-  #grantedExpires(response: SipResponse, asked: number): number {
-    const own = this.#contactUri();
-    for (const value of response.headers.values(Header.Contact)) {
-      const contact = parseContact(value);
-      if (contact instanceof ParseFailure) continue;
-      if ((contact.instance === this.#instance || contact.uri === own) && contact.expires >= 0) return contact.expires;
-    }
-    const header = Number(response.headers.get(Header.Expires) ?? Number.NaN);
-    return Number.isInteger(header) ? header : asked;
-  }
-
-  #registerRequest(expires: number, authorization: string): SipRequest {
-    const { domain, impu } = this.#options;
-    this.#registerSeq++;
-    return createRequest('REGISTER', `sip:${domain}`, [
-      [Header['Max-Forwards'], '70'],
-      [Header.From, `<${impu}>;tag=${this.#endpoint.layer.newTag()}`],
-      [Header.To, `<${impu}>`],
-      [Header['Call-ID'], this.#registerCallId],
-      [Header.CSeq, `${this.#registerSeq} REGISTER`],
-      [
-        Header.Contact,
-        `<${this.#contactUri()}>;+g.3gpp.icsi-ref="${mmtel}";+g.3gpp.smsip;+sip.instance="${this.#instance}";audio`,
-      ],
-      [Header.Expires, String(expires)],
-      [Header.Authorization, authorization],
-      [Header.Supported, 'path'],
-      [Header.Allow, allowed],
-      [Header['P-Access-Network-Info'], this.#accessNetworkInfo()],
-      [Header['User-Agent'], 'IMS CSCF lab UE'],
-    ]);
-  }
-
   #initialRequest(method: string, to: string, headers: [HeaderKey, string][], body = ''): SipRequest {
-    const { impu, proxy } = this.#options;
-    const { layer, transport } = this.#endpoint;
-    const host = proxy.address.includes(':') ? `[${proxy.address}]` : proxy.address;
-    const first = `<sip:${host}:${proxy.port};lr${byTransport(transport)}>`;
-    return createRequest(
+    const { serviceRoute } = this.#registration;
+    return initialRequest(this.#identity, {
       method,
       to,
-      [
-        ...[first, ...this.#serviceRoute].map((route): [HeaderKey, string] => [Header.Route, route]),
-        [Header['Max-Forwards'], '70'],
-        [Header.From, `<${impu}>;tag=${layer.newTag()}`],
-        [Header.To, `<${to}>`],
-        [Header['Call-ID'], randomUUID()],
-        [Header.CSeq, `1 ${method}`],
-        ...this.#identityHeaders(),
-        ...headers,
-      ],
+      tag: this.#endpoint.layer.newTag(),
+      serviceRoute,
+      headers,
       body,
-    );
-  }
-
-  #identityHeaders(): [HeaderKey, string][] {
-    return [
-      [Header['P-Preferred-Identity'], `<${this.impu}>`],
-      [Header['P-Access-Network-Info'], this.#accessNetworkInfo()],
-    ];
-  }
-
-  #accessNetworkInfo(): string {
-    return this.#options.accessNetworkInfo ?? '3GPP-E-UTRAN-FDD;utran-cell-id-3gpp=0010100010000101';
-  }
-
-  #contactUri(): string {
-    const { impi } = this.#options.credentials;
-    const { sentBy, transport } = this.#endpoint;
-    const at = impi.indexOf('@');
-    return `sip:${at < 0 ? impi : impi.slice(0, at)}@${sentBy}${byTransport(transport)}`;
-  }
-
-  #contact(): string {
-    return `<${this.#contactUri()}>;+g.3gpp.icsi-ref="${mmtel}"`;
+    });
   }
 
   #nextMediaPort(): number {
@@ -439,24 +292,10 @@ export class Ue implements ServerUser {
   }
 }
 
-/** The URI parameter of a transport; UDP needs none. */
-function byTransport(transport: TransportName): string {
-  return transport === 'udp' ? '' : `;transport=${transport}`;
-}
-
 function dialogKey(callId: string, localTag: string): string {
   return `${localTag} ${callId}`;
 }
 
 function callIdOf(request: SipRequest): string {
   return request.headers.get(Header['Call-ID']) ?? '';
-}
-
-function bareUri(value: string): string {
-  const parsed = parseNameAddr(value);
-  return parsed instanceof ParseFailure ? value : parsed.uri;
-}
-
-function senderOf(request: SipRequest): string {
-  return bareUri(request.headers.first(Header['P-Asserted-Identity']) ?? request.headers.get(Header.From) ?? '');
 }

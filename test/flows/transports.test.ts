@@ -89,19 +89,20 @@ describe('connections that do harm', () => {
     const timer = setInterval(trickle, 5_000);
     try {
       const startMs = performance.now();
-      let calls = 0;
-      let slowestMs = 0;
+      const tookMs: number[] = [];
       while (ended < 1000 && performance.now() - startMs < 20_000) {
         const beganMs = performance.now();
         await callAndRelease(alice, bob);
         expect(await bob.ue.register()).toMatchObject({ registered: true });
-        slowestMs = Math.max(slowestMs, performance.now() - beganMs);
-        calls++;
+        tookMs.push(performance.now() - beganMs);
         await new Promise((resolve) => setTimeout(resolve, 100));
       }
       expect(ended).toBe(1000);
-      expect(calls).toBeGreaterThan(5);
-      expect(slowestMs).toBeLessThan(5_000);
+      expect(tookMs.length).toBeGreaterThan(5);
+      // The usual one without any retransmission on Gm (2 s), the slowest with two of them at most.
+      tookMs.sort((a, b) => a - b);
+      expect(tookMs[tookMs.length >> 1]).toBeLessThan(2_000);
+      expect(tookMs.at(-1)).toBeLessThan(10_000);
     } finally {
       clearInterval(timer);
       hangUp();

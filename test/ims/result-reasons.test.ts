@@ -7,7 +7,15 @@ import type {
   UserAuthorizationAnswer,
 } from '#diameter/cx/cx-results';
 import { baseResult, type DiameterResult, experimentalResult } from '#diameter/result';
-import { lirRefusal, marRefusal, outcomeDetail, retryAfterSeconds, sarRefusal, uarRefusal } from '#ims/result-reasons';
+import {
+  lirRefusal,
+  marRefusal,
+  outcomeDetail,
+  resultRows,
+  retryAfterSeconds,
+  sarRefusal,
+  uarRefusal,
+} from '#ims/result-reasons';
 
 const answer = (result: DiameterResult, more: object = {}) =>
   ({ result, originHost: '', originRealm: '', errorMessage: undefined, serverName: undefined, ...more }) as unknown;
@@ -32,7 +40,9 @@ describe('refusals of the HSS', () => {
       [exp(5004), 'roaming-not-allowed', 403],
       [base(5003), 'authorization-rejected', 403],
       [base(3004), 'hss-busy', 500],
-      [base(3002), 'hss-error', 500],
+      [base(3002), 'hss-unroutable', 500],
+      [base(3003), 'hss-unroutable', 500],
+      [base(3001), 'hss-error', 500],
       [base(5012), 'hss-error', 500],
       [exp(5011), 'hss-error', 500],
     ];
@@ -51,7 +61,7 @@ describe('refusals of the HSS', () => {
     expect(marRefusal(outcome('no-peer'))).toMatchObject({ id: 'hss-unreachable', status: 504 });
     expect(sarRefusal(outcome('peer-lost'))).toMatchObject({ id: 'hss-unreachable', status: 504 });
     expect(lirRefusal(outcome('malformed'), 604)).toMatchObject({ id: 'hss-malformed', status: 500 });
-    expect(outcomeDetail(outcome('timeout'))).toBe('why');
+    expect(outcomeDetail('UAR', outcome('timeout'))).toBe('UAR: why');
   });
 
   it('I-22 maps the outcome of a LIR', () => {
@@ -85,9 +95,34 @@ describe('refusals of the HSS', () => {
     expect(retryAfterSeconds(maa(base(5012))!)).toBe(0);
   });
 
-  it('I-12 names the code and the words of the HSS', () => {
-    const said = { ...(answer(exp(5001)) as UserAuthorizationAnswer), errorMessage: 'who?' };
-    expect(outcomeDetail(said)).toBe('Experimental-Result 5001: who?');
-    expect(outcomeDetail(answer(base(5012)) as UserAuthorizationAnswer)).toBe('Result-Code 5012');
+  it('I-12 I-22 S-07 S-22 names command, code and host of the HSS, and its words', () => {
+    const from = (result: DiameterResult, more: object = {}) =>
+      answer(result, { originHost: 'hss.ims.test', ...more }) as UserAuthorizationAnswer;
+    expect(outcomeDetail('UAR', from(exp(5004)))).toBe('UAA 5004 ROAMING_NOT_ALLOWED from hss.ims.test');
+    expect(outcomeDetail('UAR', from(exp(5003)))).toBe('UAA 5003 IDENTITY_NOT_REGISTERED from hss.ims.test');
+    expect(outcomeDetail('UAR', from(base(5003)))).toBe('UAA 5003 AUTHORIZATION_REJECTED from hss.ims.test');
+    expect(outcomeDetail('LIR', from(exp(5001), { errorMessage: 'who?' }))).toBe(
+      'LIA 5001 USER_UNKNOWN from hss.ims.test: who?',
+    );
+    expect(outcomeDetail('SAR', from(base(5005), { failedAvp: '10415:601' }))).toBe(
+      'SAA 5005 MISSING_AVP from hss.ims.test (Failed-AVP 10415:601)',
+    );
+    expect(outcomeDetail('SAR', answer(base(5012)) as ServerAssignmentAnswer)).toBe('SAA 5012 UNABLE_TO_COMPLY');
+    expect(outcomeDetail('UAR', from(exp(5001, 9)))).toBe('UAA 5001 of vendor 9 from hss.ims.test');
+    expect(outcomeDetail('UAR', from(base(5999)))).toBe('UAA 5999 of no known meaning from hss.ims.test');
+  });
+
+  it('E.6 Open5GS a code that the command does not have gets no name that would mislead', () => {
+    const from = (result: DiameterResult) => answer(result, { originHost: 'hss' }) as UserAuthorizationAnswer;
+    expect(outcomeDetail('MAR', from(exp(5004)))).toBe(
+      'MAA 5004 (experimental, which means nothing in a MAA) from hss',
+    );
+    expect(marRefusal(from(exp(5004)) as unknown as MultimediaAuthAnswer)).toMatchObject({ id: 'hss-error' });
+    expect(outcomeDetail('UAR', from(exp(4100)))).toContain('4100 (experimental, which');
+  });
+
+  it('I-12 I-22 S-07 S-22 has one row for each result of a command', () => {
+    const keys = resultRows.map(({ command, kind, code }) => `${command} ${kind} ${code}`);
+    expect(new Set(keys).size).toBe(keys.length);
   });
 });

@@ -7,6 +7,7 @@ import {
   readUserProfile,
   type UserProfile,
 } from '#ims/user-profile';
+import { quickest } from '../torture/quickest.ts';
 
 function read(text: string): UserProfile {
   const result = readUserProfile(Buffer.from(text, 'utf8'));
@@ -253,10 +254,9 @@ describe('user profiles of Cx', () => {
     expect(refusal(Buffer.from(subscription(identity('sip:\xff@ims.test')), 'latin1'))).toMatch(/not UTF-8/);
     const criterion =
       '<InitialFilterCriteria><Priority>1</Priority><TriggerPoint><SPT><Method>(a+)+$</Method></SPT></TriggerPoint><ApplicationServer><ServerName>sip:a</ServerName></ApplicationServer></InitialFilterCriteria>';
-    const started = performance.now();
-    const profile = read(subscription(identity('sip:a@ims.test') + criterion.repeat(2500)));
-    expect(profile.serviceProfiles[0]?.filterCriteria).toHaveLength(2500);
-    expect(performance.now() - started).toBeLessThan(500);
+    const many = subscription(identity('sip:a@ims.test') + criterion.repeat(2500));
+    expect(read(many).serviceProfiles[0]?.filterCriteria).toHaveLength(2500);
+    expect(quickest(500, () => read(many))).toBeLessThan(500);
     const warned = read(subscription(identity('sip:a@ims.test') + '<PublicIdentity/>'.repeat(1000)));
     expect(warned.warnings).toHaveLength(20);
   });

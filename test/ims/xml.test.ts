@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { childOf, escapeXml, readXml, type XmlElement, xmlLimits } from '#ims/xml';
 import { ParseFailure } from '#sip/errors';
+import { quickest } from '../torture/quickest.ts';
 
 function read(text: string): XmlElement {
   const result = readXml(Buffer.from(text, 'utf8'));
@@ -115,21 +116,23 @@ describe('the XML reader', () => {
   });
 
   it('X-S13 takes no time over half a megabyte of one character', () => {
-    const started = performance.now();
-    for (const char of ['<', '>', '&', ' ', '/', '=', '"', '<a ', '<!--', '<![CDATA[', '&#', 'a="', '<?']) {
-      const body = char.repeat(Math.floor(500_000 / char.length));
-      refusal(body);
-      refusal(`<a>${body}</a>`);
-      refusal(`<a ${body}`);
-    }
-    expect(performance.now() - started).toBeLessThan(1500);
+    const tookMs = quickest(1500, () => {
+      for (const char of ['<', '>', '&', ' ', '/', '=', '"', '<a ', '<!--', '<![CDATA[', '&#', 'a="', '<?']) {
+        const body = char.repeat(Math.floor(500_000 / char.length));
+        refusal(body);
+        refusal(`<a>${body}</a>`);
+        refusal(`<a ${body}`);
+      }
+    });
+    expect(tookMs).toBeLessThan(1500);
   });
 
   it('X-D9 reads a document of tens of thousands of small texts in a moment', () => {
-    const started = performance.now();
-    expect(refusal(`<a>${'x<b/>'.repeat(49_000)}&amp;</a>`)).toBe('read');
-    expect(refusal(`<a>${"<b c='d'/>".repeat(49_000)}&amp;</a>`)).toBe('read');
-    expect(performance.now() - started).toBeLessThan(500);
+    const tookMs = quickest(500, () => {
+      expect(refusal(`<a>${'x<b/>'.repeat(49_000)}&amp;</a>`)).toBe('read');
+      expect(refusal(`<a>${"<b c='d'/>".repeat(49_000)}&amp;</a>`)).toBe('read');
+    });
+    expect(tookMs).toBeLessThan(500);
   });
 
   it('X-D9 never throws, whatever arrives', () => {

@@ -60,7 +60,7 @@ it('C-15 after SIGTERM refuses what is new, waits for what is under way, and end
     ...['--set', `listeners={gm: [udp:127.0.0.1:${gm}], mw: [udp:127.0.0.1:${mw}]}`],
     ...['--set', `hosts={ims.test: [udp:127.0.0.1:${home.address().port}]}`],
     ...['--set', 'store={type: memory}', '--set', `management={socket: ${join(folder, 'pcscf.sock')}}`],
-    ...['--set', 'drain=10'],
+    ...['--set', 'drain=30'],
   ]);
   await pcscf.printed('ready');
   const { port } = phone.address();
@@ -77,5 +77,5 @@ it('C-15 after SIGTERM refuses what is new, waits for what is under way, and end
   home.send(refused, mw, '127.0.0.1');
   expect((await heard(phone))[0]).toBe('SIP/2.0 403 Forbidden');
   expect((await pcscf.ended).code).toBe(0);
-  expect(performance.now() - startMs).toBeLessThan(5_000);
-});
+  expect(performance.now() - startMs).toBeLessThan(20_000);
+}, 40_000);

@@ -3,6 +3,7 @@ import { ManualClock } from '#service/clock';
 import { createLogger, type LogOptions } from '#service/log';
 import { LogLimiter } from '#service/log-limiter';
 import { maskSecrets } from '#service/secrets';
+import { quickest } from '../torture/quickest.ts';
 
 function logInto(lines: string[], options: Partial<LogOptions> = {}) {
   return createLogger({
@@ -85,9 +86,8 @@ describe('the log', () => {
 
   it('X-S13 masks hostile lines in linear time', () => {
     for (const piece of ['ck="', 'ck=', '"ck":[', '"ck":"\\', 'nonce', '=', ' =', 'ck= ']) {
-      const started = performance.now();
-      maskSecrets(piece.repeat(20_000));
-      expect(performance.now() - started).toBeLessThan(500);
+      const line = piece.repeat(20_000);
+      expect(quickest(500, () => maskSecrets(line))).toBeLessThan(500);
     }
   });
 

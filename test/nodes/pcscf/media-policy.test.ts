@@ -3,6 +3,7 @@ import * as mediaPolicy from '#nodes/pcscf/media-policy';
 import { mediaPolicyOf } from '#nodes/pcscf/media-policy';
 import type { MediaType } from '#service/config-shape';
 import { parseSessionDescription } from '#sip/sdp/session-description';
+import { quickest } from '../../torture/quickest.ts';
 import { type SentMessage, sip } from '../worker-harness.ts';
 import {
   alice,
@@ -129,9 +130,8 @@ describe('media policy', () => {
 
   it('P-79 reads the largest body in linear time', () => {
     const many = sdp(`m=audio 1 RTP/AVP${' 0'.repeat(16_000)}`, ...Array<string>(1400).fill('a=rtpmap:0 PCMU/8000'));
-    const started = performance.now();
-    for (let i = 0; i < 5; i++) expect(forbiddenMedia(many, noG729)).toBeNull();
-    expect(performance.now() - started).toBeLessThan(500);
+    expect(forbiddenMedia(many, noG729)).toBeNull();
+    expect(quickest(100, () => forbiddenMedia(many, noG729))).toBeLessThan(100);
   });
 });
 

@@ -4,6 +4,7 @@ import { makeBinding } from '#nodes/scscf/registration';
 import { RegistrationStore, registrationTables } from '#nodes/scscf/registration-store';
 import { WildcardIndex } from '#nodes/scscf/wildcard-index';
 import { openMemoryStore } from '#store/memory-store';
+import { quickest } from '../../torture/quickest.ts';
 import { HomeNetwork } from './home-network.ts';
 
 const identity = (impu: string): RegisteredIdentity => ({
@@ -81,10 +82,13 @@ describe('WildcardIndex', () => {
     const many = Array.from({ length: 2000 }, (_, i) => `sip:![0-9]*!@pbx${i}.test`);
     put(registration('sip:a@x', ...many));
     expect(index.find('sip:12@pbx1999.test')!.wildcard).toBe(many[1999]);
-    put(registration('sip:b@x', ...Array.from({ length: 300 }, (_, i) => `sip:!(a?){0,120}b{${i % 250}}${i}!@y`)));
-    const begin = performance.now();
-    expect(index.find(`sip:${'a'.repeat(500)}@y`)).toBeNull();
-    expect(performance.now() - begin).toBeLessThan(1000);
+    const costly = Array.from({ length: 300 }, (_, i) => `sip:!(a?){0,120}b{${i % 250}}${i}!@y`);
+    const tookMs = quickest(1000, () => {
+      const fresh = open();
+      fresh.put(registration('sip:b@x', ...costly));
+      expect(fresh.index.find(`sip:${'a'.repeat(500)}@y`)).toBeNull();
+    });
+    expect(tookMs).toBeLessThan(1000);
   });
 });
 
