@@ -1,6 +1,7 @@
 import type { LadderMessage } from '#manage/ladder';
 import type { Call, CallEnd } from '../ue/call.ts';
-import type { RegisterOutcome, Ue, UeEvents } from '../ue/ue.ts';
+import type { RegisterOutcome } from '../ue/registration.ts';
+import type { Ue, UeEvents } from '../ue/ue.ts';
 import { type Network, phoneName } from './network.ts';
 
 /** One step of the demonstration, done. */

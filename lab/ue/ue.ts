@@ -26,7 +26,6 @@ import {
   type UeIdentity,
 } from './ue-requests.ts';
 
-export type { Refused, Registered, RegisterOutcome } from './registration.ts';
 
 export interface UeOptions {
   /** Home domain. */
