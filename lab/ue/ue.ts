@@ -26,7 +26,6 @@ import {
   type UeIdentity,
 } from './ue-requests.ts';
 
-
 export interface UeOptions {
   /** Home domain. */
   readonly domain: string;

@@ -1,37 +1,60 @@
-import { bucketOf, type Store } from './store.ts';
+import { bucketOf, isKey, type Store } from './store.ts';
 
 interface Cached<T> {
+  /** Our own copy of the key. */
+  readonly key: string;
   readonly value: T;
   readonly bucket: number;
   readonly generation: number;
 }
 
+/** Absent keys that are remembered at most: a flood of strangers costs no more memory than this. A power of two. */
+const maxAbsent = 8_192;
+
 /**
  * Decoded records of one table, kept per thread and dropped as soon as any thread writes them: the counter of the key's
  * bucket is read before the record is, and compared at every hit. Bounded; what was not asked for lately goes first.
+ * That a key is absent is remembered by the same rule once it was missed twice: who is asked for again and again and is
+ * not there costs no lookup, and who comes once costs no more than that.
  *
- * The decoded values are shared by all who ask: treat them as read only. `decode` gives null for a record it cannot read;
- * neither that nor a missing record is kept.
+ * The decoded values are shared by all who ask: treat them as read only. `decode` gives null for a record it cannot
+ * read; that is not kept.
  */
 export class CachedReader<T> {
-  readonly #store: Store;
+  readonly #store: Pick<Store, 'generations' | 'get'>;
   readonly #table: string;
   readonly #decode: (value: Buffer, key: string) => T | null;
   readonly #half: number;
+  readonly #maxAbsent: number;
   /** Two generations: a hit in the older one moves over, a full younger one becomes the older. Cheaper than a linked list. */
   #young = new Map<string, Cached<T>>();
   #old = new Map<string, Cached<T>>();
+  /** Keys that were not there, with the counter of their bucket at that time. */
+  readonly #absent = new Map<string, number>();
+  /** Buckets missed lately, each in the place of its lower bits. */
+  readonly #missed = new Uint16Array(maxAbsent);
 
-  constructor(store: Store, table: string, decode: (value: Buffer, key: string) => T | null, capacity: number) {
+  constructor(
+    store: Pick<Store, 'generations' | 'get'>,
+    table: string,
+    decode: (value: Buffer, key: string) => T | null,
+    capacity: number,
+  ) {
     this.#store = store;
     this.#table = table;
     this.#decode = decode;
     this.#half = Math.max(1, capacity >> 1);
+    this.#maxAbsent = Math.min(Math.max(1, capacity), maxAbsent);
   }
 
-  /** Most records kept at any time. */
+  /** Records kept at this time. */
   get size(): number {
     return this.#young.size + this.#old.size;
+  }
+
+  /** Absent keys remembered at this time. */
+  get absent(): number {
+    return this.#absent.size;
   }
 
   get(key: string): T | null {
@@ -42,22 +65,24 @@ export class CachedReader<T> {
     const bucket = cached?.bucket ?? bucketOf(this.#table, key);
     const generation = Atomics.load(generations, bucket);
     if (cached !== undefined && cached.generation === generation) {
-      if (!young) this.#keep(key, cached);
+      if (!young) this.#keep(cached);
       return cached.value;
     }
+    if (this.#absent.get(key) === generation) return null;
     const octets = this.#store.get(this.#table, key);
     const value = octets === null ? null : this.#decode(octets, key);
     if (value === null) {
       if (cached !== undefined) this.#drop(key);
+      if (octets === null) this.#miss(key, bucket, generation);
       return null;
     }
-    this.#keep(key, { value, bucket, generation });
+    this.#keep({ key: cached?.key ?? ownCopy(key), value, bucket, generation });
     return value;
   }
 
-  #keep(key: string, cached: Cached<T>): void {
-    this.#old.delete(key);
-    this.#young.set(key, cached);
+  #keep(cached: Cached<T>): void {
+    this.#old.delete(cached.key);
+    this.#young.set(cached.key, cached);
     if (this.#young.size < this.#half) return;
     this.#old = this.#young;
     this.#young = new Map();
@@ -67,4 +92,24 @@ export class CachedReader<T> {
     this.#young.delete(key);
     this.#old.delete(key);
   }
+
+  #miss(key: string, bucket: number, generation: number): void {
+    const place = bucket & (maxAbsent - 1);
+    if (this.#missed[place] !== bucket) {
+      this.#missed[place] = bucket;
+      return;
+    }
+    // What is too long for a key costs no lookup in the store, but would cost memory here.
+    if (!isKey(key)) return;
+    if (this.#absent.size >= this.#maxAbsent) this.#absent.clear();
+    this.#absent.set(ownCopy(key), generation);
+  }
+}
+
+/**
+ * A key is often cut from a message, which it would keep alive. Cut from a text put together for it, it keeps only that;
+ * a third of what a copy by way of a Buffer costs.
+ */
+function ownCopy(key: string): string {
+  return ` ${key}`.slice(1);
 }

@@ -174,8 +174,8 @@ class LmdbStore implements Store {
     });
     this.#batchDone();
     if (written) {
+      this.#committed();
       this.#bump(table, key);
-      Atomics.add(this.generations, COMMIT_SLOT, 1);
     }
     if (thrown !== null) throw (thrown as { error: unknown }).error;
     return result;
@@ -217,7 +217,7 @@ class LmdbStore implements Store {
         taken.push({ table: table.name, key, value: record.value as Buffer });
       }
     });
-    Atomics.add(this.generations, COMMIT_SLOT, 1);
+    this.#committed();
     return taken;
   }
 
@@ -287,12 +287,12 @@ class LmdbStore implements Store {
   #batchDone(): void {
     if (this.#batched === 0) return;
     this.#batched = 0;
+    this.#committed();
     for (const table of this.#tables.values()) {
       if (table.batch.size === 0) continue;
       for (const key of table.batch.keys()) this.#bump(table.name, key);
       table.batch.clear();
     }
-    Atomics.add(this.generations, COMMIT_SLOT, 1);
   }
 
   /** Writes or removes one record and its entry in the index of due times. Within a transaction. */
@@ -318,6 +318,14 @@ class LmdbStore implements Store {
     } finally {
       if (entered) leaveWrite(this.generations);
     }
+  }
+
+  /**
+   * Has every thread renew its read snapshot before it reads again. Must come before the counters of the keys: a reader
+   * that had the new counter and the old snapshot would keep what is out of date.
+   */
+  #committed(): void {
+    Atomics.add(this.generations, COMMIT_SLOT, 1);
   }
 
   #bump(table: string, key: string): void {

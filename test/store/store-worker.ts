@@ -5,7 +5,7 @@ import type { Store } from '#store/store';
 
 /** What a thread of the store tests is told to do. */
 export interface StoreTask {
-  readonly job: 'follow' | 'count' | 'take' | 'write-forever';
+  readonly job: 'follow' | 'chase' | 'count' | 'take' | 'write-forever';
   readonly path: string;
   readonly tables: readonly string[];
   readonly generations: Int32Array;
@@ -32,6 +32,25 @@ function follow(): string[] {
     seen.push(store.get('bindings', 'k')?.toString('latin1') ?? 'nothing', reader.get('k') ?? 'nothing');
   }
   return seen;
+}
+
+/**
+ * Asks for the same 2,000 keys without a pause while they are written, all in one turn of the event loop. Gives how many
+ * were not as the writer had left them, after each round: a round writes its number, every third one removes.
+ */
+function chase(): number[] {
+  const reader = new CachedReader(store, 'bindings', (value) => value.readUInt32BE(), 10_000);
+  const keys = Array.from({ length: 2000 }, (_, i) => `k${i}`);
+  for (const key of keys) reader.get(key);
+  const wrong: number[] = [];
+  for (let round = 0; round < task.number; round++) {
+    Atomics.store(task.steps, 1, round + 1);
+    Atomics.notify(task.steps, 1);
+    while (Atomics.load(task.steps, 0) <= round) for (const key of keys) reader.get(key);
+    const expected = round % 3 === 2 ? null : round;
+    wrong.push(keys.filter((key) => reader.get(key) !== expected).length);
+  }
+  return wrong;
 }
 
 function count(): number {
@@ -68,7 +87,7 @@ function writeForever(target: Store): never {
   }
 }
 
-const jobs = { follow, count, take, 'write-forever': () => writeForever(store) };
+const jobs = { follow, chase, count, take, 'write-forever': () => writeForever(store) };
 const result = jobs[task.job]();
 await store.close();
 parentPort?.postMessage(result);

@@ -56,6 +56,26 @@ describe('threads on one lmdb store', () => {
     expect(await seen).toEqual(['zero', 'zero', 'one', 'one', 'two', 'two', 'three', 'three']);
   });
 
+  it('a thread that asks without a pause has every insert, change and removal of another as soon as that is committed', async () => {
+    const rounds = 30;
+    const steps = new Int32Array(new SharedArrayBuffer(8));
+    const worker = thread('chase', rounds, steps);
+    const wrong = result<number[]>(worker);
+    for (let round = 0; round < rounds; round++) {
+      const waiting = Atomics.waitAsync(steps, 1, round);
+      if (waiting.async) await waiting.value;
+      const value = Buffer.alloc(4);
+      value.writeUInt32BE(round);
+      for (let i = 0; i < 2000; i++) {
+        if (round % 3 === 2) store.remove('bindings', `k${i}`);
+        else store.put('bindings', `k${i}`, value);
+      }
+      store.commit();
+      Atomics.store(steps, 0, round + 1);
+    }
+    expect(await wrong).toEqual(new Array(rounds).fill(0));
+  });
+
   it('updates of four threads lose nothing', async () => {
     const workers = [1, 2, 3, 4].map((number) => thread('count', number));
     await Promise.all(workers.map(result));
