@@ -1,22 +1,21 @@
 import { createRequire } from 'node:module';
 import { applicationAvps } from '#diameter/answer';
+import { checkRequest, requestRules } from '#diameter/check-request';
 import { type Avp, avp, encodedAvps } from '#diameter/codec/avp-types';
 import { decodeMessage } from '#diameter/codec/decode';
 import { encodeAvps, encodeMessage } from '#diameter/codec/encode';
+import type { DiameterMessage } from '#diameter/codec/message';
 import { multimediaAuthAvps, serverAssignmentAvps } from '#diameter/cx/cx-requests';
 import { readMultimediaAuthAnswer } from '#diameter/cx/cx-results';
 import { multimediaAuthAnswer, readMultimediaAuth, readServerAssignment } from '#diameter/cx/cx-server';
 import { baseAvps } from '#diameter/dictionary/base';
-import { cxApplication, cxDictionary } from '#diameter/dictionary/cx';
+import { cxApplication, cxCommands, cxDictionary } from '#diameter/dictionary/cx';
+import { rxApplication, rxDictionary } from '#diameter/dictionary/rx';
 import { DecodeFailure } from '#diameter/errors';
 import { baseResult, resultAvp } from '#diameter/result';
-
-export interface MicroBench {
-  readonly name: string;
-  run(iterations: number): void;
-  /** What others do for the same work, in the same run. */
-  readonly baseline?: { readonly name: string; run(iterations: number): void };
-}
+import { readAaRequest } from '#diameter/rx/rx-read';
+import { aaRequestAvps } from '#diameter/rx/rx-requests';
+import type { Bench } from './bench.ts';
 
 /** The codec of the npm package `diameter`, which has no types. */
 interface NpmCodec {
@@ -71,6 +70,49 @@ const maaContent = {
   ],
 };
 
+const aarContent = {
+  sessionId: 'pcscf.ims.mnc001.mcc001.3gppnetwork.org;1790000000;123456',
+  applicationIdentifier: 'urn:urn-7:3gpp-service.ims.icsi.mmtel',
+  mediaComponents: [
+    {
+      number: 1,
+      subComponents: [1, 2].map((flowNumber) => ({
+        flowNumber,
+        flowDescriptions: [
+          `permit out 17 from 10.46.0.9 5000${flowNumber} to 10.46.0.5 4915${flowNumber}`,
+          `permit in 17 from 10.46.0.5 4915${flowNumber} to 10.46.0.9 5000${flowNumber}`,
+        ],
+        flowUsage: flowNumber - 1,
+      })),
+      mediaType: 0,
+      maxUplink: 38_000,
+      maxDownlink: 41_000,
+      minUplink: 38_000,
+      minDownlink: 41_000,
+      flowStatus: 2,
+      rsBandwidth: 600,
+      rrBandwidth: 2000,
+      codecData: [
+        'uplink\noffer\nm=audio 49152 RTP/AVP 104 102 105\nb=AS:41\na=rtpmap:104 AMR-WB/16000/1\na=sendrecv\n',
+        'downlink\nanswer\nm=audio 50010 RTP/AVP 104 105\nb=AS:38\na=rtpmap:104 AMR-WB/16000/1\na=sendrecv\n',
+      ],
+    },
+  ],
+  chargingIdentifier: 'icid-0a1b2c',
+  specificActions: [2, 4, 9],
+  subscriptionIds: [{ type: 2, data: impu }],
+  framedAddress: { address: '10.46.0.5', prefixLength: 32 },
+};
+const pcscf = {
+  originHost: 'pcscf.ims.mnc001.mcc001.3gppnetwork.org',
+  originRealm: 'ims.mnc001.mcc001.3gppnetwork.org',
+};
+
+const encodeAar = () =>
+  encodeMessage({ ...header(265, 0xc0), application: rxApplication.id }, [
+    avp(baseAvps.sessionId, aarContent.sessionId),
+    ...aaRequestAvps(aarContent, pcscf, 'epc.mnc001.mcc001.3gppnetwork.org'),
+  ]);
 const encodeMar = () => encodeMessage(header(303, 0xc0), requestAvps(multimediaAuthAvps(marContent)));
 const encodeSar = () => encodeMessage(header(301, 0xc0), requestAvps(serverAssignmentAvps(sarContent)));
 const encodeMaa = () =>
@@ -88,9 +130,9 @@ function repeat(work: () => unknown) {
   };
 }
 
-function decodeAnd<T>(octets: Buffer, read: (message: Exclude<ReturnType<typeof decodeMessage>, DecodeFailure>) => T) {
+function decodeAnd<T>(octets: Buffer, read: (message: DiameterMessage) => T, dictionary = cxDictionary) {
   return () => {
-    const message = decodeMessage(octets, cxDictionary);
+    const message = decodeMessage(octets, dictionary);
     if (message instanceof DecodeFailure) throw new Error(message.reason);
     return read(message);
   };
@@ -99,6 +141,9 @@ function decodeAnd<T>(octets: Buffer, read: (message: Exclude<ReturnType<typeof 
 const mar = encodeMar();
 const maa = encodeMaa();
 const sar = encodeSar();
+const aar = encodeAar();
+/** What a request of a peer is checked against before a handler sees it. */
+const marRules = requestRules(cxCommands.multimediaAuth, cxDictionary, new Set(), 'scscf.ims.test');
 
 /** The npm package knows no Cx: its messages carry as many AVPs of the base protocol, of like lengths. */
 function npmSample(avpCount: number) {
@@ -121,15 +166,15 @@ function npmSample(avpCount: number) {
 
 function npmEncode(avpCount: number) {
   const { message } = npmSample(avpCount);
-  return { name: `npm diameter, ${avpCount} base AVPs`, run: repeat(() => npmCodec.encodeMessage(message)) };
+  return { name: `npm encodes ${avpCount} base AVPs`, run: repeat(() => npmCodec.encodeMessage(message)) };
 }
 
 function npmDecode(avpCount: number) {
   const { octets } = npmSample(avpCount);
-  return { name: `npm diameter, ${avpCount} base AVPs`, run: repeat(() => npmCodec.decodeMessage(octets)) };
+  return { name: `npm decodes ${avpCount} base AVPs`, run: repeat(() => npmCodec.decodeMessage(octets)) };
 }
 
-export const benches: readonly MicroBench[] = [
+export const benches: readonly Bench[] = [
   { name: 'Diameter: encode MAR', run: repeat(encodeMar), baseline: npmEncode(14) },
   { name: 'Diameter: encode SAR', run: repeat(encodeSar), baseline: npmEncode(13) },
   { name: 'Diameter: encode MAA', run: repeat(encodeMaa), baseline: npmEncode(19) },
@@ -147,5 +192,17 @@ export const benches: readonly MicroBench[] = [
     name: 'Diameter: decode and read MAA',
     run: repeat(decodeAnd(maa, readMultimediaAuthAnswer)),
     baseline: npmDecode(19),
+  },
+  { name: 'Diameter: encode AAR', run: repeat(encodeAar), baseline: npmEncode(46) },
+  { name: 'Diameter: decode AAR', run: repeat(decodeAnd(aar, (message) => message, rxDictionary)) },
+  {
+    name: 'Diameter: decode and read AAR',
+    run: repeat(decodeAnd(aar, readAaRequest, rxDictionary)),
+    baseline: npmDecode(46),
+  },
+  {
+    name: 'Diameter: decode and check MAR',
+    run: repeat(decodeAnd(mar, (message) => checkRequest(message, marRules))),
+    baseline: 'Diameter: decode and read MAR',
   },
 ];

@@ -1,10 +1,10 @@
 import { uint24, uint32 } from './codec/avp-list.ts';
-import { type Avp, avp, encodedAvps, leastDataLength } from './codec/avp-types.ts';
-import { encodeAvps, encodeMessage } from './codec/encode.ts';
+import { type Avp, avp, encodedAvps } from './codec/avp-types.ts';
+import { encodeMessage } from './codec/encode.ts';
 import { type DiameterMessage, FLAG_ERROR, FLAG_PROXIABLE, HEADER_LENGTH, readHeader } from './codec/message.ts';
 import { baseAvps } from './dictionary/base.ts';
-import type { ApplicationDefinition, AvpDefinition, CommandDefinition, Dictionary } from './dictionary/dictionary.ts';
-import { type DecodeFailure, resultCodes } from './errors.ts';
+import type { ApplicationDefinition } from './dictionary/dictionary.ts';
+import type { DecodeFailure } from './errors.ts';
 import type { DiameterIdentity } from './identity.ts';
 import { baseResult, type DiameterResult, isProtocolError, resultAvp } from './result.ts';
 
@@ -37,14 +37,12 @@ export function encodeAnswer(
   const [applicationId, ...sessionState] = applicationAvps(application);
   const avps: Avp[] = [];
   if (sessionId !== undefined) avps.push(encodedAvps(sessionId));
-  if (applicationId !== undefined) avps.push(applicationId);
-  avps.push(
-    resultAvp(result),
-    ...sessionState,
-    avp(baseAvps.originHost, identity.originHost),
-    avp(baseAvps.originRealm, identity.originRealm),
-    ...content.avps,
-  );
+  if (applicationId !== undefined && !namelessAnswers.has(request.command)) avps.push(applicationId);
+  const origin = [avp(baseAvps.originHost, identity.originHost), avp(baseAvps.originRealm, identity.originRealm)];
+  // Rx tells who answers before what.
+  if (application.id === 0 || application.stateless) avps.push(resultAvp(result), ...sessionState, ...origin);
+  else avps.push(...origin, resultAvp(result));
+  avps.push(...content.avps);
   for (const proxyInfo of request.avps.encoded(baseAvps.proxyInfo)) avps.push(encodedAvps(proxyInfo));
   const flags = (request.flags & FLAG_PROXIABLE) | (isError ? FLAG_ERROR : 0);
   return encodeMessage(
@@ -59,6 +57,9 @@ export function encodeAnswer(
   );
 }
 
+/** RAA, ASA and STA name no application. Source: RFC 6733 8.3.2, 8.4.2, 8.5.2; TS 29.214 5.6. */
+const namelessAnswers: ReadonlySet<number> = new Set([258, 274, 275]);
+
 /** The AVPs by which a message names its application, in the order of the command tables. Source: TS 29.229 6.1. */
 export function applicationAvps(application: ApplicationDefinition): Avp[] {
   const id = avp(baseAvps.authApplicationId, application.id);
@@ -72,13 +73,21 @@ export function applicationAvps(application: ApplicationDefinition): Avp[] {
 
 /**
  * Encodes the refusal of a request that may be too damaged to decode: the header is trusted, Session-Id and
- * Proxy-Info are repeated as far as they can be found. Source: RFC 6733 6.2, 7.2, 7.5.
+ * Proxy-Info are repeated as far as they can be found. `application`: of the request's command, where that is known;
+ * protocol errors do without what it asks of an answer. Source: RFC 6733 6.2, 7.2, 7.5.
  */
-export function encodeRefusal(request: Buffer, identity: DiameterIdentity, refusal: Refusal): Buffer {
+export function encodeRefusal(
+  request: Buffer,
+  identity: DiameterIdentity,
+  refusal: Refusal,
+  application?: ApplicationDefinition,
+): Buffer {
   const header = readHeader(request);
   const { sessionId, proxyInfos } = salvage(request);
   const avps: Avp[] = [];
   if (sessionId !== undefined) avps.push(encodedAvps(sessionId));
+  if (application?.stateless === true && !isProtocolError(refusal.resultCode))
+    avps.push(...applicationAvps(application));
   avps.push(
     avp(baseAvps.originHost, identity.originHost),
     avp(baseAvps.originRealm, identity.originRealm),
@@ -95,66 +104,28 @@ export function refusalOf(failure: DecodeFailure): Refusal {
   return { resultCode: failure.resultCode, words: failure.reason, failedAvp: failure.failedAvp };
 }
 
-/**
- * Checks what the dictionary tables ask of a request: mandatory AVPs (5005) and no unknown AVP with M (5001), unless
- * its `vendor:code` is in `ignored`. Source: RFC 6733 4.1, 7.1.5.
- */
-export function checkRequest(
-  request: DiameterMessage,
-  command: CommandDefinition,
-  dictionary: Dictionary,
-  ignored: ReadonlySet<string>,
-): Refusal | undefined {
-  if (command.application.id !== 0 && !request.avps.has(baseAvps.sessionId)) return missing(baseAvps.sessionId);
-  for (const definition of alwaysRequired) if (!request.avps.has(definition)) return missing(definition);
-  for (const definition of command.required) if (!request.avps.has(definition)) return missing(definition);
-  return request.hasUnknownMandatory ? unknownMandatory(request, dictionary, ignored) : undefined;
-}
-
-const alwaysRequired: readonly AvpDefinition[] = [baseAvps.originHost, baseAvps.originRealm];
-
-function unknownMandatory(
-  request: DiameterMessage,
-  dictionary: Dictionary,
-  ignored: ReadonlySet<string>,
-): Refusal | undefined {
-  const { octets } = request;
-  let refusal: Refusal | undefined;
-  request.avps.forEach((offset, code, vendor, _dataStart, dataEnd) => {
-    if (refusal !== undefined || (octets[offset + 4]! & 0x40) === 0) return;
-    if (dictionary.find(code, vendor) !== undefined || ignored.has(`${vendor >>> 0}:${code >>> 0}`)) return;
-    refusal = {
-      resultCode: resultCodes.AVP_UNSUPPORTED,
-      words: `AVP ${code >>> 0} of vendor ${vendor >>> 0} is not known here`,
-      failedAvp: octets.subarray(offset, (dataEnd + 3) & ~3),
-    };
-  });
-  return refusal;
-}
-
-function missing(definition: AvpDefinition): Refusal {
-  return {
-    resultCode: resultCodes.MISSING_AVP,
-    words: `${definition.name} is missing`,
-    failedAvp: encodeAvps([{ definition, value: Buffer.alloc(leastDataLength(definition.type)) }]),
-  };
-}
-
 const SESSION_ID_CODE = baseAvps.sessionId.code;
 const PROXY_INFO_CODE = baseAvps.proxyInfo.code;
+/** What is repeated of a request that is refused. */
 const MAX_PROXY_INFOS = 16;
+const MAX_REPEATED_OCTETS = 64 * 1024;
 
 function salvage(octets: Buffer): { sessionId: Buffer | undefined; proxyInfos: Buffer[] } {
   let sessionId: Buffer | undefined;
   const proxyInfos: Buffer[] = [];
+  let proxyOctets = 0;
   for (let at = HEADER_LENGTH; at + 8 <= octets.length; ) {
     const length = uint24(octets, at + 5);
     const end = at + ((length + 3) & ~3);
     if (length < 8 || end > octets.length) break;
     const code = uint32(octets, at);
     if ((octets[at + 4]! & 0x80) === 0) {
-      if (code === SESSION_ID_CODE && at === HEADER_LENGTH) sessionId = octets.subarray(at, end);
-      if (code === PROXY_INFO_CODE && proxyInfos.length < MAX_PROXY_INFOS) proxyInfos.push(octets.subarray(at, end));
+      const isShort = end - at <= MAX_REPEATED_OCTETS;
+      if (code === SESSION_ID_CODE && sessionId === undefined && isShort) sessionId = octets.subarray(at, end);
+      if (code === PROXY_INFO_CODE && proxyInfos.length < MAX_PROXY_INFOS) {
+        proxyOctets += end - at;
+        if (proxyOctets <= MAX_REPEATED_OCTETS) proxyInfos.push(octets.subarray(at, end));
+      }
     }
     at = end;
   }

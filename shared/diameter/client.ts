@@ -1,4 +1,5 @@
-import { type AnswerContent, applicationAvps, checkRequest, encodeAnswer, encodeRefusal, refusalOf } from './answer.ts';
+import { type AnswerContent, applicationAvps, encodeAnswer, encodeRefusal, type Refusal, refusalOf } from './answer.ts';
+import { checkRequest, type RequestRules, requestRules } from './check-request.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { type Avp, avp, encodedAvps } from './codec/avp-types.ts';
 import { decodeMessage } from './codec/decode.ts';
@@ -10,14 +11,17 @@ import {
   FLAG_REQUEST,
   HEADER_LENGTH,
   isRequest,
+  readCommand,
   readHeader,
+  readHopByHop,
 } from './codec/message.ts';
 import { baseAvps } from './dictionary/base.ts';
 import type { ApplicationDefinition, CommandDefinition, Dictionary } from './dictionary/dictionary.ts';
 import { DecodeFailure, DiameterError, resultCodes } from './errors.ts';
 import { composeHopByHop, counterOf, MAX_WORKERS, workerOf } from './hop-by-hop.ts';
 import { type DiameterIdentity, isDiameterIdentity } from './identity.ts';
-import { baseResult } from './result.ts';
+import { RequestTally } from './request-tally.ts';
+import { readResult } from './result.ts';
 
 /** Where a request is to go; the transport side picks the peer. */
 export interface DiameterRoute {
@@ -43,8 +47,10 @@ export interface DiameterRequest {
   readonly command: CommandDefinition;
   readonly destinationRealm: string;
   readonly destinationHost?: string | undefined;
-  /** What follows the common AVPs. */
+  /** What follows the common AVPs; where `isWhole`, all that follows Session-Id. */
   readonly avps: readonly Avp[];
+  /** The command has an order of its own (Rx): `avps` names application, origin and destination itself. */
+  readonly isWhole?: boolean | undefined;
   /** Of a session that lasts (Rx); else each request has its own. */
   readonly sessionId?: string | undefined;
   readonly timeoutMs?: number | undefined;
@@ -65,6 +71,12 @@ export interface DiameterClientOptions {
   readonly timeoutMs?: number;
   /** Unknown AVPs with M that requests may carry, as `vendor:code`. */
   readonly ignoreUnknownMandatory?: readonly string[];
+  /** Requests of ours that may await an answer; one more fails at once as `no-peer`. Default 16384. */
+  readonly maxPending?: number;
+  /** Requests of peers that handlers may be busy with; one more is answered 3004. Default 4096. */
+  readonly maxServing?: number;
+  /** Told what a handler or a reader of answers threw: a defect. */
+  readonly failed?: (error: unknown) => void;
 }
 
 /** What was dropped or went wrong since the start. */
@@ -73,6 +85,8 @@ export interface DiameterClientCounters {
   answers: number;
   timeouts: number;
   failedSends: number;
+  /** Requests that were not sent, for too many awaited an answer. */
+  refusedSends: number;
   /** Answers to nothing: unknown, late, twice, or of another command. */
   unmatchedAnswers: number;
   malformedAnswers: number;
@@ -83,12 +97,23 @@ export interface DiameterClientCounters {
 }
 
 interface Pending {
-  readonly command: number;
+  readonly command: CommandDefinition;
+  readonly startMs: number;
   readonly deadlineMs: number;
   readonly settle: (outcome: DiameterMessage | RequestFailure) => void;
 }
 
+/** Who answers the requests of one command, and what they have to be like. */
+interface Served {
+  readonly command: CommandDefinition;
+  readonly rules: RequestRules;
+  readonly handle: RequestHandler;
+}
+
 const DEFAULT_TIMEOUT_MS = 5000;
+/** As many as one connection keeps; three seconds of 5,000 requests each. */
+const DEFAULT_MAX_PENDING = 16 * 1024;
+const DEFAULT_MAX_SERVING = 4096;
 /** Deadlines closer together than this are served by one timer. */
 const TIMER_GRAIN_MS = 10;
 
@@ -102,6 +127,7 @@ export class DiameterClient {
     answers: 0,
     timeouts: 0,
     failedSends: 0,
+    refusedSends: 0,
     unmatchedAnswers: 0,
     malformedAnswers: 0,
     answersWithUnknownMandatory: 0,
@@ -109,6 +135,8 @@ export class DiameterClient {
     requestsRefused: 0,
     handlerErrors: 0,
   };
+  /** Requests of ours by command and result. */
+  readonly tally = new RequestTally();
   readonly #port: DiameterPort;
   readonly #clock: Clock;
   readonly #worker: number;
@@ -116,17 +144,21 @@ export class DiameterClient {
   readonly #dictionary: Dictionary;
   readonly #timeoutMs: number;
   readonly #ignored: ReadonlySet<string>;
+  readonly #maxPending: number;
+  readonly #maxServing: number;
+  readonly #failed: (error: unknown) => void;
   readonly #sessionPrefix: string;
   readonly #sessionSuffix: string;
   /** By application id: the AVPs between Session-Id and Destination-*, encoded once. */
   readonly #prefixes = new Map<number, Avp>();
-  readonly #commands = new Map<number, { readonly command: CommandDefinition; readonly handle: RequestHandler }>();
+  readonly #commands = new Map<number, Served>();
   readonly #applications = new Set<number>();
   /** By the counter part of the hop-by-hop identifier. */
   readonly #pending = new Map<number, Pending>();
   #counter = Math.floor(Math.random() * 2 ** 26);
   #endToEnd = Math.floor(Math.random() * 2 ** 14);
   #session = 0;
+  #serving = 0;
   #timer: unknown;
   #timerAtMs = Number.POSITIVE_INFINITY;
 
@@ -147,6 +179,9 @@ export class DiameterClient {
     this.#dictionary = options.dictionary;
     this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
     this.#ignored = new Set(options.ignoreUnknownMandatory);
+    this.#maxPending = options.maxPending ?? DEFAULT_MAX_PENDING;
+    this.#maxServing = options.maxServing ?? DEFAULT_MAX_SERVING;
+    this.#failed = options.failed ?? (() => undefined);
     this.#sessionPrefix = `${identity.originHost};${(options.bootSeconds ?? Math.floor(Date.now() / 1000)) >>> 0};`;
     this.#sessionSuffix = worker === 0 ? '' : `;${worker}`;
   }
@@ -166,19 +201,21 @@ export class DiameterClient {
   }
 
   /**
-   * Sends one request and gives what `read` makes of its answer, or a RequestFailure; never rejects. `read` runs when
-   * the answer comes and must not throw. Source: RFC 6733 6.1, TS 29.229 6.1.
+   * Sends one request and gives what `read` makes of its answer, or a RequestFailure; never rejects. The time that it
+   * may take is for all peers together that it is sent to. `read` runs when the answer comes: should it throw, the
+   * answer counts as malformed. Source: RFC 6733 6.1, TS 29.229 6.1; requirement D-13.
    */
   request<T>(request: DiameterRequest, read: (answer: DiameterMessage) => T): Promise<T | RequestFailure> {
     const { command, destinationHost, destinationRealm } = request;
     const { application } = command;
+    if (this.#pending.size >= this.#maxPending) return Promise.resolve(this.#refuseToSend(command));
     const counter = this.#nextCounter();
-    const avps: Avp[] = [
-      { definition: baseAvps.sessionId, value: request.sessionId ?? this.newSessionId() },
-      this.#prefixes.get(application.id) ?? this.#makePrefix(application),
-    ];
-    if (destinationHost !== undefined) avps.push({ definition: baseAvps.destinationHost, value: destinationHost });
-    avps.push({ definition: baseAvps.destinationRealm, value: destinationRealm });
+    const avps: Avp[] = [{ definition: baseAvps.sessionId, value: request.sessionId ?? this.newSessionId() }];
+    if (request.isWhole !== true) {
+      avps.push(this.#prefixes.get(application.id) ?? this.#makePrefix(application));
+      if (destinationHost !== undefined) avps.push({ definition: baseAvps.destinationHost, value: destinationHost });
+      avps.push({ definition: baseAvps.destinationRealm, value: destinationRealm });
+    }
     for (let i = 0; i < request.avps.length; i++) avps.push(request.avps[i]!);
     const message = encodeMessage(
       {
@@ -190,13 +227,15 @@ export class DiameterClient {
       },
       avps,
     );
-    const deadlineMs = this.#clock.now() + (request.timeoutMs ?? this.#timeoutMs);
+    const startMs = this.#clock.now();
+    const deadlineMs = startMs + (request.timeoutMs ?? this.#timeoutMs);
     return new Promise((resolve) => {
       this.counters.requests++;
       this.#pending.set(counter, {
-        command: command.code,
+        command,
+        startMs,
         deadlineMs,
-        settle: (outcome) => resolve('failure' in outcome ? outcome : read(outcome)),
+        settle: (outcome) => resolve('failure' in outcome ? outcome : this.#read(outcome, read)),
       });
       if (deadlineMs < this.#timerAtMs) this.#armTimer(deadlineMs);
       this.#port.send(message, { application: application.id, realm: destinationRealm, host: destinationHost ?? '' });
@@ -205,7 +244,8 @@ export class DiameterClient {
 
   /** Lets `handler` answer the requests of one command. */
   handle(command: CommandDefinition, handler: RequestHandler): void {
-    this.#commands.set(command.code, { command, handle: handler });
+    const rules = requestRules(command, this.#dictionary, this.#ignored, this.#identity.originHost);
+    this.#commands.set(command.code, { command, rules, handle: handler });
     this.#applications.add(command.application.id);
   }
 
@@ -221,6 +261,7 @@ export class DiameterClient {
     const pending = workerOf(hopByHop) === this.#worker ? this.#take(hopByHop) : undefined;
     if (pending === undefined) return;
     this.counters.failedSends++;
+    this.tally.failed(pending.command, reason);
     const words = reason === 'no-peer' ? 'no peer is connected for it' : 'the peer was lost before it answered';
     pending.settle({ failure: reason, words });
   }
@@ -235,10 +276,20 @@ export class DiameterClient {
     }
   }
 
+  #refuseToSend(command: CommandDefinition): RequestFailure {
+    this.counters.refusedSends++;
+    this.tally.failed(command, 'no-peer');
+    return { failure: 'no-peer', words: `busy: ${this.#pending.size} requests await an answer` };
+  }
+
   #takeAnswer(octets: Buffer): void {
-    const { command, hopByHop } = readHeader(octets);
+    const hopByHop = readHopByHop(octets);
     const expected = this.#pending.get(counterOf(hopByHop));
-    if (expected === undefined || workerOf(hopByHop) !== this.#worker || expected.command !== command) {
+    if (
+      expected === undefined ||
+      workerOf(hopByHop) !== this.#worker ||
+      expected.command.code !== readCommand(octets)
+    ) {
       this.counters.unmatchedAnswers++;
       return;
     }
@@ -246,12 +297,24 @@ export class DiameterClient {
     const answer = decodeMessage(octets, this.#dictionary);
     if (answer instanceof DecodeFailure) {
       this.counters.malformedAnswers++;
+      this.tally.failed(expected.command, 'malformed');
       expected.settle({ failure: 'malformed', words: `${answer.reason} at octet ${answer.offset}` });
       return;
     }
     this.counters.answers++;
+    this.tally.answered(expected.command, readResult(answer), this.#clock.now() - expected.startMs);
     if (answer.hasUnknownMandatory) this.counters.answersWithUnknownMandatory++;
     expected.settle(answer);
+  }
+
+  #read<T>(answer: DiameterMessage, read: (answer: DiameterMessage) => T): T | RequestFailure {
+    try {
+      return read(answer);
+    } catch (error) {
+      this.counters.malformedAnswers++;
+      this.#failed(error);
+      return { failure: 'malformed', words: 'the answer cannot be read' };
+    }
   }
 
   #takeRequest(octets: Buffer): void {
@@ -270,44 +333,43 @@ export class DiameterClient {
       return;
     }
     const request = decodeMessage(octets, this.#dictionary);
-    if (request instanceof DecodeFailure) {
-      this.counters.requestsRefused++;
-      this.#port.answer(encodeRefusal(octets, this.#identity, refusalOf(request)));
-      return;
+    const { application } = entry.command;
+    const refusal = request instanceof DecodeFailure ? refusalOf(request) : checkRequest(request, entry.rules);
+    if (refusal !== undefined || request instanceof DecodeFailure) {
+      this.#sendRefusal(octets, refusal!, application);
+    } else if (this.#serving >= this.#maxServing) {
+      this.#refuse(octets, resultCodes.TOO_BUSY, 'too many requests are under way here');
+    } else {
+      this.counters.requestsTaken++;
+      void this.#answer(request, application, entry.handle);
     }
-    const refusal = checkRequest(request, entry.command, this.#dictionary, this.#ignored);
-    if (refusal !== undefined) {
-      this.counters.requestsRefused++;
-      this.#port.answer(encodeRefusal(octets, this.#identity, refusal));
-      return;
-    }
-    this.counters.requestsTaken++;
-    this.#answer(request, entry.command.application, entry.handle);
   }
 
+  /** A handler that fails is answered for with 5012; so is one whose answer cannot be encoded. */
   async #answer(request: DiameterMessage, application: ApplicationDefinition, handle: RequestHandler): Promise<void> {
     let message: Buffer;
+    this.#serving++;
     try {
-      const content = handle(request);
-      message = encodeAnswer(
-        request,
-        application,
-        this.#identity,
-        content instanceof Promise ? await content : content,
-      );
-    } catch {
+      const given = handle(request);
+      const content = given instanceof Promise ? await given : given;
+      message = encodeAnswer(request, application, this.#identity, content);
+    } catch (error) {
       this.counters.handlerErrors++;
-      message = encodeAnswer(request, application, this.#identity, {
-        result: baseResult(resultCodes.UNABLE_TO_COMPLY),
-        avps: [],
-      });
+      this.#failed(error);
+      const refusal = { resultCode: resultCodes.UNABLE_TO_COMPLY, words: 'the request could not be handled' };
+      message = encodeRefusal(request.octets, this.#identity, refusal, application);
     }
+    this.#serving--;
     this.#port.answer(message);
   }
 
   #refuse(octets: Buffer, resultCode: number, words: string): void {
+    this.#sendRefusal(octets, { resultCode, words }, undefined);
+  }
+
+  #sendRefusal(octets: Buffer, refusal: Refusal, application: ApplicationDefinition | undefined): void {
     this.counters.requestsRefused++;
-    this.#port.answer(encodeRefusal(octets, this.#identity, { resultCode, words }));
+    this.#port.answer(encodeRefusal(octets, this.#identity, refusal, application));
   }
 
   #take(hopByHop: number): Pending | undefined {
@@ -365,6 +427,7 @@ export class DiameterClient {
       }
       this.#pending.delete(counter);
       this.counters.timeouts++;
+      this.tally.failed(pending.command, 'timeout');
       pending.settle({ failure: 'timeout', words: 'no answer came in time' });
     }
     if (earliestMs < this.#timerAtMs) this.#armTimer(earliestMs);

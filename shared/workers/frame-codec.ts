@@ -17,6 +17,7 @@ export const frameKind = Object.freeze({
   diameterAnswer: 10,
   holdConnection: 11,
   unreachable: 12,
+  peerRestarted: 13,
 });
 
 /** Bucket field of a SIP frame whose Call-ID was not found. */
@@ -218,6 +219,12 @@ export function decodeDiameterReason(x: number): 'no-peer' | 'peer-lost' {
 export function encodeWorkerMessage(queue: FrameQueue, from: number, kind: number, payload: string): boolean {
   const at = queue.begin(frameKind.workerMessage, 0, 0, kind, from, Buffer.byteLength(payload));
   if (at >= 0) queue.bytes.write(payload, at);
+  return at >= 0;
+}
+
+export function encodePeerRestarted(queue: FrameQueue, host: string): boolean {
+  const at = queue.begin(frameKind.peerRestarted, 0, 0, 0, 0, host.length);
+  if (at >= 0) writeLatin1(queue.bytes, host, at);
   return at >= 0;
 }
 

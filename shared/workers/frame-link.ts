@@ -22,6 +22,8 @@ export interface WorkerInbox {
   diameter(message: Buffer): void;
   /** The request with this hop-by-hop identifier was not sent or its peer was lost. */
   diameterFailed(hopByHop: number, reason: 'no-peer' | 'peer-lost'): void;
+  /** A Diameter peer (its Origin-Host) has restarted and forgotten its sessions. */
+  peerRestarted(host: string): void;
   /** A message of another worker (`from`: its number); `kind` says which port it is for. */
   workerMessage(from: number, kind: number, payload: string): void;
 }

@@ -128,6 +128,10 @@ export class InlineWorker implements PoolMember {
     this.#inbox?.diameterFailed(hopByHop, reason);
   }
 
+  peerRestarted(host: string): void {
+    this.#inbox?.peerRestarted(host);
+  }
+
   /** Delivered with the next batch, never from inside a procedure. */
   workerMessage(from: number, kind: number, payload: string): void {
     if (this.#heard.push({ from, kind, payload }) > 1) return;

@@ -21,6 +21,7 @@ export interface PoolMember extends WorkerLoad {
   connectionClosed(connection: number): void;
   diameter(message: Buffer): void;
   diameterFailed(hopByHop: number, reason: 'no-peer' | 'peer-lost'): void;
+  peerRestarted(host: string): void;
   /** A message of worker `from`. */
   workerMessage(from: number, kind: number, payload: string): void;
   /** Looks how it is, now and then. */

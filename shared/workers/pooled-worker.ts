@@ -11,6 +11,7 @@ import {
   encodeConnection,
   encodeDiameter,
   encodeDiameterFailed,
+  encodePeerRestarted,
   encodeSendFailed,
   encodeSip,
   encodeUnreachable,
@@ -199,6 +200,10 @@ export class PooledWorker implements FrameVisitor, PoolMember {
 
   diameterFailed(hopByHop: number, reason: 'no-peer' | 'peer-lost'): void {
     encodeDiameterFailed(this.queue, hopByHop, reason);
+  }
+
+  peerRestarted(host: string): void {
+    encodePeerRestarted(this.queue, host);
   }
 
   /** Of the worker on this thread: it leaves when the loop comes round, whatever batch is open. */

@@ -20,6 +20,7 @@ export interface FrameSink {
   unreachable?(listener: number, address: string, port: number, failure: SendFailure): void;
   diameter(message: Buffer): void;
   diameterFailed(hopByHop: number, reason: 'no-peer' | 'peer-lost'): void;
+  peerRestarted(host: string): void;
 }
 
 /** The Diameter connections, as the transport side uses them. */
@@ -184,6 +185,11 @@ export class TransportSide {
   onDiameterFailed(hopByHop: number, reason: 'no-peer' | 'peer-lost'): void {
     if (reason === 'no-peer') this.#defer({ kind: 'diameterFailed', hopByHop });
     else this.#alone(() => this.#sink?.diameterFailed(hopByHop, reason));
+  }
+
+  /** From the Diameter peers: one of them has restarted. */
+  onPeerRestarted(host: string): void {
+    this.#alone(() => this.#sink?.peerRestarted(host));
   }
 
   #openStreams(): StreamTransport {

@@ -154,6 +154,10 @@ class WorkerPool implements FrameSink, Workers, Drain {
     this.#members[workerOf(hopByHop)]?.diameterFailed(hopByHop, reason);
   }
 
+  peerRestarted(host: string): void {
+    for (const member of this.#members) member.peerRestarted(host);
+  }
+
   isEmpty(): boolean {
     for (let i = 0; i < this.#threads.length; i++) if (!this.#threads[i]!.reader.empty) return false;
     return true;

@@ -80,6 +80,7 @@ export class WorkerSide implements WorkerInbox {
   #alarm: NodeJS.Timeout | null = null;
   #onWorkerMessage: ((from: number, kind: number, payload: string) => void) | null = null;
   #onConnectionClosed: ((connection: number) => void) | null = null;
+  #onPeerRestarted: ((host: string) => void) | null = null;
 
   constructor(
     port: TransportPort,
@@ -157,6 +158,11 @@ export class WorkerSide implements WorkerInbox {
     this.#onConnectionClosed = listener;
   }
 
+  /** Hears of Diameter peers (their Origin-Host) that have restarted. */
+  onPeerRestarted(listener: (host: string) => void): void {
+    this.#onPeerRestarted = listener;
+  }
+
   beginBatch(): void {
     this.wheel.advance();
   }
@@ -189,6 +195,10 @@ export class WorkerSide implements WorkerInbox {
 
   diameterFailed(hopByHop: number, reason: 'no-peer' | 'peer-lost'): void {
     this.#guarded(() => this.#diameter?.onFailed(hopByHop, reason));
+  }
+
+  peerRestarted(host: string): void {
+    this.#guarded(() => this.#onPeerRestarted?.(host));
   }
 
   workerMessage(from: number, kind: number, payload: string): void {

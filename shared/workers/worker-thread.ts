@@ -214,6 +214,9 @@ class WorkerThread implements FrameVisitor, Drain, TransportPort {
       case frameKind.diameterFailed:
         inbox.diameterFailed(a, decodeDiameterReason(x));
         break;
+      case frameKind.peerRestarted:
+        inbox.peerRestarted(readLatin1(bytes, start, start + length));
+        break;
       case frameKind.workerMessage:
         inbox.workerMessage(b, a, decodeWorkerPayload(bytes, start, length));
         break;

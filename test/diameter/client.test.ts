@@ -168,6 +168,106 @@ describe('requests of the DiameterClient', () => {
     ]);
   });
 
+  it('D-13 X-D6 are refused at once while too many await an answer, and taken again after', async () => {
+    const { client, sent } = setUp({ maxPending: 2 });
+    const outcomes = [client.request(request, codeOf), client.request(request, codeOf)];
+    expect(await client.request(request, codeOf)).toEqual({
+      failure: 'no-peer',
+      words: 'busy: 2 requests await an answer',
+    });
+    expect(sent).toHaveLength(2);
+    client.onMessage(answerTo(sent[0]));
+    void client.request(request, codeOf);
+    expect(sent).toHaveLength(3);
+    expect(await outcomes[0]).toBe(2001);
+    expect(client.counters).toMatchObject({ requests: 3, refusedSends: 1 });
+  });
+
+  it('D-13 are timed from their start whatever peers they were sent to', async () => {
+    const { client, sent, clock } = setUp();
+    const outcome = client.request(request, codeOf);
+    clock.advance(4000);
+    // The table sends it to another peer now; the client is told nothing and waits no longer.
+    clock.advance(1000);
+    expect(await outcome).toMatchObject({ failure: 'timeout' });
+    client.onMessage(answerTo(sent[0]));
+    expect(client.counters).toMatchObject({ timeouts: 1, unmatchedAnswers: 1, answers: 0 });
+  });
+
+  it('D-20 are counted by command, result and latency', async () => {
+    const { client, sent, clock } = setUp();
+    const mar = { ...request, command: cxCommands.multimediaAuth };
+    const outcomes = [client.request(request, codeOf), client.request(request, codeOf), client.request(mar, codeOf)];
+    clock.advance(3);
+    client.onMessage(answerTo(sent[0]));
+    clock.advance(40);
+    client.onMessage(encodeMessage({ ...readHeader(sent[1]!), flags: 0x40 }, [resultAvp(experimentalResult(5001))]));
+    clock.advance(5000);
+    await Promise.all(outcomes);
+    const [location, multimedia] = client.tally.commands;
+    expect(location?.command).toBe(cxCommands.locationInfo);
+    expect([...location!.results]).toEqual([
+      ['2001', 1],
+      ['3GPP-5001', 1],
+    ]);
+    expect(location?.latencies).toEqual([0, 0, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]);
+    expect(location?.latencySumMs).toBe(46);
+    expect([...multimedia!.failures]).toEqual([['timeout', 1]]);
+  });
+
+  it('D-20 are counted in bounded space, whatever results peers make up', () => {
+    const { client, sent } = setUp();
+    for (let code = 0; code < 500; code++) {
+      void client.request(request, codeOf);
+      client.onMessage(answerTo(sent[code], {}, 6000 + code));
+    }
+    const { results } = client.tally.commands[0]!;
+    expect(results.size).toBe(65);
+    expect(results.get('other')).toBe(436);
+  });
+
+  it('X-D2 fail when their reader throws, and that is told', async () => {
+    const told: unknown[] = [];
+    const { client, sent } = setUp({ failed: (error) => told.push(error) });
+    const outcome = client.request(request, () => {
+      throw new RangeError('reader');
+    });
+    client.onMessage(answerTo(sent[0]));
+    expect(await outcome).toEqual({ failure: 'malformed', words: 'the answer cannot be read' });
+    expect(told).toEqual([new RangeError('reader')]);
+  });
+
+  it('X-D2 fail as malformed for each kind of damage to a known AVP of the answer', async () => {
+    const damaged = [
+      ['0000010c4000000a07d10000', 'Result-Code has 2 octets'],
+      ['0000010c4000001000000000000007d1', 'Result-Code has 8 octets'],
+      ['0000010c40000007000007d1', 'Result-Code has length 7'],
+      ['0000010c400000ff000007d1', 'Result-Code has length 255'],
+      ['0000012940000010' + '0000012a40000008', 'Experimental-Result-Code has 0 octets'],
+    ] as const;
+    for (const [hex, words] of damaged) {
+      const { client, sent } = setUp();
+      const outcome = client.request(request, codeOf);
+      client.onMessage(encodeMessage({ ...readHeader(sent[0]!), flags: 0x40 }, [encodedAvps(Buffer.from(hex, 'hex'))]));
+      expect(await outcome).toMatchObject({ failure: 'malformed' });
+      expect((await outcome) as { words: string }).toMatchObject({ words: expect.stringContaining(words) });
+      expect([...client.tally.commands[0]!.failures]).toEqual([['malformed', 1]]);
+    }
+  });
+
+  it('D-15 take answers with unknown AVPs, and count those that have M', async () => {
+    const { client, sent } = setUp();
+    const odd = { name: 'Odd', code: 4711, vendor: 4242, type: 'OctetString', mandatory: true } as const;
+    const outcomes = [true, false].map((mandatory) => {
+      const outcome = client.request(request, codeOf);
+      const avps = [avp({ ...odd, mandatory }, 'x'), resultAvp(baseResult(2001))];
+      client.onMessage(encodeMessage({ ...readHeader(sent.at(-1)!), flags: 0x40 }, avps));
+      return outcome;
+    });
+    expect(await Promise.all(outcomes)).toEqual([2001, 2001]);
+    expect(client.counters.answersWithUnknownMandatory).toBe(1);
+  });
+
   it('D-21 are not made under a name that is no DiameterIdentity', () => {
     for (const originHost of ['', 'aaa://hss', 'a..b', 'a b', 'hss:3868', 'x'.repeat(64)]) {
       expect(() => setUp({ identity: { ...identity, originHost } })).toThrow('DiameterIdentity');
@@ -283,13 +383,119 @@ describe('requests of peers', () => {
     expect(answers).toHaveLength(2);
   });
 
-  it('D-14 get 5012 when the handler fails', async () => {
+  it('D-14 get 5012 when the handler fails, at once or later, and that is told', async () => {
+    const told: unknown[] = [];
+    const { client, answers } = setUp({ failed: (error) => told.push(error) });
+    client.handle(cxCommands.registrationTermination, async () => Promise.reject(new Error('later')));
+    client.handle(cxCommands.pushProfile, () => {
+      throw new Error('at once');
+    });
+    client.onMessage(encodeMessage(header, full));
+    await tick();
+    client.onMessage(encodeMessage({ ...header, command: 305 }, full));
+    for (const octets of answers) {
+      const answer = decoded(octets);
+      expect(codeOf(answer)).toBe(5012);
+      expect(answer.avps.text(baseAvps.sessionId)).toBe('hss.ims.test;1;2;odd');
+      expect(answer.avps.encoded(baseAvps.proxyInfo)).toHaveLength(2);
+      expect(answer.avps.has(baseAvps.vendorSpecificApplicationId)).toBe(true);
+    }
+    expect(answers).toHaveLength(2);
+    expect(told).toEqual([new Error('later'), new Error('at once')]);
+    expect(client.counters.handlerErrors).toBe(2);
+  });
+
+  it('D-14 get 5012 when what the handler says is too long to be sent', async () => {
     const { client, answers } = setUp();
-    client.handle(cxCommands.registrationTermination, async () => Promise.reject(new Error('broken')));
+    client.handle(cxCommands.registrationTermination, () => ({
+      result: baseResult(2001),
+      avps: [avp(cxAvps.userData, Buffer.alloc(1024 * 1024))],
+    }));
     client.onMessage(encodeMessage(header, full));
     await tick();
     expect(codeOf(decoded(answers[0]))).toBe(5012);
-    expect(client.counters.handlerErrors).toBe(1);
+  });
+
+  it('D-14 get 3004 with the E bit while handlers have too much to do', async () => {
+    const { client, answers } = setUp({ maxServing: 1 });
+    let release = () => {};
+    const wait = new Promise<void>((resolve) => (release = resolve));
+    client.handle(cxCommands.registrationTermination, async () => {
+      await wait;
+      return { result: baseResult(2001), avps: [] };
+    });
+    client.onMessage(encodeMessage(header, full));
+    client.onMessage(encodeMessage(header, full));
+    expect(answers.map((octets) => codeOf(decoded(octets)))).toEqual([3004]);
+    expect(readHeader(answers[0]!).flags).toBe(0x60);
+    release();
+    await tick();
+    client.onMessage(encodeMessage(header, full));
+    await tick();
+    expect(answers.map((octets) => codeOf(decoded(octets)))).toEqual([3004, 2001, 2001]);
+  });
+
+  it('D-14 get 5002 when the handler knows no such session', async () => {
+    const { client, answers } = setUp();
+    client.handle(cxCommands.registrationTermination, () => ({ result: baseResult(5002), avps: [] }));
+    client.onMessage(encodeMessage(header, full));
+    await tick();
+    expect(codeOf(decoded(answers[0]))).toBe(5002);
+    expect(readHeader(answers[0]!).flags).toBe(0x40);
+  });
+
+  it('D-14 X-D3 X-D5 get the exact error, and those that come after are served', async () => {
+    const { client, answers } = taker();
+    const replaced = (code: number, ...by: typeof full) =>
+      encodeMessage(
+        header,
+        full.flatMap((part) => (part.definition?.code === code ? by : [part])),
+      );
+    const bad = [
+      [3002, replaced(293, avp(baseAvps.destinationHost, 'other.test'))],
+      [3009, encodeMessage(header, [...full, encodedAvps(Buffer.from('000000191100000c61626364', 'hex'))])],
+      [5004, replaced(263, avp(baseAvps.sessionId, 'a\0b'))],
+      [5009, replaced(264, ...new Array<(typeof full)[0]>(64).fill(avp(baseAvps.originHost, 'hss.ims.test')))],
+    ] as const;
+    for (const [code, octets] of bad) {
+      client.onMessage(octets);
+      const answer = decoded(answers.at(-1));
+      expect(codeOf(answer)).toBe(code);
+      expect((answer.flags & 0x20) !== 0).toBe(code < 4000);
+      expect(answer.avps.has(baseAvps.failedAvp)).toBe(code !== 3002);
+      expect(answer.avps.has(baseAvps.routeRecord)).toBe(false);
+      client.onMessage(encodeMessage(header, full));
+      await tick();
+      expect(codeOf(decoded(answers.at(-1)))).toBe(2001);
+    }
+  });
+
+  it('D-02 get their Session-Id back octet for octet, flags and padding included, first', async () => {
+    const { client, answers } = taker();
+    const padded = Buffer.from('0000010700000011683b313b323bfc787a000000', 'hex');
+    const rest = full.filter((part) => part.definition !== baseAvps.sessionId);
+    client.onMessage(encodeMessage(header, [...rest.slice(0, 2), encodedAvps(padded), ...rest.slice(2)]));
+    await tick();
+    expect(answers[0]?.subarray(20, 40).equals(padded)).toBe(true);
+    client.onMessage(encodeMessage(header, [encodedAvps(padded)]));
+    expect(answers[1]?.subarray(20, 40).equals(padded)).toBe(true);
+    expect(codeOf(decoded(answers[1]))).toBe(5005);
+  });
+
+  it('X-D4 nested 10,000 deep get an error, and the next one is served', async () => {
+    const { client, answers } = taker();
+    let nested = Buffer.alloc(0);
+    for (let depth = 0; depth < 10_000; depth++) {
+      const group = Buffer.alloc(12);
+      group.write('00000267c0000000000028af', 'hex');
+      group.writeUIntBE(12 * (depth + 1), 5, 3);
+      nested = Buffer.concat([group, nested]);
+    }
+    client.onMessage(encodeMessage(header, [...full, encodedAvps(nested)]));
+    expect(codeOf(decoded(answers[0]))).toBe(5009);
+    client.onMessage(encodeMessage(header, full));
+    await tick();
+    expect(codeOf(decoded(answers[1]))).toBe(2001);
   });
 });
 

@@ -6,11 +6,21 @@ import { describe, expect, it } from 'vitest';
 import { encodeAnswer } from '#diameter/answer';
 import { DiameterClient } from '#diameter/client';
 import { decodeMessage } from '#diameter/codec/decode';
+import { encodeMessage } from '#diameter/codec/encode';
 import { CxClient } from '#diameter/cx/cx-client';
 import { multimediaAuthAnswer, serverAssignmentAnswer, userAuthorizationAnswer } from '#diameter/cx/cx-server';
-import { cxApplication, cxDictionary } from '#diameter/dictionary/cx';
+import { baseAvps, baseCommands, baseGroups } from '#diameter/dictionary/base';
+import { cxApplication, cxAvps, cxCommands, cxDictionary, cxGroups, etsiAvps } from '#diameter/dictionary/cx';
+import {
+  type AvpDefinition,
+  type CommandDefinition,
+  createDictionary,
+  withGroups,
+} from '#diameter/dictionary/dictionary';
+import { rxAvps, rxCommands, rxGroups } from '#diameter/dictionary/rx';
 import { DecodeFailure } from '#diameter/errors';
 import { baseResult, experimentalResult } from '#diameter/result';
+import { exampleAnswer, exampleAvp, exampleRequest } from './example-messages.ts';
 
 const identity = { originHost: 'scscf.ims.test', originRealm: 'ims.test' };
 const hasTshark = spawnSync('tshark', ['--version']).status === 0;
@@ -94,21 +104,83 @@ function samples(): Buffer[] {
   return [...sent, ...answers];
 }
 
+/** What tshark makes of the messages, in full. */
+function dissect(messages: readonly Buffer[]): string {
+  const folder = mkdtempSync(join(tmpdir(), 'diameter-'));
+  try {
+    const path = join(folder, 'sample.pcap');
+    writeFileSync(path, capture(messages));
+    return spawnSync('tshark', ['-r', path, '-V', '-O', 'diameter'], { encoding: 'utf8', maxBuffer: 2 ** 26 }).stdout;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** Names of tshark for AVPs that the standards call otherwise. */
+const aliases = new Map([
+  ['User-Data', 'Cx-User-Data'],
+  ['Wildcarded-Public-Identity', 'Wildcarded-PSI'],
+  ['Digest-QoP', 'Digest-Qop'],
+]);
+/** AVPs of vendor 10415 that some releases of tshark do not know. */
+const newcomers: ReadonlySet<number> = new Set([549, 659, 2843]);
+
+function nameFits({ code, name, vendor }: AvpDefinition, shown: string): boolean {
+  if (shown === 'Unknown') return vendor === 10415 && newcomers.has(code);
+  return [name, `3GPP-${name}`, aliases.get(name)].includes(shown);
+}
+
 describe.skipIf(!hasTshark)('tshark (skipped where it is not installed)', () => {
   it('D-01 D-17 finds nothing malformed or unknown in our messages', () => {
-    const folder = mkdtempSync(join(tmpdir(), 'diameter-'));
-    try {
-      const messages = samples();
-      const path = join(folder, 'sample.pcap');
-      writeFileSync(path, capture(messages));
-      const { stdout } = spawnSync('tshark', ['-r', path, '-V', '-O', 'diameter'], { encoding: 'utf8' });
-      expect(stdout.match(/Diameter Protocol/g)).toHaveLength(messages.length);
-      expect(stdout).not.toMatch(/malformed|expert info|unknown/i);
-      for (const command of ['User-Authorization', 'Multimedia-Auth', 'Server-Assignment', 'Location-Info']) {
-        expect(stdout).toContain(command);
-      }
-    } finally {
-      rmSync(folder, { recursive: true });
+    const messages = samples();
+    const stdout = dissect(messages);
+    expect(stdout.match(/Diameter Protocol/g)).toHaveLength(messages.length);
+    expect(stdout).not.toMatch(/malformed|expert info|unknown/i);
+    for (const command of ['User-Authorization', 'Multimedia-Auth', 'Server-Assignment', 'Location-Info']) {
+      expect(stdout).toContain(command);
     }
+  });
+
+  it('D-01 D-17 E.2 E.3 E.4 reads each AVP of the tables by our name, flags and length, in messages of every command', () => {
+    const commands: readonly CommandDefinition[] = [
+      ...Object.values(baseCommands),
+      ...Object.values(cxCommands),
+      ...Object.values(rxCommands),
+    ];
+    const rows = [baseAvps, cxAvps, etsiAvps, rxAvps].flatMap((table) => Object.values<AvpDefinition>(table));
+    const dictionary = withGroups(createDictionary(baseAvps, cxAvps, etsiAvps, rxAvps), baseGroups, cxGroups, rxGroups);
+    const header = { flags: 0xc0, command: 303, application: cxApplication.id, hopByHop: 1, endToEnd: 1 };
+    const messages = [
+      ...commands.flatMap((command) => [
+        exampleRequest(command, dictionary),
+        exampleAnswer(command, dictionary),
+        exampleAnswer(command, dictionary, true),
+      ]),
+      encodeMessage(
+        header,
+        rows.map((row) => exampleAvp(row, dictionary)),
+      ),
+    ];
+    const stdout = dissect(messages);
+    expect(stdout.match(/Diameter Protocol/g)).toHaveLength(messages.length);
+    expect(stdout).not.toMatch(/malformed/i);
+    const complaints = [...stdout.matchAll(/Expert Info \(([^)]*)\): (.*)/g)].filter(
+      ([, kind, words]) => kind !== 'Warning/Undecoded' || !newcomers.has(Number(/AVP (\d+)/.exec(words!)?.[1])),
+    );
+    expect(complaints.map(([whole]) => whole)).toEqual([]);
+
+    const seen = new Set<AvpDefinition>();
+    for (const [, name, code, flags, vendor] of stdout.matchAll(
+      /^ *AVP: ([^\s(]+)\((\d+)\) l=\d+ f=(...)(?: vnd=(\S+))?/gm,
+    )) {
+      const id = vendor === undefined ? 0 : vendor === 'TGPP' ? 10415 : 13019;
+      const definition = dictionary.find(Number(code), id);
+      expect(definition, `${name} ${code}`).toBeDefined();
+      if (definition === undefined) continue;
+      expect(nameFits(definition, name!), `${definition.name} is ${name}`).toBe(true);
+      expect(flags, definition.name).toBe(`${id === 0 ? '-' : 'V'}${definition.mandatory ? 'M' : '-'}-`);
+      seen.add(definition);
+    }
+    expect(rows.filter((row) => !seen.has(row)).map(({ name }) => name)).toEqual([]);
   });
 });

@@ -50,6 +50,7 @@ export function createInbox(port: TransportPort, ownership: WorkerOwnership, con
       trail.push(`diameter ${message.toString('hex')}`);
       if ((message[4]! & 0x80) !== 0) port.diameterAnswer(Buffer.from(`answer of ${context.worker}`));
     },
+    peerRestarted: (host) => trail.push(`restarted ${host}`),
     diameterFailed: (hopByHop, reason) => trail.push(`diameter failed ${hopByHop} ${reason}`),
     workerMessage(from, kind, payload) {
       heard.push([from, kind, payload]);

@@ -139,7 +139,7 @@ describe('worker pool whose first worker is on the reading thread', () => {
     }
   });
 
-  it('D-11 brings Diameter to the worker that asked, or whose session a request names', async () => {
+  it('D-09 D-11 brings Diameter to the worker that asked, or whose session a request names, and restarts to all', async () => {
     rig = await startRig(2, { reader: 'shared', ownerOfRequest: (message) => (message.length > 20 ? 1 : -1) });
     const answered: string[] = [];
     rig.side.attachDiameter({ send: () => true, answer: (message) => answered.push(String(message)) });
@@ -163,6 +163,13 @@ describe('worker pool whose first worker is on the reading thread', () => {
       );
     }
     expect(answered).toEqual(['answer of 0', 'answer of 1']);
+    rig.side.onPeerRestarted('pcrf.ims.test');
+    for (const worker of [0, 1]) {
+      await eventually(
+        () => tell(rig, worker),
+        ({ trail }) => trail.includes('restarted pcrf.ims.test'),
+      );
+    }
   });
 
   it('C-14 tells every worker of the end of a connection, and the one that sent of a failed send', async () => {

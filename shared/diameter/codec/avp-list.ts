@@ -9,8 +9,21 @@ interface Latin1Octets extends Buffer {
   latin1Slice(start: number, end: number): string;
 }
 
-/** Visits one AVP: its offset in the message, signed 32-bit code and vendor, and where its data lies. */
-export type AvpVisitor = (offset: number, code: number, vendor: number, dataStart: number, dataEnd: number) => void;
+/**
+ * Visits one AVP: its offset in the message, signed 32-bit code and vendor, where its data lies, and its place in the
+ * index, by which `groupAt` finds its members.
+ */
+export type AvpVisitor = (
+  offset: number,
+  code: number,
+  vendor: number,
+  dataStart: number,
+  dataEnd: number,
+  place: number,
+) => void;
+
+/** Numbers that the index has of one AVP: signed code, signed vendor, offset, place of the next one beside it. */
+export const INDEX_ENTRY = 4;
 
 /**
  * The AVPs of a message or of a Grouped AVP, read in place; values are made when they are asked for.
@@ -20,57 +33,61 @@ export type AvpVisitor = (offset: number, code: number, vendor: number, dataStar
  */
 export class AvpList {
   readonly #octets: Buffer;
-  readonly #end: number;
-  /** Pairs of signed 32-bit code and offset, in order of appearance; built at the first lookup. */
-  #index: number[] | undefined;
-  readonly #start: number;
+  /** All AVPs of the message as the decoder met them: the members of a group that it knows follow the group. */
+  readonly #index: readonly number[];
+  readonly #from: number;
+  readonly #to: number;
 
-  constructor(octets: Buffer, start: number, end: number) {
+  /** `from`, `to`: which part of the index the list is. */
+  constructor(octets: Buffer, index: readonly number[], from: number, to: number) {
     this.#octets = octets;
-    this.#start = start;
-    this.#end = end;
+    this.#index = index;
+    this.#from = from;
+    this.#to = to;
   }
 
   has(definition: AvpDefinition): boolean {
-    return this.#find(definition, 0) >= 0;
+    return this.#find(definition, this.#from) >= 0;
   }
 
   /** Text, one character per octet. */
   text(definition: Def<TextType>): string | undefined {
-    const at = this.#find(definition, 0);
-    return at < 0 ? undefined : this.#text(at);
+    const place = this.#find(definition, this.#from);
+    return place < 0 ? undefined : this.#text(this.#index[place + 2]!);
   }
 
   texts(definition: Def<TextType>): string[] {
-    const found: string[] = [];
-    for (let i = 0; (i = this.#findPair(definition, i)) >= 0; i += 2) found.push(this.#text(this.#offsetAt(i)));
-    return found;
+    return this.#all(definition, (at) => this.#text(at));
   }
 
   /** The data octets, a view of the message: copy what must outlive it. */
   octets(definition: AvpDefinition): Buffer | undefined {
-    const at = this.#find(definition, 0);
-    return at < 0 ? undefined : this.#octets.subarray(this.#dataStart(at), this.#dataEnd(at));
+    const place = this.#find(definition, this.#from);
+    if (place < 0) return undefined;
+    const at = this.#index[place + 2]!;
+    return this.#octets.subarray(this.#dataStart(at), this.#dataEnd(at));
   }
 
   unsigned32(definition: Def<'Unsigned32'>): number | undefined {
-    const at = this.#find(definition, 0);
-    return at < 0 ? undefined : this.#uint32(at);
+    const place = this.#find(definition, this.#from);
+    return place < 0 ? undefined : this.#uint32(this.#index[place + 2]!);
   }
 
   unsigned32s(definition: Def<'Unsigned32'>): number[] {
-    const found: number[] = [];
-    for (let i = 0; (i = this.#findPair(definition, i)) >= 0; i += 2) {
-      const value = this.#uint32(this.#offsetAt(i));
-      if (value !== undefined) found.push(value);
-    }
-    return found;
+    return this.#all(definition, (at) => this.#uint32(at));
   }
 
   integer32(definition: Def<'Integer32' | 'Enumerated'>): number | undefined {
-    const at = this.#find(definition, 0);
-    const value = at < 0 ? undefined : this.#uint32(at);
+    const place = this.#find(definition, this.#from);
+    const value = place < 0 ? undefined : this.#uint32(this.#index[place + 2]!);
     return value === undefined ? undefined : value | 0;
+  }
+
+  integer32s(definition: Def<'Integer32' | 'Enumerated'>): number[] {
+    return this.#all(definition, (at) => {
+      const value = this.#uint32(at);
+      return value === undefined ? undefined : value | 0;
+    });
   }
 
   unsigned64(definition: Def<'Unsigned64'>): bigint | undefined {
@@ -83,91 +100,82 @@ export class AvpList {
     return data?.length === 8 ? data.readBigInt64BE() : undefined;
   }
 
+  /** A number; what stands for none (NaN) is undefined too. */
   float(definition: Def<'Float32' | 'Float64'>): number | undefined {
     const data = this.octets(definition);
-    if (data?.length === 4 && definition.type === 'Float32') return data.readFloatBE();
-    return data?.length === 8 && definition.type === 'Float64' ? data.readDoubleBE() : undefined;
+    const size = definition.type === 'Float32' ? 4 : 8;
+    if (data === undefined || data.length !== size) return undefined;
+    const value = size === 4 ? data.readFloatBE() : data.readDoubleBE();
+    return Number.isNaN(value) ? undefined : value;
   }
 
   /** An IP address in text form; undefined for other address families. */
   address(definition: Def<'Address'>): string | undefined {
-    const at = this.#find(definition, 0);
-    return at < 0 ? undefined : decodeAddress(this.#octets, this.#dataStart(at), this.#dataEnd(at));
+    const place = this.#find(definition, this.#from);
+    return place < 0 ? undefined : this.#address(this.#index[place + 2]!);
+  }
+
+  addresses(definition: Def<'Address'>): string[] {
+    return this.#all(definition, (at) => this.#address(at));
   }
 
   /** Seconds since 1970. */
   time(definition: Def<'Time'>): number | undefined {
-    const at = this.#find(definition, 0);
-    const seconds = at < 0 ? undefined : this.#uint32(at);
+    const place = this.#find(definition, this.#from);
+    const seconds = place < 0 ? undefined : this.#uint32(this.#index[place + 2]!);
     return seconds === undefined ? undefined : decodeTime(seconds);
   }
 
+  /** The members of a group. One that the dictionary of the decoder did not know as a group has none. */
   grouped(definition: Def<'Grouped'>): AvpList | undefined {
-    const at = this.#find(definition, 0);
-    return at < 0 ? undefined : new AvpList(this.#octets, this.#dataStart(at), this.#dataEnd(at));
+    const place = this.#find(definition, this.#from);
+    return place < 0 ? undefined : this.groupAt(place);
   }
 
   groups(definition: Def<'Grouped'>): AvpList[] {
+    const index = this.#index;
     const found: AvpList[] = [];
-    for (let i = 0; (i = this.#findPair(definition, i)) >= 0; i += 2) {
-      const at = this.#offsetAt(i);
-      found.push(new AvpList(this.#octets, this.#dataStart(at), this.#dataEnd(at)));
-    }
+    for (let i = this.#from; (i = this.#find(definition, i)) >= 0; i = index[i + 3]!) found.push(this.groupAt(i));
     return found;
+  }
+
+  /** The members of the AVP at a place of the index, as `forEach` gives it. */
+  groupAt(place: number): AvpList {
+    return new AvpList(this.#octets, this.#index, place + INDEX_ENTRY, this.#index[place + 3]!);
   }
 
   /** All AVPs of the definition as they stand in the message, header and padding included, in order. */
   encoded(definition: AvpDefinition): Buffer[] {
-    const found: Buffer[] = [];
-    for (let i = 0; (i = this.#findPair(definition, i)) >= 0; i += 2) {
-      const at = this.#offsetAt(i);
-      found.push(this.#octets.subarray(at, Math.min((this.#dataEnd(at) + 3) & ~3, this.#end)));
-    }
-    return found;
+    return this.#all(definition, (at) => this.#octets.subarray(at, (this.#dataEnd(at) + 3) & ~3));
   }
 
   forEach(visit: AvpVisitor): void {
-    const index = this.#pairs();
-    for (let i = 0; i < index.length; i += 2) {
-      const at = index[i + 1]!;
-      visit(at, index[i]!, this.#vendor(at), this.#dataStart(at), this.#dataEnd(at));
+    const index = this.#index;
+    for (let i = this.#from; i < this.#to; i = index[i + 3]!) {
+      const at = index[i + 2]!;
+      visit(at, index[i]!, index[i + 1]!, this.#dataStart(at), this.#dataEnd(at), i);
     }
   }
 
-  #pairs(): number[] {
-    if (this.#index !== undefined) return this.#index;
-    const octets = this.#octets;
-    const end = this.#end;
-    const index: number[] = [];
-    for (let at = this.#start; at < end; ) {
-      index.push(uint32(octets, at) | 0, at);
-      at += (uint24(octets, at + 5) + 3) & ~3;
-    }
-    this.#index = index;
-    return index;
-  }
-
+  /** The place of the first such AVP at or after a place, -1 for none. */
   #find(definition: AvpDefinition, from: number): number {
-    const pair = this.#findPair(definition, from);
-    return pair < 0 ? -1 : this.#offsetAt(pair);
-  }
-
-  #findPair(definition: AvpDefinition, from: number): number {
-    const index = this.#index ?? this.#pairs();
+    const index = this.#index;
+    const to = this.#to;
     const code = definition.code | 0;
     const vendor = definition.vendor | 0;
-    for (let i = from; i < index.length; i += 2) {
-      if (index[i] === code && this.#vendor(index[i + 1]!) === vendor) return i;
-    }
+    for (let i = from; i < to; i = index[i + 3]!) if (index[i] === code && index[i + 1] === vendor) return i;
     return -1;
   }
 
-  #offsetAt(pair: number): number {
-    return this.#index![pair + 1]!;
-  }
-
-  #vendor(at: number): number {
-    return this.#octets[at + 4]! & 0x80 ? uint32(this.#octets, at + 8) | 0 : 0;
+  /** What `read` makes of each such AVP, given its offset; undefined is left out. */
+  #all<T>(definition: AvpDefinition, read: (at: number) => T | undefined): T[] {
+    const index = this.#index;
+    const found: T[] = [];
+    for (let i = this.#from; (i = this.#find(definition, i)) >= 0; i = index[i + 3]!) {
+      const value = read(index[i + 2]!);
+      if (value !== undefined) found.push(value);
+    }
+    return found;
   }
 
   #dataStart(at: number): number {
@@ -176,6 +184,10 @@ export class AvpList {
 
   #dataEnd(at: number): number {
     return at + uint24(this.#octets, at + 5);
+  }
+
+  #address(at: number): string | undefined {
+    return decodeAddress(this.#octets, this.#dataStart(at), this.#dataEnd(at));
   }
 
   #text(at: number): string {

@@ -56,9 +56,10 @@ export function encodedAvps(octets: Buffer): Avp {
   return { definition: undefined, value: octets };
 }
 
-/** Lengths that the data of a format may have: [least, most]. Source: RFC 6733 4.2, 4.3. */
-export function dataLengthFits(type: AvpType, length: number): boolean {
-  switch (type) {
+/** Whether data of this length can be a value of the definition. Source: RFC 6733 4.2, 4.3. */
+export function dataLengthFits(definition: AvpDefinition, length: number): boolean {
+  if (definition.length !== undefined) return length >= definition.length[0] && length <= definition.length[1];
+  switch (definition.type) {
     case 'Unsigned32':
     case 'Enumerated':
     case 'Integer32':
@@ -81,11 +82,19 @@ export function dataLengthFits(type: AvpType, length: number): boolean {
   }
 }
 
-/** The least data length of a format, for the zero-filled AVP that a Failed-AVP shows. Source: RFC 6733 7.5. */
-export function leastDataLength(type: AvpType): number {
-  if (dataLengthFits(type, 0)) return 0;
-  if (dataLengthFits(type, 4)) return type === 'Address' ? 6 : 4;
-  return 8;
+/** The least data length of a definition, for the zero-filled AVP that a Failed-AVP shows. Source: RFC 6733 7.5. */
+export function leastDataLength(definition: AvpDefinition): number {
+  if (definition.length !== undefined) return definition.length[0];
+  if (definition.type === 'Address') return 6;
+  if (dataLengthFits(definition, 0)) return 0;
+  return dataLengthFits(definition, 4) ? 4 : 8;
+}
+
+/** Whether an Address has the octets of its family; families other than IP may be of any length. Source: RFC 6733 4.3.1. */
+export function addressFits(octets: Buffer, start: number, end: number): boolean {
+  const family = (octets[start]! << 8) | octets[start + 1]!;
+  if (family === IPV4_FAMILY) return end - start === 6;
+  return family !== IPV6_FAMILY || end - start === 18;
 }
 
 const IPV4_FAMILY = 1;

@@ -1,7 +1,7 @@
 import type { AvpDefinition, Dictionary } from '../dictionary/dictionary.ts';
 import { DecodeFailure, resultCodes } from '../errors.ts';
-import { AvpList, uint24, uint32 } from './avp-list.ts';
-import { dataLengthFits, leastDataLength } from './avp-types.ts';
+import { AvpList, INDEX_ENTRY, uint24, uint32 } from './avp-list.ts';
+import { addressFits, dataLengthFits, leastDataLength } from './avp-types.ts';
 import { type DiameterMessage, HEADER_LENGTH, MAX_AVP_NESTING, MAX_AVPS, MAX_MESSAGE_LENGTH } from './message.ts';
 
 /** Failed-AVP shows at most this much of the data of an AVP with a bad length. */
@@ -18,9 +18,12 @@ export function decodeMessage(octets: Buffer, dictionary: Dictionary): DiameterM
   if (uint24(octets, 1) !== length || (length & 3) !== 0 || length > MAX_MESSAGE_LENGTH) {
     return new DecodeFailure(resultCodes.INVALID_MESSAGE_LENGTH, `message length ${uint24(octets, 1)}`, 1);
   }
-  const walk: Walk = { dictionary, avps: 0, unknownMandatory: false };
+  const walk: Walk = { dictionary, end: 0, unknownMandatory: false };
   const failure = checkAvps(octets, HEADER_LENGTH, length, 1, walk);
   if (failure !== undefined) return failure;
+  const { end } = walk;
+  const index = new Array<number>(end);
+  for (let i = 0; i < end; i++) index[i] = scratch[i]!;
   return {
     flags: octets[4]!,
     command: uint24(octets, 5),
@@ -28,14 +31,18 @@ export function decodeMessage(octets: Buffer, dictionary: Dictionary): DiameterM
     hopByHop: uint32(octets, 12),
     endToEnd: uint32(octets, 16),
     octets,
-    avps: new AvpList(octets, HEADER_LENGTH, length),
+    avps: new AvpList(octets, index, 0, end),
     hasUnknownMandatory: walk.unknownMandatory,
   };
 }
 
+/** The index of the message at hand, as AvpList takes it; copied out when the whole message is found good. */
+const scratch = new Int32Array(MAX_AVPS * INDEX_ENTRY);
+
 interface Walk {
   readonly dictionary: Dictionary;
-  avps: number;
+  /** How far `scratch` is filled. */
+  end: number;
   unknownMandatory: boolean;
 }
 
@@ -43,7 +50,7 @@ function checkAvps(octets: Buffer, start: number, end: number, depth: number, wa
   let at = start;
   while (at < end) {
     if (end - at < 8) return badLength('AVP header is cut off', octets, at, end, undefined);
-    if (++walk.avps > MAX_AVPS) return tooMany(`more than ${MAX_AVPS} AVPs`, at);
+    if (walk.end === scratch.length) return tooMany(`more than ${MAX_AVPS} AVPs`, octets, at, end);
     const code = uint32(octets, at) | 0;
     const flags = octets[at + 4]!;
     const dataEnd = at + uint24(octets, at + 5);
@@ -51,18 +58,27 @@ function checkAvps(octets: Buffer, start: number, end: number, depth: number, wa
     if (dataStart > end) return badLength('AVP header is cut off', octets, at, end, undefined);
     const vendor = flags & 0x80 ? uint32(octets, at + 8) | 0 : 0;
     const definition = walk.dictionary.find(code, vendor);
+    const place = walk.end;
+    walk.end += INDEX_ENTRY;
     if (dataEnd < dataStart || dataEnd > end) {
       return badLength(`${nameOf(definition, code)} has length ${dataEnd - at}`, octets, at, end, definition);
     }
     if (definition === undefined) {
       if (flags & 0x40 && depth === 1) walk.unknownMandatory = true;
     } else if (definition.type === 'Grouped') {
-      if (depth >= MAX_AVP_NESTING) return tooMany(`groups nested deeper than ${MAX_AVP_NESTING}`, at);
+      if (depth >= MAX_AVP_NESTING) return tooMany(`groups nested deeper than ${MAX_AVP_NESTING}`, octets, at, end);
       const failure = checkAvps(octets, dataStart, dataEnd, depth + 1, walk);
       if (failure !== undefined) return failure;
-    } else if (!dataLengthFits(definition.type, dataEnd - dataStart)) {
+    } else if (
+      !dataLengthFits(definition, dataEnd - dataStart) ||
+      (definition.type === 'Address' && !addressFits(octets, dataStart, dataEnd))
+    ) {
       return badLength(`${definition.name} has ${dataEnd - dataStart} octets of data`, octets, at, end, definition);
     }
+    scratch[place] = code;
+    scratch[place + 1] = vendor;
+    scratch[place + 2] = at;
+    scratch[place + 3] = walk.end;
     at = (dataEnd + 3) & ~3;
   }
   return undefined;
@@ -72,8 +88,10 @@ function nameOf(definition: AvpDefinition | undefined, code: number): string {
   return definition?.name ?? `AVP ${code >>> 0}`;
 }
 
-function tooMany(reason: string, offset: number): DecodeFailure {
-  return new DecodeFailure(resultCodes.AVP_OCCURS_TOO_MANY_TIMES, reason, offset);
+/** The AVP shown is the one that is too much, without its data. */
+function tooMany(reason: string, octets: Buffer, at: number, end: number): DecodeFailure {
+  const { failedAvp } = badLength(reason, octets, at, Math.min(end, at + (octets[at + 4]! & 0x80 ? 12 : 8)), undefined);
+  return new DecodeFailure(resultCodes.AVP_OCCURS_TOO_MANY_TIMES, reason, at, failedAvp);
 }
 
 /**
@@ -92,7 +110,7 @@ function badLength(
   const headerLength = header[4]! & 0x80 ? 12 : 8;
   const claimed = at + headerLength > end ? 0 : uint24(octets, at + 5) - headerLength;
   const present = Math.max(0, Math.min(claimed, end - at - headerLength, MAX_SHOWN_DATA));
-  const least = definition === undefined ? 0 : leastDataLength(definition.type);
+  const least = definition === undefined ? 0 : leastDataLength(definition);
   const dataLength = least > 0 ? least : present;
   const shown = Buffer.alloc((headerLength + dataLength + 3) & ~3);
   header.copy(shown, 0, 0, headerLength);

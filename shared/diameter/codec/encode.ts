@@ -5,8 +5,13 @@ import { type DiameterHeader, HEADER_LENGTH, MAX_MESSAGE_LENGTH } from './messag
 /** Text up to this length is written by a loop: cheaper than a call into native code. */
 const SHORT_TEXT = 24;
 
+/** What `write(text, ..., 'latin1')` calls after a third of its time; the type definitions lack it. */
+interface Latin1Buffer extends Buffer {
+  latin1Write(text: string, start: number, length: number): number;
+}
+
 /** Encoding happens here and is copied out once: a message is written before its length is known. */
-let scratch = Buffer.allocUnsafeSlow(16 * 1024);
+let scratch = Buffer.allocUnsafeSlow(16 * 1024) as Latin1Buffer;
 let view = new DataView(scratch.buffer);
 
 /**
@@ -73,7 +78,7 @@ function writeAvp(start: number, avp: Avp): number {
 function writeText(start: number, text: string): number {
   const end = start + text.length;
   if (end > scratch.length) grow(end);
-  if (text.length > SHORT_TEXT) scratch.write(text, start, text.length, 'latin1');
+  if (text.length > SHORT_TEXT) scratch.latin1Write(text, start, text.length);
   else for (let i = 0; i < text.length; i++) scratch[start + i] = text.charCodeAt(i);
   return end;
 }
@@ -90,6 +95,6 @@ function grow(needed: number): void {
   if (needed > MAX_MESSAGE_LENGTH) throw new DiameterError('ERR_DIAMETER_TOO_LARGE', 'Diameter message above 1 MiB');
   const larger = Buffer.allocUnsafeSlow(Math.min(MAX_MESSAGE_LENGTH, Math.max(needed, scratch.length * 2)));
   scratch.copy(larger);
-  scratch = larger;
+  scratch = larger as Latin1Buffer;
   view = new DataView(scratch.buffer);
 }

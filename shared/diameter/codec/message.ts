@@ -40,6 +40,10 @@ export function readHeader(octets: Buffer): DiameterHeader {
   };
 }
 
+export function readCommand(octets: Buffer): number {
+  return uint24(octets, 5);
+}
+
 export function readHopByHop(octets: Buffer): number {
   return uint32(octets, 12);
 }

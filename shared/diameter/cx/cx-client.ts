@@ -16,6 +16,7 @@ import {
   userAuthorizationAvps,
 } from './cx-requests.ts';
 import {
+  type CxAnswer,
   type LocationInfoAnswer,
   type MultimediaAuthAnswer,
   readLocationInfoAnswer,
@@ -25,12 +26,15 @@ import {
   type ServerAssignmentAnswer,
   type UserAuthorizationAnswer,
 } from './cx-results.ts';
+import { type HssDialect, translateResult } from './hss-dialect.ts';
 
 export interface CxClientOptions {
   /** Destination-Realm of requests that name none. */
   readonly homeRealm: string;
-  /** Feature-List of Feature-List-ID 1; no Supported-Features is sent when left out. Source: TS 29.229 7.1.1. */
+  /** Feature-List of Feature-List-ID 1, bits of `cxFeatures`; no Supported-Features is sent when left out or 0. */
   readonly features?: number | undefined;
+  /** Default `3gpp`. */
+  readonly dialect?: HssDialect | undefined;
 }
 
 /**
@@ -41,11 +45,13 @@ export class CxClient {
   readonly #client: DiameterClient;
   readonly #homeRealm: string;
   readonly #features: Avp | undefined;
+  readonly #dialect: HssDialect;
 
   constructor(client: DiameterClient, options: CxClientOptions) {
     this.#client = client;
     this.#homeRealm = options.homeRealm;
-    if (options.features === undefined) return;
+    this.#dialect = options.dialect ?? '3gpp';
+    if (options.features === undefined || options.features === 0) return;
     this.#features = avp(cxAvps.supportedFeatures, [
       avp(baseAvps.vendorId, VENDOR_3GPP),
       avp(cxAvps.featureListId, 1),
@@ -70,7 +76,7 @@ export class CxClient {
     return this.#ask(cxCommands.locationInfo, request, locationInfoAvps(request), readLocationInfoAnswer);
   }
 
-  #ask<T>(
+  #ask<T extends CxAnswer>(
     command: CommandDefinition,
     destination: CxDestination,
     avps: Avp[],
@@ -84,7 +90,12 @@ export class CxClient {
         destinationHost: destination.destinationHost,
         avps,
       },
-      read,
+      this.#dialect === '3gpp' ? read : (answer) => this.#translated(read(answer)),
     );
+  }
+
+  #translated<T extends CxAnswer>(outcome: T | RequestFailure): T | RequestFailure {
+    if (outcome.failure !== undefined) return outcome;
+    return { ...outcome, result: translateResult(this.#dialect, outcome.result) };
   }
 }

@@ -1,6 +1,7 @@
 import { type Avp, avp } from '../codec/avp-types.ts';
 import { baseAvps } from '../dictionary/base.ts';
 import { cxAvps } from '../dictionary/cx.ts';
+import { restorationInfoAvp, type ScscfRestorationInfo } from './restoration-info.ts';
 
 /** Where a request goes: the home realm and no particular host unless said. */
 export interface CxDestination {
@@ -34,6 +35,15 @@ export const serverAssignmentTypes = {
   RESTORATION: 14,
 } as const;
 
+/** Features that may be announced in Feature-List-ID 1, by their bits. Source: TS 29.229 7.1.1; requirement D-45. */
+export const cxFeatures = { sifc: 1, aliasind: 2, 'ims-restoration': 4, 'p-cscf-restoration': 8 } as const;
+
+/** Bits of UAR-Flags. Source: TS 29.229 6.3.44. */
+export const uarFlags = { EMERGENCY_REGISTRATION: 1 } as const;
+
+/** Bits of SAR-Flags. Source: TS 29.229 6.3.58. */
+export const sarFlags = { P_CSCF_RESTORATION: 1 } as const;
+
 export interface UserAuthorization extends CxDestination {
   readonly impi: string;
   readonly impu: string;
@@ -63,7 +73,11 @@ export interface ServerAssignment extends CxDestination {
   readonly type: number;
   readonly userDataAlreadyAvailable: boolean;
   readonly wildcardedImpu?: string | undefined;
+  /** What the HSS is to keep for a restoration. */
+  readonly restorationInfos?: readonly ScscfRestorationInfo[] | undefined;
   readonly multipleRegistration?: boolean | undefined;
+  readonly sessionPriority?: number | undefined;
+  /** `sarFlags`. */
   readonly sarFlags?: number | undefined;
 }
 
@@ -72,6 +86,8 @@ export interface LocationInfo extends CxDestination {
   readonly originating?: boolean | undefined;
   /** User-Authorization-Type, only REGISTRATION_AND_CAPABILITIES (2) has a meaning here. */
   readonly type?: number | undefined;
+  /** Session-Priority, 0 (highest) to 4. */
+  readonly sessionPriority?: number | undefined;
 }
 
 /** What a UAR carries beside the common AVPs. Source: TS 29.229 6.1.1, TS 29.228 6.1.1. */
@@ -82,7 +98,7 @@ export function userAuthorizationAvps(request: UserAuthorization): Avp[] {
     avp(cxAvps.visitedNetworkIdentifier, request.visitedNetwork),
   ];
   if (request.type !== undefined) avps.push(avp(cxAvps.userAuthorizationType, request.type));
-  if (request.emergency === true) avps.push(avp(cxAvps.uarFlags, 1));
+  if (request.emergency === true) avps.push(avp(cxAvps.uarFlags, uarFlags.EMERGENCY_REGISTRATION));
   return avps;
 }
 
@@ -110,7 +126,9 @@ export function serverAssignmentAvps(request: ServerAssignment): Avp[] {
     avp(cxAvps.serverAssignmentType, request.type),
     avp(cxAvps.userDataAlreadyAvailable, request.userDataAlreadyAvailable ? 1 : 0),
   );
+  for (const info of request.restorationInfos ?? []) avps.push(restorationInfoAvp(info));
   if (request.multipleRegistration === true) avps.push(avp(cxAvps.multipleRegistrationIndication, 1));
+  if (request.sessionPriority !== undefined) avps.push(avp(cxAvps.sessionPriority, request.sessionPriority));
   if (request.sarFlags !== undefined) avps.push(avp(cxAvps.sarFlags, request.sarFlags));
   return avps;
 }
@@ -120,5 +138,6 @@ export function locationInfoAvps(request: LocationInfo): Avp[] {
   const avps = [avp(cxAvps.publicIdentity, request.impu)];
   if (request.originating === true) avps.push(avp(cxAvps.originatingRequest, 0));
   if (request.type !== undefined) avps.push(avp(cxAvps.userAuthorizationType, request.type));
+  if (request.sessionPriority !== undefined) avps.push(avp(cxAvps.sessionPriority, request.sessionPriority));
   return avps;
 }

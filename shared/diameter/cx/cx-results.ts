@@ -4,6 +4,8 @@ import type { DiameterMessage } from '../codec/message.ts';
 import { baseAvps } from '../dictionary/base.ts';
 import { cxAvps, etsiAvps } from '../dictionary/cx.ts';
 import { type DiameterResult, readResult } from '../result.ts';
+import { mendResult } from './hss-dialect.ts';
+import { readRestorationInfos, type ScscfRestorationInfo } from './restoration-info.ts';
 
 /** Experimental-Result codes of vendor 10415. Source: TS 29.229 6.2. */
 export const cxResultCodes = {
@@ -25,6 +27,9 @@ export const cxResultCodes = {
   ERROR_SERVING_NODE_FEATURE_UNSUPPORTED: 5012,
 } as const;
 
+/** Flags of a LIA. Source: TS 29.229 6.3.56. */
+export const liaFlags = { PSI_DIRECT_ROUTING: 1 } as const;
+
 /** What every Cx answer tells. Buffers in answers are views of the message: copy what is kept for long. */
 export interface CxAnswer {
   /** Never set: tells an answer from a RequestFailure. */
@@ -34,6 +39,8 @@ export interface CxAnswer {
   readonly originHost: string;
   readonly originRealm: string;
   readonly errorMessage: string | undefined;
+  /** What the HSS names in a Failed-AVP, as `vendor:code`; undefined when there is none. */
+  readonly failedAvp?: string | undefined;
 }
 
 export interface ServerCapabilities {
@@ -49,6 +56,7 @@ export interface UserAuthorizationAnswer extends CxAnswer {
 
 export interface LocationInfoAnswer extends UserAuthorizationAnswer {
   readonly wildcardedPublicIdentity: string | undefined;
+  /** `liaFlags`. */
   readonly liaFlags: number;
 }
 
@@ -103,20 +111,48 @@ export interface ServerAssignmentAnswer extends CxAnswer {
   /** Loose-Route-Indication: the user wants loose routing. */
   readonly looseRoute: boolean;
   readonly priviledgedSender: boolean;
+  readonly restorationInfos: readonly ScscfRestorationInfo[];
+  readonly allowedIdentities: AllowedWafWwsfIdentities | undefined;
+}
+
+/** Allowed-WAF-WWSF-Identities: names of WebRTC functions that may act for the user. Source: TS 29.229 6.3.60. */
+export interface AllowedWafWwsfIdentities {
+  readonly authenticationFunctions: readonly string[];
+  readonly webServerFunctions: readonly string[];
 }
 
 const noResult: RequestFailure = { failure: 'malformed', words: 'the answer tells no result' };
 
-/** Source: TS 29.229 6.1.2. */
-export function readUserAuthorizationAnswer(answer: DiameterMessage): UserAuthorizationAnswer | RequestFailure {
+/** What all answers of Cx have in common; a failure when it tells no result. Source: TS 29.229 6.1. */
+export function readCxAnswer(answer: DiameterMessage): CxAnswer | RequestFailure {
   const result = readResult(answer);
   if (result === undefined) return noResult;
   const { avps } = answer;
   return {
-    result,
+    result: mendResult(answer, result),
     originHost: avps.text(baseAvps.originHost) ?? '',
     originRealm: avps.text(baseAvps.originRealm) ?? '',
     errorMessage: avps.text(baseAvps.errorMessage),
+    failedAvp: readFailedAvp(avps),
+  };
+}
+
+/** Names the first AVP inside Failed-AVP. Source: RFC 6733 7.5. */
+function readFailedAvp(avps: AvpList): string | undefined {
+  let name: string | undefined;
+  avps.grouped(baseAvps.failedAvp)?.forEach((_offset, code, vendor) => {
+    name ??= `${vendor >>> 0}:${code >>> 0}`;
+  });
+  return name;
+}
+
+/** Source: TS 29.229 6.1.2. */
+export function readUserAuthorizationAnswer(answer: DiameterMessage): UserAuthorizationAnswer | RequestFailure {
+  const common = readCxAnswer(answer);
+  if (common.failure !== undefined) return common;
+  const { avps } = answer;
+  return {
+    ...common,
     serverName: avps.text(cxAvps.serverName),
     capabilities: readServerCapabilities(avps),
   };
@@ -124,14 +160,11 @@ export function readUserAuthorizationAnswer(answer: DiameterMessage): UserAuthor
 
 /** Source: TS 29.229 6.1.6. */
 export function readLocationInfoAnswer(answer: DiameterMessage): LocationInfoAnswer | RequestFailure {
-  const result = readResult(answer);
-  if (result === undefined) return noResult;
+  const common = readCxAnswer(answer);
+  if (common.failure !== undefined) return common;
   const { avps } = answer;
   return {
-    result,
-    originHost: avps.text(baseAvps.originHost) ?? '',
-    originRealm: avps.text(baseAvps.originRealm) ?? '',
-    errorMessage: avps.text(baseAvps.errorMessage),
+    ...common,
     serverName: avps.text(cxAvps.serverName),
     capabilities: readServerCapabilities(avps),
     wildcardedPublicIdentity: readWildcard(avps),
@@ -141,16 +174,13 @@ export function readLocationInfoAnswer(answer: DiameterMessage): LocationInfoAns
 
 /** Source: TS 29.229 6.1.8. */
 export function readMultimediaAuthAnswer(answer: DiameterMessage): MultimediaAuthAnswer | RequestFailure {
-  const result = readResult(answer);
-  if (result === undefined) return noResult;
+  const common = readCxAnswer(answer);
+  if (common.failure !== undefined) return common;
   const { avps } = answer;
   const items = avps.groups(cxAvps.sipAuthDataItem).map(readAuthDataItem);
   if (items.length > 1) items.sort((a, b) => a.itemNumber - b.itemNumber);
   return {
-    result,
-    originHost: avps.text(baseAvps.originHost) ?? '',
-    originRealm: avps.text(baseAvps.originRealm) ?? '',
-    errorMessage: avps.text(baseAvps.errorMessage),
+    ...common,
     impi: avps.text(baseAvps.userName),
     impu: avps.text(cxAvps.publicIdentity),
     items,
@@ -159,14 +189,11 @@ export function readMultimediaAuthAnswer(answer: DiameterMessage): MultimediaAut
 
 /** Source: TS 29.229 6.1.4. */
 export function readServerAssignmentAnswer(answer: DiameterMessage): ServerAssignmentAnswer | RequestFailure {
-  const result = readResult(answer);
-  if (result === undefined) return noResult;
+  const common = readCxAnswer(answer);
+  if (common.failure !== undefined) return common;
   const { avps } = answer;
   return {
-    result,
-    originHost: avps.text(baseAvps.originHost) ?? '',
-    originRealm: avps.text(baseAvps.originRealm) ?? '',
-    errorMessage: avps.text(baseAvps.errorMessage),
+    ...common,
     impi: avps.text(baseAvps.userName),
     userData: avps.octets(cxAvps.userData),
     charging: readChargingInformation(avps),
@@ -176,6 +203,8 @@ export function readServerAssignmentAnswer(answer: DiameterMessage): ServerAssig
     wildcardedPublicIdentity: readWildcard(avps),
     looseRoute: avps.integer32(cxAvps.looseRouteIndication) === 1,
     priviledgedSender: avps.integer32(cxAvps.priviledgedSenderIndication) === 1,
+    restorationInfos: avps.has(cxAvps.scscfRestorationInfo) ? readRestorationInfos(avps) : [],
+    allowedIdentities: readAllowedIdentities(avps),
   };
 }
 
@@ -206,7 +235,18 @@ export function readChargingInformation(avps: AvpList): ChargingInformation | un
   };
 }
 
-function readAuthDataItem(group: AvpList): AuthDataItem {
+/** Reads Allowed-WAF-WWSF-Identities, of an SAA or a PPR. Source: TS 29.229 6.3.60. */
+export function readAllowedIdentities(avps: AvpList): AllowedWafWwsfIdentities | undefined {
+  const group = avps.grouped(cxAvps.allowedWafWwsfIdentities);
+  if (group === undefined) return undefined;
+  return {
+    authenticationFunctions: group.texts(cxAvps.webrtcAuthenticationFunctionName),
+    webServerFunctions: group.texts(cxAvps.webrtcWebServerFunctionName),
+  };
+}
+
+/** Reads one SIP-Auth-Data-Item, of a MAA or a PPR. Source: TS 29.229 6.3.13. */
+export function readAuthDataItem(group: AvpList): AuthDataItem {
   const authenticate = ofLength(group.octets(cxAvps.sipAuthenticate), 32, 32);
   return {
     itemNumber: group.unsigned32(cxAvps.sipItemNumber) ?? 0,

@@ -7,12 +7,14 @@ import type { AvpDefinition } from '../dictionary/dictionary.ts';
 import type { DiameterResult } from '../result.ts';
 import type { LocationInfo, MultimediaAuth, ServerAssignment, UserAuthorization } from './cx-requests.ts';
 import {
+  type AllowedWafWwsfIdentities,
   type AuthDataItem,
   type ChargingInformation,
   readWildcard,
   type ServerCapabilities,
   type SipDigestAuthenticate,
 } from './cx-results.ts';
+import { readRestorationInfos, restorationInfoAvp, type ScscfRestorationInfo } from './restoration-info.ts';
 
 /** Reads a UAR whose mandatory AVPs were checked (the DiameterClient does before a handler runs). Source: TS 29.229 6.1.1. */
 export function readUserAuthorization(request: DiameterMessage): UserAuthorization {
@@ -55,6 +57,8 @@ export function readServerAssignment(request: DiameterMessage): ServerAssignment
     userDataAlreadyAvailable: avps.integer32(cxAvps.userDataAlreadyAvailable) === 1,
     wildcardedImpu: readWildcard(avps),
     multipleRegistration: avps.integer32(cxAvps.multipleRegistrationIndication) === 1,
+    restorationInfos: readRestorationInfos(avps),
+    sessionPriority: avps.integer32(cxAvps.sessionPriority),
     sarFlags: avps.unsigned32(cxAvps.sarFlags),
   };
 }
@@ -67,6 +71,7 @@ export function readLocationInfo(request: DiameterMessage): LocationInfo {
     impu: avps.text(cxAvps.publicIdentity) ?? '',
     originating: avps.integer32(cxAvps.originatingRequest) === 0,
     type: avps.integer32(cxAvps.userAuthorizationType),
+    sessionPriority: avps.integer32(cxAvps.sessionPriority),
   };
 }
 
@@ -149,6 +154,22 @@ function digestAvp(digest: SipDigestAuthenticate): Avp {
   return avp(cxAvps.sipDigestAuthenticate, parts);
 }
 
+/** Allowed-WAF-WWSF-Identities, of an SAA or a PPR. Source: TS 29.229 6.3.60. */
+export function allowedIdentitiesAvp(allowed: AllowedWafWwsfIdentities): Avp {
+  return avp(cxAvps.allowedWafWwsfIdentities, [
+    ...allowed.authenticationFunctions.map((name) => avp(cxAvps.webrtcAuthenticationFunctionName, name)),
+    ...allowed.webServerFunctions.map((name) => avp(cxAvps.webrtcWebServerFunctionName, name)),
+  ]);
+}
+
+/** Associated-Identities. Source: TS 29.229 6.3.33. */
+export function associatedIdentitiesAvp(impis: readonly string[]): Avp {
+  return avp(
+    cxAvps.associatedIdentities,
+    impis.map((impi) => avp(baseAvps.userName, impi)),
+  );
+}
+
 export interface ServerAssignmentContent {
   readonly result: DiameterResult;
   readonly impi?: string | undefined;
@@ -156,26 +177,38 @@ export interface ServerAssignmentContent {
   readonly userData?: Buffer | string | undefined;
   readonly charging?: Partial<ChargingInformation> | undefined;
   readonly associatedIdentities?: readonly string[] | undefined;
+  readonly looseRoute?: boolean | undefined;
+  readonly restorationInfos?: readonly ScscfRestorationInfo[] | undefined;
+  readonly associatedRegisteredIdentities?: readonly string[] | undefined;
   readonly serverName?: string | undefined;
   readonly wildcardedPublicIdentity?: string | undefined;
+  readonly priviledgedSender?: boolean | undefined;
+  readonly allowedIdentities?: AllowedWafWwsfIdentities | undefined;
 }
 
 /** The content of a SAA. Source: TS 29.229 6.1.4, TS 29.228 6.1.2. */
 export function serverAssignmentAnswer(content: ServerAssignmentContent): AnswerContent {
+  const { associatedIdentities = [], associatedRegisteredIdentities: registered = [], restorationInfos = [] } = content;
   const avps: Avp[] = [];
   pushText(avps, baseAvps.userName, content.impi);
   if (content.userData !== undefined) avps.push(avp(cxAvps.userData, content.userData));
   if (content.charging !== undefined) avps.push(chargingAvp(content.charging));
-  if (content.associatedIdentities !== undefined && content.associatedIdentities.length > 0) {
-    const names = content.associatedIdentities.map((impi) => avp(baseAvps.userName, impi));
-    avps.push(avp(cxAvps.associatedIdentities, names));
+  if (associatedIdentities.length > 0) avps.push(associatedIdentitiesAvp(associatedIdentities));
+  if (content.looseRoute !== undefined) avps.push(avp(cxAvps.looseRouteIndication, content.looseRoute ? 1 : 0));
+  for (const info of restorationInfos) avps.push(restorationInfoAvp(info));
+  if (registered.length > 0) {
+    const names = registered.map((impi) => avp(baseAvps.userName, impi));
+    avps.push(avp(cxAvps.associatedRegisteredIdentities, names));
   }
   pushText(avps, cxAvps.serverName, content.serverName);
   pushText(avps, cxAvps.wildcardedPublicIdentity, content.wildcardedPublicIdentity);
+  if (content.priviledgedSender === true) avps.push(avp(cxAvps.priviledgedSenderIndication, 1));
+  if (content.allowedIdentities !== undefined) avps.push(allowedIdentitiesAvp(content.allowedIdentities));
   return { result: content.result, avps };
 }
 
-function chargingAvp(charging: Partial<ChargingInformation>): Avp {
+/** Charging-Information, of an SAA or a PPR. Source: TS 29.229 6.3.19. */
+export function chargingAvp(charging: Partial<ChargingInformation>): Avp {
   const parts: Avp[] = [];
   pushText(parts, cxAvps.primaryEventChargingFunctionName, charging.primaryEcf);
   pushText(parts, cxAvps.secondaryEventChargingFunctionName, charging.secondaryEcf);

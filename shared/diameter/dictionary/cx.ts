@@ -1,6 +1,13 @@
-import { baseAvps } from './base.ts';
-import type { ApplicationDefinition, AvpDefinition, CommandDefinition, Dictionary } from './dictionary.ts';
-import { createDictionary } from './dictionary.ts';
+import { baseAvps, baseGroups } from './base.ts';
+import {
+  type ApplicationDefinition,
+  type AvpDefinition,
+  type CommandDefinition,
+  createDictionary,
+  type Dictionary,
+  type GroupDefinition,
+  withGroups,
+} from './dictionary.ts';
 
 /** The AVPs of Cx and Dx, all of vendor 10415. Source: TS 29.229 6.3. */
 export const cxAvps = {
@@ -42,9 +49,33 @@ export const cxAvps = {
     vendor: 10415,
     type: 'Enumerated',
     mandatory: true,
+    values: {
+      NO_ASSIGNMENT: 0,
+      REGISTRATION: 1,
+      RE_REGISTRATION: 2,
+      UNREGISTERED_USER: 3,
+      TIMEOUT_DEREGISTRATION: 4,
+      USER_DEREGISTRATION: 5,
+      TIMEOUT_DEREGISTRATION_STORE_SERVER_NAME: 6,
+      USER_DEREGISTRATION_STORE_SERVER_NAME: 7,
+      ADMINISTRATIVE_DEREGISTRATION: 8,
+      AUTHENTICATION_FAILURE: 9,
+      AUTHENTICATION_TIMEOUT: 10,
+      DEREGISTRATION_TOO_MUCH_DATA: 11,
+      AAA_USER_DATA_REQUEST: 12,
+      PGW_UPDATE: 13,
+      RESTORATION: 14,
+    },
   },
   deregistrationReason: { name: 'Deregistration-Reason', code: 615, vendor: 10415, type: 'Grouped', mandatory: true },
-  reasonCode: { name: 'Reason-Code', code: 616, vendor: 10415, type: 'Enumerated', mandatory: true },
+  reasonCode: {
+    name: 'Reason-Code',
+    code: 616,
+    vendor: 10415,
+    type: 'Enumerated',
+    mandatory: true,
+    values: { PERMANENT_TERMINATION: 0, NEW_SERVER_ASSIGNED: 1, SERVER_CHANGE: 2, REMOVE_S_CSCF: 3 },
+  },
   reasonInfo: { name: 'Reason-Info', code: 617, vendor: 10415, type: 'UTF8String', mandatory: true },
   chargingInformation: { name: 'Charging-Information', code: 618, vendor: 10415, type: 'Grouped', mandatory: true },
   primaryEventChargingFunctionName: {
@@ -81,6 +112,7 @@ export const cxAvps = {
     vendor: 10415,
     type: 'Enumerated',
     mandatory: true,
+    values: { REGISTRATION: 0, DE_REGISTRATION: 1, REGISTRATION_AND_CAPABILITIES: 2 },
   },
   userDataAlreadyAvailable: {
     name: 'User-Data-Already-Available',
@@ -88,6 +120,7 @@ export const cxAvps = {
     vendor: 10415,
     type: 'Enumerated',
     mandatory: true,
+    values: { USER_DATA_NOT_AVAILABLE: 0, USER_DATA_ALREADY_AVAILABLE: 1 },
   },
   confidentialityKey: { name: 'Confidentiality-Key', code: 625, vendor: 10415, type: 'OctetString', mandatory: true },
   integrityKey: { name: 'Integrity-Key', code: 626, vendor: 10415, type: 'OctetString', mandatory: true },
@@ -102,7 +135,14 @@ export const cxAvps = {
     mandatory: false,
   },
   associatedIdentities: { name: 'Associated-Identities', code: 632, vendor: 10415, type: 'Grouped', mandatory: false },
-  originatingRequest: { name: 'Originating-Request', code: 633, vendor: 10415, type: 'Enumerated', mandatory: true },
+  originatingRequest: {
+    name: 'Originating-Request',
+    code: 633,
+    vendor: 10415,
+    type: 'Enumerated',
+    mandatory: true,
+    values: { ORIGINATING: 0 },
+  },
   wildcardedPublicIdentity: {
     name: 'Wildcarded-Public-Identity',
     code: 634,
@@ -125,6 +165,7 @@ export const cxAvps = {
     vendor: 10415,
     type: 'Enumerated',
     mandatory: false,
+    values: { LOOSE_ROUTE_NOT_REQUIRED: 0, LOOSE_ROUTE_REQUIRED: 1 },
   },
   scscfRestorationInfo: { name: 'SCSCF-Restoration-Info', code: 639, vendor: 10415, type: 'Grouped', mandatory: false },
   path: { name: 'Path', code: 640, vendor: 10415, type: 'OctetString', mandatory: false },
@@ -147,9 +188,17 @@ export const cxAvps = {
     vendor: 10415,
     type: 'Enumerated',
     mandatory: false,
+    values: { NOT_MULTIPLE_REGISTRATION: 0, MULTIPLE_REGISTRATION: 1 },
   },
   restorationInfo: { name: 'Restoration-Info', code: 649, vendor: 10415, type: 'Grouped', mandatory: false },
-  sessionPriority: { name: 'Session-Priority', code: 650, vendor: 10415, type: 'Enumerated', mandatory: false },
+  sessionPriority: {
+    name: 'Session-Priority',
+    code: 650,
+    vendor: 10415,
+    type: 'Enumerated',
+    mandatory: false,
+    values: { PRIORITY_0: 0, PRIORITY_1: 1, PRIORITY_2: 2, PRIORITY_3: 3, PRIORITY_4: 4 },
+  },
   identityWithEmergencyRegistration: {
     name: 'Identity-with-Emergency-Registration',
     code: 651,
@@ -163,6 +212,7 @@ export const cxAvps = {
     vendor: 10415,
     type: 'Enumerated',
     mandatory: false,
+    values: { NOT_PRIVILEDGED_SENDER: 0, PRIVILEDGED_SENDER: 1 },
   },
   liaFlags: { name: 'LIA-Flags', code: 653, vendor: 10415, type: 'Unsigned32', mandatory: false },
   initialCseqSequenceNumber: {
@@ -202,52 +252,196 @@ export const etsiAvps = {
   lineIdentifier: { name: 'Line-Identifier', code: 500, vendor: 13019, type: 'OctetString', mandatory: false },
 } as const satisfies Readonly<Record<string, AvpDefinition>>;
 
+const c = cxAvps;
+
+/** The groups of Cx. Source: TS 29.229 6.3. */
+export const cxGroups: readonly GroupDefinition[] = [
+  {
+    group: c.serverCapabilities,
+    required: [],
+    optional: [c.mandatoryCapability, c.optionalCapability, c.serverName],
+    repeated: [c.mandatoryCapability, c.optionalCapability, c.serverName],
+  },
+  {
+    group: c.sipAuthDataItem,
+    required: [],
+    optional: [
+      c.sipItemNumber,
+      c.sipAuthenticationScheme,
+      c.sipAuthenticate,
+      c.sipAuthorization,
+      c.sipAuthenticationContext,
+      c.confidentialityKey,
+      c.integrityKey,
+      c.sipDigestAuthenticate,
+      baseAvps.framedIpAddress,
+      baseAvps.framedIpv6Prefix,
+      baseAvps.framedInterfaceId,
+      etsiAvps.lineIdentifier,
+    ],
+    repeated: [etsiAvps.lineIdentifier],
+  },
+  {
+    group: c.sipDigestAuthenticate,
+    required: [baseAvps.digestRealm, baseAvps.digestQop, baseAvps.digestHa1],
+    optional: [baseAvps.digestAlgorithm],
+  },
+  { group: c.deregistrationReason, required: [c.reasonCode], optional: [c.reasonInfo] },
+  {
+    group: c.chargingInformation,
+    required: [],
+    optional: [
+      c.primaryEventChargingFunctionName,
+      c.secondaryEventChargingFunctionName,
+      c.primaryChargingCollectionFunctionName,
+      c.secondaryChargingCollectionFunctionName,
+    ],
+  },
+  { group: c.supportedFeatures, required: [baseAvps.vendorId, c.featureListId, c.featureList] },
+  {
+    group: c.supportedApplications,
+    required: [],
+    optional: [baseAvps.authApplicationId, baseAvps.acctApplicationId, baseAvps.vendorSpecificApplicationId],
+    repeated: [baseAvps.authApplicationId, baseAvps.acctApplicationId, baseAvps.vendorSpecificApplicationId],
+  },
+  { group: c.associatedIdentities, required: [], optional: [baseAvps.userName], repeated: [baseAvps.userName] },
+  {
+    group: c.associatedRegisteredIdentities,
+    required: [],
+    optional: [baseAvps.userName],
+    repeated: [baseAvps.userName],
+  },
+  {
+    group: c.scscfRestorationInfo,
+    required: [baseAvps.userName, c.restorationInfo],
+    optional: [c.sipAuthenticationScheme],
+    repeated: [c.restorationInfo],
+  },
+  {
+    group: c.restorationInfo,
+    required: [c.path, c.contact],
+    optional: [c.initialCseqSequenceNumber, c.callIdSipHeader, c.subscriptionInfo],
+  },
+  {
+    group: c.subscriptionInfo,
+    required: [c.callIdSipHeader, c.fromSipHeader, c.toSipHeader, c.recordRoute, c.contact],
+  },
+  { group: c.identityWithEmergencyRegistration, required: [baseAvps.userName, c.publicIdentity] },
+  {
+    group: c.allowedWafWwsfIdentities,
+    required: [],
+    optional: [c.webrtcAuthenticationFunctionName, c.webrtcWebServerFunctionName],
+    repeated: [c.webrtcAuthenticationFunctionName, c.webrtcWebServerFunctionName],
+  },
+];
+
 /** Everything that a Cx node may meet. */
-export const cxDictionary: Dictionary = createDictionary(baseAvps, cxAvps, etsiAvps);
+export const cxDictionary: Dictionary = withGroups(createDictionary(baseAvps, cxAvps, etsiAvps), baseGroups, cxGroups);
 
 /** Source: TS 29.229 5.3, 6.1. */
 export const cxApplication: ApplicationDefinition = { name: 'Cx', id: 16777216, vendor: 10415, stateless: true };
 
 const { authSessionState, destinationHost, destinationRealm, userName, vendorSpecificApplicationId } = baseAvps;
-const { publicIdentity, serverName } = cxAvps;
+const { publicIdentity, serverName, supportedFeatures } = cxAvps;
 const common = [vendorSpecificApplicationId, authSessionState, destinationRealm] as const;
+const answered = [supportedFeatures, baseAvps.failedAvp, baseAvps.errorMessage] as const;
 
-/** The commands with what a request must carry. Source: TS 29.229 6.1. */
+/** The commands with what requests and answers carry. Source: TS 29.229 6.1. */
 export const cxCommands = {
   userAuthorization: {
     name: 'User-Authorization',
     code: 300,
     application: cxApplication,
-    required: [...common, userName, publicIdentity, cxAvps.visitedNetworkIdentifier],
+    required: [...common, userName, publicIdentity, c.visitedNetworkIdentifier],
+    optional: [destinationHost, supportedFeatures, c.userAuthorizationType, c.uarFlags],
+    repeated: [supportedFeatures],
+    answer: {
+      required: [],
+      optional: [...answered, serverName, c.serverCapabilities],
+      repeated: [supportedFeatures],
+    },
   },
   serverAssignment: {
     name: 'Server-Assignment',
     code: 301,
     application: cxApplication,
-    required: [...common, serverName, cxAvps.serverAssignmentType, cxAvps.userDataAlreadyAvailable],
+    required: [...common, serverName, c.serverAssignmentType, c.userDataAlreadyAvailable],
+    optional: [
+      destinationHost,
+      userName,
+      supportedFeatures,
+      publicIdentity,
+      c.wildcardedPublicIdentity,
+      c.scscfRestorationInfo,
+      c.multipleRegistrationIndication,
+      c.sessionPriority,
+      c.sarFlags,
+    ],
+    repeated: [supportedFeatures, publicIdentity, c.scscfRestorationInfo],
+    answer: {
+      required: [],
+      optional: [
+        userName,
+        ...answered,
+        c.userData,
+        c.chargingInformation,
+        c.associatedIdentities,
+        c.looseRouteIndication,
+        c.scscfRestorationInfo,
+        c.associatedRegisteredIdentities,
+        serverName,
+        c.wildcardedPublicIdentity,
+        c.priviledgedSenderIndication,
+      ],
+      repeated: [supportedFeatures, c.scscfRestorationInfo],
+    },
   },
   locationInfo: {
     name: 'Location-Info',
     code: 302,
     application: cxApplication,
     required: [...common, publicIdentity],
+    optional: [destinationHost, c.originatingRequest, supportedFeatures, c.userAuthorizationType, c.sessionPriority],
+    repeated: [supportedFeatures],
+    answer: {
+      required: [],
+      optional: [...answered, serverName, c.serverCapabilities, c.wildcardedPublicIdentity, c.liaFlags],
+      repeated: [supportedFeatures],
+    },
   },
   multimediaAuth: {
     name: 'Multimedia-Auth',
     code: 303,
     application: cxApplication,
-    required: [...common, userName, publicIdentity, cxAvps.sipAuthDataItem, cxAvps.sipNumberAuthItems, serverName],
+    required: [...common, userName, publicIdentity, c.sipAuthDataItem, c.sipNumberAuthItems, serverName],
+    optional: [destinationHost, supportedFeatures],
+    repeated: [supportedFeatures],
+    answer: {
+      required: [],
+      optional: [userName, ...answered, publicIdentity, c.sipNumberAuthItems, c.sipAuthDataItem],
+      repeated: [supportedFeatures, c.sipAuthDataItem],
+    },
   },
   registrationTermination: {
     name: 'Registration-Termination',
     code: 304,
     application: cxApplication,
-    required: [...common, destinationHost, userName, cxAvps.deregistrationReason],
+    required: [...common, destinationHost, userName, c.deregistrationReason],
+    optional: [c.associatedIdentities, supportedFeatures, publicIdentity, c.rtrFlags],
+    repeated: [supportedFeatures, publicIdentity],
+    answer: {
+      required: [],
+      optional: [c.associatedIdentities, ...answered, c.identityWithEmergencyRegistration],
+      repeated: [supportedFeatures, c.identityWithEmergencyRegistration],
+    },
   },
   pushProfile: {
     name: 'Push-Profile',
     code: 305,
     application: cxApplication,
     required: [...common, destinationHost, userName],
+    optional: [supportedFeatures, c.userData, c.chargingInformation, c.sipAuthDataItem, c.allowedWafWwsfIdentities],
+    repeated: [supportedFeatures],
+    answer: { required: [], optional: answered, repeated: [supportedFeatures] },
   },
 } as const satisfies Readonly<Record<string, CommandDefinition>>;

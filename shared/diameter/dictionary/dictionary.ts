@@ -24,6 +24,24 @@ export interface AvpDefinition<T extends AvpType = AvpType> {
   readonly vendor: number;
   readonly type: T;
   readonly mandatory: boolean;
+  /** Of an Enumerated: its values by name. */
+  readonly values?: Readonly<Record<string, number>>;
+  /** Least and most octets of data, where the row says more than its type does. */
+  readonly length?: readonly [least: number, most: number];
+}
+
+/** What may stand in a message or in a group: a row in neither list may come any number of times. */
+export interface AvpRules {
+  readonly required: readonly AvpDefinition[];
+  /** What else may be there, in the order of the table. */
+  readonly optional?: readonly AvpDefinition[];
+  /** Those of both lists that may come more than once; all others of them come once. */
+  readonly repeated?: readonly AvpDefinition[];
+}
+
+/** One Grouped AVP with its members. */
+export interface GroupDefinition extends AvpRules {
+  readonly group: AvpDefinition<'Grouped'>;
 }
 
 export interface ApplicationDefinition {
@@ -35,18 +53,24 @@ export interface ApplicationDefinition {
   readonly stateless: boolean;
 }
 
-export interface CommandDefinition {
+/**
+ * One row of a command table: request and answer. As `AvpRules` it says what the request carries beside Session-Id,
+ * Origin-Host, Origin-Realm and what every message may carry: 5005 without what is required, 5009 for too many.
+ */
+export interface CommandDefinition extends AvpRules {
   readonly name: string;
   readonly code: number;
   readonly application: ApplicationDefinition;
-  /** What a request must carry beside Session-Id, Origin-Host and Origin-Realm (5005 when it does not). */
-  readonly required: readonly AvpDefinition[];
+  /** What the answer carries beside Session-Id, the result, Origin-Host, Origin-Realm and the application's AVPs. */
+  readonly answer?: AvpRules;
 }
 
 /** AVP definitions by vendor and code. */
 export interface Dictionary {
   /** Takes code and vendor as signed 32-bit numbers (`| 0`); gives undefined for an unknown AVP. */
   find(code: number, vendor: number): AvpDefinition | undefined;
+  /** The members of a group, where a table names them. */
+  group(definition: AvpDefinition): GroupDefinition | undefined;
 }
 
 export const VENDOR_3GPP = 10415;
@@ -82,5 +106,12 @@ export function createDictionary(...tables: readonly Readonly<Record<string, Avp
       }
       return others.get(vendor)?.get(code);
     },
+    group: () => undefined,
   };
+}
+
+/** The same dictionary, which knows the members of these groups too. */
+export function withGroups(dictionary: Dictionary, ...tables: readonly (readonly GroupDefinition[])[]): Dictionary {
+  const groups = new Map(tables.flat().map((row) => [row.group as AvpDefinition, row]));
+  return { find: dictionary.find, group: (definition) => groups.get(definition) ?? dictionary.group(definition) };
 }

@@ -11,6 +11,8 @@ export interface LocalCapabilities {
   readonly productName: string;
   /** Our own Vendor-Id; 0: none. */
   readonly vendorId: number;
+  /** Vendors whose AVPs we know beside those of the applications. */
+  readonly supportedVendors: readonly number[];
   readonly firmwareRevision: number;
   /** Constant while the daemon runs, larger after each start. Source: RFC 6733 8.16. */
   readonly originStateId: number;
@@ -26,10 +28,16 @@ export interface PeerCapabilities {
   readonly applications: readonly number[];
 }
 
+/** Whether the peer passes requests on, so that it is not itself who answers. */
+export function isRelay({ applications }: PeerCapabilities): boolean {
+  return applications.includes(RELAY_APPLICATION);
+}
+
 /** The AVPs of a CER, or of a CEA beside result and identity. Source: RFC 6733 5.3.1, 5.3.2. */
 export function capabilitiesAvps(local: LocalCapabilities, hostIpAddresses: readonly string[]): Avp[] {
   const { applications } = local;
-  const vendors = new Set(applications.map((application) => application.vendor).filter((vendor) => vendor !== 0));
+  const vendors = new Set([...applications.map((application) => application.vendor), ...local.supportedVendors]);
+  vendors.delete(0);
   return [
     ...hostIpAddresses.map((address) => avp(baseAvps.hostIpAddress, address)),
     avp(baseAvps.vendorId, local.vendorId),

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { Clock } from '../clock.ts';
-import { MAX_MESSAGE_LENGTH } from '../codec/message.ts';
+import { MAX_MESSAGE_LENGTH, writeHopByHop } from '../codec/message.ts';
+import { type SentRequest, SentRequests } from './sent-requests.ts';
 import { type FramingFault, StreamFramer } from './stream-framer.ts';
 
 export interface ConnectionListener {
@@ -14,22 +15,39 @@ export interface ConnectionListener {
 
 /** A stranger's message may be this long: enough for any CER. */
 const MAX_FIRST_MESSAGE_LENGTH = 16 * 1024;
-/** Requests in flight that are remembered; the oldest is forgotten beyond it, its answer then counts as unknown. */
-const MAX_OUTSTANDING = 16 * 1024;
 /** With more than this unsent the peer does not read: it gets no new requests. */
 const MAX_QUEUED_OCTETS = 4 * 1024 * 1024;
+/** With more than this of answers that it asked for and does not read, it is no peer to keep. */
+const MAX_UNREAD_OCTETS = 4 * MAX_QUEUED_OCTETS;
 /** How long a connection that we ended may take to go. */
 const LINGER_MS = 1000;
 
-/** One TCP connection: framing, writing, and which requests on it await an answer. */
+export interface ConnectionOptions {
+  readonly clock: Clock;
+  /** 0 up to 1. */
+  readonly random: () => number;
+  /** The socket does TLS. */
+  readonly secure: boolean;
+  /** How an error of the socket is told. */
+  readonly words: (error: NodeJS.ErrnoException) => string;
+  /** Requests that may await an answer here, and after what time nobody waits for it. */
+  readonly maxSent: number;
+  readonly keepSentMs: number;
+}
+
+/** One connection over TCP or TLS: framing, writing, and which requests on it await an answer. */
 export class Connection {
   readonly id: number;
+  readonly secure: boolean;
   /** By the clock: when octets came last. */
   lastReceivedMs: number;
+  /** Requests of the peer that we have not answered yet. */
+  asked = 0;
+  readonly sent: SentRequests;
   readonly #socket: Socket;
   readonly #clock: Clock;
   readonly #framer: StreamFramer;
-  readonly #outstanding = new Map<number, Buffer>();
+  #hopByHop: number;
   #words = 'closed by the peer';
   #ended = false;
   #corked = false;
@@ -38,20 +56,26 @@ export class Connection {
     this.#socket.uncork();
   };
 
-  constructor(id: number, socket: Socket, listener: ConnectionListener, clock: Clock) {
+  constructor(id: number, socket: Socket, listener: ConnectionListener, options: ConnectionOptions) {
+    const { clock, secure } = options;
     this.id = id;
+    this.secure = secure;
+    this.sent = new SentRequests(options.maxSent, options.keepSentMs);
     this.#socket = socket;
     this.#clock = clock;
+    this.#hopByHop = Math.floor(options.random() * 2 ** 32);
     this.lastReceivedMs = clock.now();
     this.#framer = new StreamFramer(MAX_FIRST_MESSAGE_LENGTH, (octets) => listener.message(this, octets));
     socket.setNoDelay(true);
-    socket.on('connect', () => listener.connected(this));
+    socket.on(secure ? 'secureConnect' : 'connect', () => listener.connected(this));
     socket.on('data', (chunk: Buffer) => {
       this.lastReceivedMs = clock.now();
       const fault = this.#framer.push(chunk);
       if (fault !== undefined) listener.fault(this, fault);
     });
-    socket.on('error', (error: NodeJS.ErrnoException) => this.#because(error.code ?? error.message));
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      if (!this.#ended) this.#words = options.words(error);
+    });
     socket.on('close', () => listener.closed(this, this.#words));
   }
 
@@ -70,46 +94,37 @@ export class Connection {
 
   /** Whether a new request may be written. */
   get writable(): boolean {
-    return !this.#ended && this.#socket.writable && this.#socket.writableLength < MAX_QUEUED_OCTETS;
+    if (this.#ended || !this.#socket.writable || this.#socket.writableLength >= MAX_QUEUED_OCTETS) return false;
+    return this.sent.hasRoom(this.#clock.now());
   }
 
+  /** An identifier that no request on this connection has at the moment. Source: RFC 6733 3. */
+  nextHopByHop(): number {
+    do this.#hopByHop = (this.#hopByHop + 1) >>> 0;
+    while (this.sent.has(this.#hopByHop));
+    return this.#hopByHop;
+  }
+
+  /** Sends an answer or a message of the base protocol. */
   send(octets: Buffer): void {
-    if (!this.#ended) this.#write(octets);
+    if (this.#ended) return;
+    if (this.#socket.writableLength >= MAX_UNREAD_OCTETS) this.destroy('the peer does not read what we send');
+    else this.#write(octets);
   }
 
-  /** Sends a request and remembers it until `settle`. */
-  ask(hopByHop: number, octets: Buffer): void {
-    if (this.#outstanding.size >= MAX_OUTSTANDING) {
-      for (const oldest of this.#outstanding.keys()) {
-        this.#outstanding.delete(oldest);
-        break;
-      }
-    }
-    this.#outstanding.set(hopByHop, octets);
-    this.#write(octets);
-  }
-
-  /** Whether a request with this identifier went out here and had no answer yet; now it has. */
-  settle(hopByHop: number): boolean {
-    return this.#outstanding.delete(hopByHop);
-  }
-
-  /** Takes out the requests that stay without answer, with their messages. */
-  takeOutstanding(): Map<number, Buffer> {
-    const taken = new Map(this.#outstanding);
-    this.#outstanding.clear();
-    return taken;
-  }
-
-  get outstanding(): number {
-    return this.#outstanding.size;
+  /** Sends a request under an identifier of this connection and remembers it until its answer comes. */
+  ask(request: SentRequest): void {
+    const hopByHop = this.nextHopByHop();
+    writeHopByHop(request.octets, hopByHop);
+    this.sent.add(hopByHop, request);
+    this.#write(request.octets);
   }
 
   /** Closes after what was written has gone out; hears nothing more. */
   end(words: string): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#because(words);
+    this.#words = words;
     this.#framer.stop();
     this.#socket.end();
     const timer = this.#clock.setTimer(LINGER_MS, () => this.#socket.destroy());
@@ -117,8 +132,8 @@ export class Connection {
   }
 
   destroy(words: string): void {
+    if (!this.#ended) this.#words = words;
     this.#ended = true;
-    this.#because(words);
     this.#framer.stop();
     this.#socket.destroy();
   }
@@ -131,10 +146,6 @@ export class Connection {
       process.nextTick(this.#uncork);
     }
     this.#socket.write(octets);
-  }
-
-  #because(words: string): void {
-    this.#words = words;
   }
 }
 

@@ -1,65 +1,39 @@
-import { encodeAnswer, encodeRefusal, type Refusal } from '../answer.ts';
-import type { Clock } from '../clock.ts';
-import { type Avp, avp } from '../codec/avp-types.ts';
+import { type Refusal, refusalOf } from '../answer.ts';
 import { decodeMessage } from '../codec/decode.ts';
-import { encodeMessage } from '../codec/encode.ts';
-import { type DiameterMessage, FLAG_REQUEST, isRequest } from '../codec/message.ts';
-import { baseApplication, baseAvps, baseCommands } from '../dictionary/base.ts';
-import { type CommandDefinition, createDictionary } from '../dictionary/dictionary.ts';
+import { type DiameterMessage, isRequest } from '../codec/message.ts';
+import { baseAvps, baseCommands } from '../dictionary/base.ts';
+import { createDictionary } from '../dictionary/dictionary.ts';
 import { DecodeFailure, resultCodes } from '../errors.ts';
-import { sameIdentity } from '../identity.ts';
-import { baseResult, readResult } from '../result.ts';
-import {
-  capabilitiesAvps,
-  commonApplications,
-  type LocalCapabilities,
-  type PeerCapabilities,
-  readCapabilities,
-} from './capabilities.ts';
+import { BaseMessages } from './base-messages.ts';
+import { commonApplications, isRelay, type PeerCapabilities, readCapabilities } from './capabilities.ts';
+import { whyNotCea } from './capabilities-check.ts';
 import type { Connection } from './connection.ts';
+import type { PeerConfig, PeerSettings } from './peer-settings.ts';
 import { nextPeerState, type PeerAction, type PeerEvent, type PeerState } from './peer-state.ts';
+import { PeerStatistics } from './peer-statistics.ts';
+import type { PeerStatus } from './peer-status.ts';
+import { RetryTimer } from './retry-timer.ts';
 import { Watchdog } from './watchdog.ts';
-
-/** A peer of the configuration. */
-export interface PeerConfig {
-  /** Its Origin-Host. */
-  readonly host: string;
-  /** Where to connect to; left out: the peer connects to us. */
-  readonly address?: string | undefined;
-  /** Default 3868. */
-  readonly port?: number | undefined;
-}
-
-/** Times in milliseconds, and what else all peers of a table share. */
-export interface PeerSettings {
-  readonly local: LocalCapabilities;
-  /** Empty: the address of each connection. */
-  readonly hostIpAddresses: readonly string[];
-  readonly acceptUnknown: boolean;
-  readonly clock: Clock;
-  /** 0 up to 1. */
-  readonly random: () => number;
-  readonly reconnectMs: number;
-  readonly reconnectCapMs: number;
-  /** From connecting, or from accepting, to the end of the capabilities exchange. */
-  readonly exchangeTimeoutMs: number;
-  readonly watchdogMs: number;
-  readonly watchdogJitterMs: number;
-  readonly disconnectTimeoutMs: number;
-  /** Until the next try after a DPR with BUSY or DO_NOT_WANT_TO_TALK_TO_YOU. */
-  readonly unwantedMs: number;
-}
 
 /** What happened to a peer, in plain words. */
 export interface PeerEventReport {
   readonly peer: string;
   readonly state: PeerState | 'suspect';
   readonly words: string;
+  /** Only a connection was turned away; there may be many of them. */
+  readonly refused?: true;
 }
 
 export interface PeerPort {
   connect(peer: Peer, address: string, port: number): Connection;
   event(report: PeerEventReport): void;
+  up(peer: Peer): void;
+  /** The connection carries nothing new any more; what awaits an answer on it is to go elsewhere. */
+  down(peer: Peer, connection: Connection): void;
+  /** The watchdog found no life, or found it again. */
+  suspected(peer: Peer, connection: Connection): void;
+  /** It tells a higher Origin-State-Id than before. */
+  restarted(peer: Peer): void;
   /** The peer is closed and will not try again by itself. */
   ended(peer: Peer): void;
 }
@@ -73,13 +47,20 @@ interface Newcomer {
 /** Disconnect-Cause. Source: RFC 6733 5.4.3. */
 const REBOOTING = 0;
 const DEFAULT_PORT = 3868;
+/** What neighbours say is short, and what they are answered repeats parts of it. */
+const MAX_BASE_MESSAGE = 64 * 1024;
 const baseDictionary = createDictionary(baseAvps);
 
 /** One peer: its state machine with the connections, timers and base messages that it drives. Source: RFC 6733 5. */
 export class Peer {
   readonly config: PeerConfig;
+  /** Origin-Host in lower case. */
+  readonly key: string;
+  readonly statistics = new PeerStatistics();
   readonly #settings: PeerSettings;
   readonly #port: PeerPort;
+  readonly #messages: BaseMessages;
+  readonly #retry: RetryTimer;
   readonly #localWins: boolean;
   #state: PeerState = 'closed';
   #suspect = false;
@@ -88,22 +69,23 @@ export class Peer {
   #newcomer: Newcomer | undefined;
   #capabilities: PeerCapabilities | undefined;
   #applications: readonly number[] = [];
+  #originStateId: number | undefined;
   #dpr: DiameterMessage | undefined;
   #watchdog: Watchdog | undefined;
   #timer: unknown;
-  #retryTimer: unknown;
-  #failures = 0;
-  #nextRetryMs: number | undefined;
   #stopping = false;
-  #identifier: number;
+  #words = '';
+  #lastError: string | undefined;
+  #connectedSinceMs: number | undefined;
 
   constructor(config: PeerConfig, settings: PeerSettings, port: PeerPort) {
     this.config = config;
+    this.key = config.host.toLowerCase();
     this.#settings = settings;
     this.#port = port;
-    this.#identifier = Math.floor(settings.random() * 2 ** 32);
-    const ours = settings.local.identity.originHost.toLowerCase();
-    this.#localWins = ours > config.host.toLowerCase();
+    this.#messages = new BaseMessages(settings.local, settings.hostIpAddresses, settings.random);
+    this.#retry = new RetryTimer(settings, () => this.#dispatch('start', ''));
+    this.#localWins = settings.local.identity.originHost.toLowerCase() > this.key;
   }
 
   get state(): PeerState {
@@ -128,6 +110,21 @@ export class Peer {
     return this.#applications;
   }
 
+  /** Whether it passes on what is for others. */
+  get relays(): boolean {
+    return this.#capabilities !== undefined && isRelay(this.#capabilities);
+  }
+
+  /** Whether a request of an application can be written to it now. */
+  takes(application: number): boolean {
+    return this.open && this.#applications.includes(application) && this.connection?.writable === true;
+  }
+
+  /** Whether a connection is the one that carries requests and answers, also while it closes. */
+  carries(connection: Connection): boolean {
+    return (this.open || this.#state === 'closing') && connection === this.connection;
+  }
+
   /** The connection that carries requests and answers, also while it closes. */
   get connection(): Connection | undefined {
     return this.#initiator ?? this.#responder?.connection;
@@ -141,7 +138,7 @@ export class Peer {
   /** Leaves with a DPR; `ended` is called when all is closed. */
   stop(): void {
     this.#stopping = true;
-    this.#clearRetry();
+    this.#retry.clear();
     if (this.#state === 'closed') this.#port.ended(this);
     else this.#dispatch('stop', 'we are shutting down');
   }
@@ -167,49 +164,70 @@ export class Peer {
     this.#watchdog?.received();
   }
 
-  /** Takes a message of application 0. */
+  /** How it stands, for an administrator. */
+  status(): PeerStatus {
+    const { open } = this;
+    return {
+      host: this.config.host,
+      state: this.#suspect ? 'suspect' : this.#state,
+      words: this.#words,
+      lastError: this.#lastError,
+      remote: open ? this.connection?.remote : undefined,
+      realm: open ? this.#capabilities?.originRealm : undefined,
+      productName: open ? this.#capabilities?.productName : undefined,
+      connectedSinceMs: open ? this.#connectedSinceMs : undefined,
+      roundTripMs: this.statistics.roundTripMs,
+      applications: this.#applications,
+      outstanding: this.connection?.sent.size ?? 0,
+      asked: this.connection?.asked ?? 0,
+      counts: this.statistics.counts,
+    };
+  }
+
+  /** Takes a message of the base protocol. */
   onBaseMessage(connection: Connection, octets: Buffer): void {
-    const message = decodeMessage(octets, baseDictionary);
+    const message =
+      octets.length > MAX_BASE_MESSAGE
+        ? new DecodeFailure(resultCodes.INVALID_MESSAGE_LENGTH, `${octets.length} octets between neighbours`, 1)
+        : decodeMessage(octets, baseDictionary);
     if (message instanceof DecodeFailure) {
-      if (isRequest(octets)) this.#refuse(connection, octets, message);
+      if (isRequest(octets)) connection.send(this.#messages.refusal(octets, refusalOf(message)));
       else if (connection === this.#initiator) this.#dispatch('not-cea', `a malformed answer: ${message.reason}`);
       return;
     }
-    const fromActive = (this.open || this.#state === 'closing') && connection === this.connection;
     switch (message.command) {
       case baseCommands.capabilitiesExchange.code:
         this.#onCapabilities(connection, message);
         return;
       case baseCommands.deviceWatchdog.code:
-        if (fromActive && isRequest(octets)) connection.send(this.#answer(message, [this.#originStateId()]));
+        if (!this.carries(connection)) return;
+        if (isRequest(octets)) connection.send(this.#messages.dwa(message));
+        this.#noteOriginStateId(message.avps.unsigned32(baseAvps.originStateId));
         return;
       case baseCommands.disconnectPeer.code:
-        if (!fromActive) return;
+        if (!this.carries(connection)) return;
         if (isRequest(octets)) {
           this.#dpr = message;
           this.#dispatch('dpr', `DPR from ${this.config.host}: ${causeWords(this.#disconnectCause())}`);
         } else this.#dispatch('dpa', 'DPA received');
         return;
-      default:
-        if (!isRequest(octets)) return;
-        this.#refuse(connection, octets, {
-          resultCode: resultCodes.COMMAND_UNSUPPORTED,
-          reason: `command ${message.command} is not served here`,
-        });
+      default: {
+        const words = `command ${message.command} is not served here`;
+        if (isRequest(octets)) this.#refuse(connection, octets, { resultCode: resultCodes.COMMAND_UNSUPPORTED, words });
+      }
     }
   }
 
   #onCapabilities(connection: Connection, message: DiameterMessage): void {
     if (isRequest(message.octets)) {
-      this.#refuse(connection, message.octets, {
-        resultCode: resultCodes.UNABLE_TO_COMPLY,
-        reason: 'capabilities cannot be changed on an open connection',
-      });
+      const words = 'capabilities cannot be changed on an open connection';
+      this.#refuse(connection, message.octets, { resultCode: resultCodes.UNABLE_TO_COMPLY, words });
       return;
     }
     if (connection !== this.#initiator || this.open) return;
+    const { acceptUnknown, local } = this.#settings;
     const capabilities = readCapabilities(message);
-    const words = this.#whyNotCea(message, capabilities);
+    const words = whyNotCea(message, capabilities, local, acceptUnknown ? undefined : this.config.host);
     if (words !== undefined) {
       this.#dispatch('not-cea', words);
       return;
@@ -218,25 +236,12 @@ export class Peer {
     this.#dispatch('cea', '');
   }
 
-  /** Why a CEA is none to work with, in words; undefined when it is good. Source: RFC 6733 5.3. */
-  #whyNotCea(message: DiameterMessage, capabilities: PeerCapabilities | undefined): string | undefined {
-    const { local, acceptUnknown } = this.#settings;
-    const result = readResult(message);
-    const host = capabilities?.originHost ?? this.config.host;
-    const head = `CEA ${result?.code ?? 'without a result'} from ${host}`;
-    const offered = local.applications.map((application) => `${application.name} (${application.id})`).join(', ');
-    if (result?.code !== resultCodes.SUCCESS) {
-      const text = message.avps.text(baseAvps.errorMessage);
-      const reason =
-        result?.code === resultCodes.NO_COMMON_APPLICATION ? 'it offers no application of ours' : 'refused';
-      return `${head}: ${text ?? reason}; we offered ${offered}`;
-    }
-    if (capabilities === undefined) return `${head}: without Origin-Host or Origin-Realm`;
-    if (!acceptUnknown && !sameIdentity(capabilities.originHost, this.config.host)) {
-      return `${head}: the peer at this address should be ${this.config.host}`;
-    }
-    if (commonApplications(local, capabilities).length > 0) return undefined;
-    return `${head}: it offers ${capabilities.applications.join(', ') || 'nothing'}; we offered ${offered}`;
+  /** An increase says that the peer has forgotten its sessions. Source: RFC 6733 8.16; requirement D-09. */
+  #noteOriginStateId(told: number | undefined): void {
+    if (told === undefined || told === 0) return;
+    const before = this.#originStateId;
+    this.#originStateId = told;
+    if (before !== undefined && told > before) this.#port.restarted(this);
   }
 
   #dispatch(event: PeerEvent, words: string): void {
@@ -245,21 +250,26 @@ export class Peer {
     this.#state = state;
     for (const action of actions) this.#perform(action);
     if (state === 'closed' || this.open) this.#clearTimer();
-    if (actions.includes('up')) this.#report(this.#upWords());
-    else if (actions.includes('reject-newcomer')) this.#report(`refused: ${words}`);
-    else if (actions.includes('down') || actions.includes('retry')) this.#report(words + this.#retryWords());
-    if (state === 'closed' && before !== 'closed' && this.#retryTimer === undefined) this.#port.ended(this);
+    if (actions.includes('up')) {
+      this.#report(this.#upWords(), false);
+      this.#port.up(this);
+    } else if (actions.includes('reject-newcomer')) this.#reportRefused(words);
+    else if (actions.includes('down') || actions.includes('retry')) {
+      this.#report(words + this.#retry.words, event !== 'stop' && before !== 'closing');
+    }
+    if (state === 'closed' && before !== 'closed' && !this.#retry.armed) this.#port.ended(this);
   }
 
   #perform(action: PeerAction): void {
-    const { settings, active } = { settings: this.#settings, active: this.connection };
+    const { disconnectTimeoutMs, exchangeTimeoutMs } = this.#settings;
+    const active = this.connection;
     switch (action) {
       case 'connect':
         this.#initiator = this.#port.connect(this, this.config.address ?? '', this.config.port ?? DEFAULT_PORT);
-        this.#armTimer(settings.exchangeTimeoutMs);
+        this.#armTimer(exchangeTimeoutMs);
         return;
       case 'send-cer':
-        this.#initiator?.send(this.#request(baseCommands.capabilitiesExchange, this.#ownCapabilities(this.#initiator)));
+        this.#initiator?.send(this.#messages.cer(this.#initiator));
         return;
       case 'hold-responder':
         this.#responder = this.#newcomer;
@@ -269,6 +279,7 @@ export class Peer {
         return;
       case 'reject-newcomer':
         this.#newcomer?.connection.end('a second connection of the same peer');
+        this.#watchdog?.probe();
         return;
       case 'drop-initiator':
         this.#drop(this.#initiator);
@@ -279,22 +290,19 @@ export class Peer {
         this.#responder = undefined;
         return;
       case 'send-dpr':
-        active?.send(this.#request(baseCommands.disconnectPeer, [avp(baseAvps.disconnectCause, REBOOTING)]));
-        this.#armTimer(settings.disconnectTimeoutMs);
+        active?.send(this.#messages.dpr(active, REBOOTING));
+        this.#armTimer(disconnectTimeoutMs);
         return;
       case 'send-dpa':
-        if (this.#dpr !== undefined) active?.send(this.#answer(this.#dpr, []));
+        if (this.#dpr !== undefined) active?.send(this.#messages.dpa(this.#dpr));
         active?.end('closed after DPR');
-        this.#armTimer(settings.disconnectTimeoutMs);
+        this.#armTimer(disconnectTimeoutMs);
         return;
       case 'up':
         this.#goUp();
         return;
       case 'down':
-        this.#watchdog?.stop();
-        this.#watchdog = undefined;
-        this.#suspect = false;
-        this.#applications = [];
+        this.#goDown();
         return;
       case 'retry':
         this.#armRetry();
@@ -307,26 +315,33 @@ export class Peer {
     this.#responder = held;
     if (held === undefined) return;
     this.#capabilities = held.capabilities;
-    held.connection.send(this.#answer(held.cer, this.#ownCapabilities(held.connection)));
+    held.connection.send(this.#messages.cea(held.cer, held.connection));
   }
 
   #goUp(): void {
-    const { clock, local, random, watchdogJitterMs: jitterMs, watchdogMs: intervalMs } = this.#settings;
+    const { local } = this.#settings;
     const connection = this.connection;
     if (connection === undefined || this.#capabilities === undefined) return;
-    this.#failures = 0;
+    this.#retry.up();
+    this.#connectedSinceMs = Date.now();
     this.#dpr = undefined;
-    this.#clearRetry();
     this.#applications = commonApplications(local, this.#capabilities);
     connection.trust();
-    this.#watchdog = new Watchdog(
+    this.#watchdog = this.#watch(connection);
+    this.#noteOriginStateId(this.#capabilities.originStateId);
+  }
+
+  #watch(connection: Connection): Watchdog {
+    const { clock, random, watchdogJitterMs: jitterMs, watchdogMs: intervalMs } = this.#settings;
+    return new Watchdog(
       clock,
       {
         lastReceivedMs: () => connection.lastReceivedMs,
-        sendDwr: () => connection.send(this.#request(baseCommands.deviceWatchdog, [this.#originStateId()])),
+        sendDwr: () => connection.send(this.#messages.dwr(connection)),
         changed: (state) => {
           this.#suspect = state === 'suspect';
-          this.#report(this.#suspect ? 'no answer to DWR: other peers are preferred' : 'answers again');
+          this.#report(this.#suspect ? 'no answer to DWR: other peers are preferred' : 'answers again', this.#suspect);
+          this.#port.suspected(this, connection);
         },
         dead: () => {
           connection.destroy('no answer to DWR');
@@ -337,76 +352,34 @@ export class Peer {
     );
   }
 
+  #goDown(): void {
+    this.#watchdog?.stop();
+    this.#watchdog = undefined;
+    this.#suspect = false;
+    this.#applications = [];
+    if (this.connection !== undefined) this.#port.down(this, this.connection);
+  }
+
   #drop(connection: Connection | undefined): void {
     connection?.end(
       this.#state === 'open-responder' || this.#state === 'open-initiator' ? 'lost the election' : 'dropped',
     );
   }
 
-  #ownCapabilities(connection: Connection): Avp[] {
-    const { hostIpAddresses, local } = this.#settings;
-    return capabilitiesAvps(local, hostIpAddresses.length > 0 ? hostIpAddresses : [connection.localAddress]);
-  }
-
-  #originStateId(): Avp {
-    return avp(baseAvps.originStateId, this.#settings.local.originStateId);
-  }
-
-  #request(command: CommandDefinition, avps: readonly Avp[]): Buffer {
-    const { originHost, originRealm } = this.#settings.local.identity;
-    this.#identifier = (this.#identifier + 1) >>> 0;
-    return encodeMessage(
-      {
-        flags: FLAG_REQUEST,
-        command: command.code,
-        application: baseApplication.id,
-        hopByHop: this.#identifier,
-        endToEnd: this.#identifier,
-      },
-      [avp(baseAvps.originHost, originHost), avp(baseAvps.originRealm, originRealm), ...avps],
-    );
-  }
-
-  #answer(request: DiameterMessage, avps: readonly Avp[]): Buffer {
-    const content = { result: baseResult(resultCodes.SUCCESS), avps };
-    return encodeAnswer(request, baseApplication, this.#settings.local.identity, content);
-  }
-
-  #refuse(
-    connection: Connection,
-    octets: Buffer,
-    why: { readonly resultCode: number; readonly reason: string; readonly failedAvp?: Buffer | undefined },
-  ): void {
-    const refusal: Refusal = { resultCode: why.resultCode, words: why.reason, failedAvp: why.failedAvp };
-    connection.send(encodeRefusal(octets, this.#settings.local.identity, refusal));
+  #refuse(connection: Connection, octets: Buffer, refusal: Refusal): void {
+    connection.send(this.#messages.refusal(octets, refusal));
   }
 
   #disconnectCause(): number {
     return this.#dpr?.avps.integer32(baseAvps.disconnectCause) ?? REBOOTING;
   }
 
-  /** Tc, doubled with each failure in a row up to the cap, give or take a tenth. Source: RFC 6733 12. */
   #armRetry(): void {
-    const { clock, random, reconnectCapMs, reconnectMs, unwantedMs } = this.#settings;
-    this.#clearRetry();
-    if (this.#stopping || this.config.address === undefined) return;
+    this.#retry.clear();
+    if (this.#stopping || this.config.address === undefined || this.config.once === true) return;
     const unwanted = this.#dpr !== undefined && this.#disconnectCause() !== REBOOTING;
-    const backOffMs = Math.min(reconnectMs * 2 ** Math.min(this.#failures, 16), Math.max(reconnectCapMs, reconnectMs));
-    this.#failures++;
     this.#dpr = undefined;
-    const delayMs = unwanted ? unwantedMs : backOffMs * (0.9 + random() * 0.2);
-    this.#nextRetryMs = delayMs;
-    this.#retryTimer = clock.setTimer(delayMs, () => {
-      this.#retryTimer = undefined;
-      this.#nextRetryMs = undefined;
-      this.#dispatch('start', '');
-    });
-  }
-
-  #clearRetry(): void {
-    if (this.#retryTimer !== undefined) this.#settings.clock.clearTimer(this.#retryTimer);
-    this.#retryTimer = undefined;
-    this.#nextRetryMs = undefined;
+    this.#retry.arm(unwanted);
   }
 
   #armTimer(delayMs: number): void {
@@ -422,8 +395,16 @@ export class Peer {
     this.#timer = undefined;
   }
 
-  #report(words: string): void {
+  #report(words: string, isError: boolean): void {
+    this.#words = words;
+    if (isError) this.#lastError = words;
     this.#port.event({ peer: this.config.host, state: this.#suspect ? 'suspect' : this.#state, words });
+  }
+
+  /** Who is turned away does not hide how the peer itself stands. */
+  #reportRefused(words: string): void {
+    const state = this.#suspect ? 'suspect' : this.#state;
+    this.#port.event({ peer: this.config.host, state, words: `refused: ${words}`, refused: true });
   }
 
   #upWords(): string {
@@ -436,10 +417,6 @@ export class Peer {
   #lostWords(words: string): string {
     if (this.#state !== 'wait-conn-ack') return `connection lost: ${words}`;
     return `cannot connect to ${this.config.address}:${this.config.port ?? DEFAULT_PORT}: ${words}`;
-  }
-
-  #retryWords(): string {
-    return this.#nextRetryMs === undefined ? '' : `; next try in ${(this.#nextRetryMs / 1000).toFixed(1)} s`;
   }
 }
 

@@ -31,6 +31,7 @@ export class Watchdog {
   #state: WatchdogState = 'okay';
   /** When the DWR went out that still lacks an answer. */
   #askedMs: number | undefined;
+  #armedMs = 0;
   #timer: unknown;
 
   constructor(clock: Clock, port: WatchdogPort, options: WatchdogOptions) {
@@ -53,32 +54,42 @@ export class Watchdog {
     this.#port.changed('okay');
   }
 
+  /** Asks for a sign of life now, unless that is under way: somebody else says that he is this peer. */
+  probe(): void {
+    if (this.#timer === undefined || this.#askedMs !== undefined) return;
+    this.#clock.clearTimer(this.#timer);
+    this.#ask();
+  }
+
   #interval(): number {
     const { intervalMs, jitterMs, random } = this.#options;
     return Math.max(1, intervalMs + (random() * 2 - 1) * Math.min(jitterMs, intervalMs / 2));
   }
 
   #arm(delayMs: number): void {
+    this.#armedMs = this.#clock.now();
     this.#timer = this.#clock.setTimer(delayMs, () => this.#expired());
   }
 
+  #ask(): void {
+    this.#askedMs = this.#clock.now();
+    this.#arm(this.#interval());
+    this.#port.sendDwr();
+  }
+
   #expired(): void {
-    const intervalMs = this.#interval();
-    const idleMs = this.#clock.now() - this.#port.lastReceivedMs();
-    if (this.#askedMs !== undefined && this.#port.lastReceivedMs() >= this.#askedMs) this.#askedMs = undefined;
+    const lastReceivedMs = this.#port.lastReceivedMs();
+    if (this.#askedMs !== undefined && lastReceivedMs >= this.#askedMs) this.#askedMs = undefined;
     if (this.#askedMs === undefined) {
-      if (idleMs < this.#options.intervalMs / 2) {
-        this.#arm(Math.max(1, intervalMs - idleMs));
-        return;
-      }
-      this.#askedMs = this.#clock.now();
-      this.#arm(intervalMs);
-      this.#port.sendDwr();
+      // Traffic begins the interval anew; it is drawn again, so that two sides do not ask in step.
+      const quietMs = this.#interval() - (this.#clock.now() - lastReceivedMs);
+      if (quietMs >= 1 && lastReceivedMs > this.#armedMs) this.#arm(quietMs);
+      else this.#ask();
       return;
     }
     if (this.#state === 'okay') {
       this.#state = 'suspect';
-      this.#arm(intervalMs);
+      this.#arm(this.#interval());
       this.#port.changed('suspect');
       return;
     }

@@ -1,10 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { DiameterClient } from '#diameter/client';
+import { DiameterClient, type RequestHandler } from '#diameter/client';
+import type { Avp } from '#diameter/codec/avp-types';
 import { decodeMessage } from '#diameter/codec/decode';
 import { encodeMessage } from '#diameter/codec/encode';
 import { type DiameterMessage, readHeader } from '#diameter/codec/message';
 import { CxClient } from '#diameter/cx/cx-client';
-import type { MultimediaAuth, ServerAssignment } from '#diameter/cx/cx-requests';
+import {
+  cxFeatures,
+  type MultimediaAuth,
+  type ServerAssignment,
+  sarFlags,
+  serverAssignmentTypes,
+} from '#diameter/cx/cx-requests';
 import {
   locationInfoAnswer,
   multimediaAuthAnswer,
@@ -15,7 +22,19 @@ import {
   serverAssignmentAnswer,
   userAuthorizationAnswer,
 } from '#diameter/cx/cx-server';
+import {
+  deregistrationReasons,
+  pushProfileAnswer,
+  pushProfileAvps,
+  readPushProfile,
+  readRegistrationTermination,
+  readRegistrationTerminationAnswer,
+  registrationTerminationAnswer,
+  registrationTerminationAvps,
+} from '#diameter/cx/hss-requests';
+import { baseAvps } from '#diameter/dictionary/base';
 import { cxAvps, cxCommands, cxDictionary } from '#diameter/dictionary/cx';
+import type { CommandDefinition } from '#diameter/dictionary/dictionary';
 import { DecodeFailure } from '#diameter/errors';
 import { baseResult, experimentalResult } from '#diameter/result';
 import { ManualClock } from '../manual-clock.ts';
@@ -41,6 +60,37 @@ function pair(features?: number) {
     { worker: 0, identity: { originHost: 'hss.ims.test', originRealm: 'ims.test' }, dictionary: cxDictionary, clock },
   );
   return { cx: new CxClient(cscf, { homeRealm: 'ims.test', features }), hss, requests };
+}
+
+/** An HSS that asks an S-CSCF; `request` is what it sent last. */
+function hssPair() {
+  let sent: Buffer | undefined;
+  const clock = new ManualClock();
+  const options = { worker: 0, dictionary: cxDictionary, clock };
+  const hss: DiameterClient = new DiameterClient(
+    {
+      send: (message) => {
+        sent = message;
+        scscf.onMessage(message);
+      },
+      answer: () => undefined,
+    },
+    { ...options, identity: { originHost: 'hss.ims.test', originRealm: 'ims.test' } },
+  );
+  const scscf: DiameterClient = new DiameterClient(
+    { send: () => undefined, answer: (message) => hss.onMessage(message) },
+    { ...options, identity: { originHost: 'scscf.ims.test', originRealm: 'ims.test' } },
+  );
+  return {
+    request: () => decodeMessage(sent!, cxDictionary) as DiameterMessage,
+    async ask(command: CommandDefinition, avps: readonly Avp[], handler: RequestHandler): Promise<DiameterMessage> {
+      scscf.handle(command, handler);
+      const destination = { destinationHost: 'scscf.ims.test', destinationRealm: 'ims.test' };
+      const answer = await hss.request({ command, ...destination, avps }, (message) => message);
+      if ('failure' in answer) throw new Error(answer.words);
+      return answer;
+    },
+  };
 }
 
 function codesOf(message: DiameterMessage | undefined): number[] {
@@ -204,11 +254,158 @@ describe('CxClient', () => {
     expect(codesOf(requests[1])).toEqual([...head, 283, 601, 633, 623]);
   });
 
+  it('E.3 SAR carries what is to be kept for a restoration, priority and flags; SAA gives all of it back', async () => {
+    const { cx, hss, requests } = pair();
+    const subscription = {
+      callId: 'c',
+      from: '<sip:a>;tag=1',
+      to: '<sip:a>;tag=2',
+      recordRoute: '<sip:p;lr>',
+      contact: '<sip:s>',
+    };
+    const restorationInfos = [
+      {
+        impi,
+        scheme: 'Digest-AKAv1-MD5',
+        contacts: [
+          { path: '<sip:p;lr>', contact: '<sip:a@10.0.0.1>', initialCseq: 7, callId: 'reg-1', subscription },
+          { path: '', contact: '<sip:a@10.0.0.2>', initialCseq: undefined, callId: undefined, subscription: undefined },
+        ],
+      },
+    ];
+    const allowedIdentities = {
+      authenticationFunctions: ['waf.ims.test'],
+      webServerFunctions: ['wwsf.ims.test', 'w2'],
+    };
+    let heard: ServerAssignment | undefined;
+    hss.handle(cxCommands.serverAssignment, (request) => {
+      heard = readServerAssignment(request);
+      return serverAssignmentAnswer({
+        result: baseResult(2002),
+        impi,
+        associatedIdentities: ['a@b'],
+        looseRoute: true,
+        restorationInfos,
+        associatedRegisteredIdentities: ['c@d'],
+        serverName,
+        priviledgedSender: true,
+        allowedIdentities,
+      });
+    });
+    const asked = {
+      impi,
+      impus: [impu],
+      serverName,
+      type: serverAssignmentTypes.RESTORATION,
+      userDataAlreadyAvailable: false,
+      restorationInfos,
+      multipleRegistration: true,
+      sessionPriority: 2,
+      sarFlags: sarFlags.P_CSCF_RESTORATION,
+    };
+    const answer = await cx.serverAssignment(asked);
+    expect(heard).toMatchObject(asked);
+    expect(answer).toMatchObject({
+      result: { kind: 'base', code: 2002 },
+      restorationInfos,
+      looseRoute: true,
+      associatedIdentities: ['a@b'],
+      associatedRegisteredIdentities: ['c@d'],
+      serverName,
+      priviledgedSender: true,
+      allowedIdentities,
+    });
+    expect(codesOf(requests[0])).toEqual([...head, 283, 1, 601, 602, 614, 624, 639, 648, 650, 655]);
+    const group = requests[0]!.avps.grouped(cxAvps.scscfRestorationInfo)!;
+    expect(group.text(baseAvps.userName)).toBe(impi);
+    expect(group.groups(cxAvps.restorationInfo)).toHaveLength(2);
+  });
+
+  it('E.3 names every kind of assignment, 0 to 14', () => {
+    expect(Object.values(serverAssignmentTypes)).toEqual(Array.from({ length: 15 }, (_, i) => i));
+  });
+
+  it('E.3 LIR carries the priority of the session', async () => {
+    const { cx, requests } = pair();
+    void cx.locationInfo({ impu, sessionPriority: 1 });
+    expect(codesOf(requests[0])).toEqual([...head, 283, 601, 650]);
+  });
+
+  it('E.3 RTR/RTA and PPR/PPA carry each AVP of their rows', async () => {
+    const termination = {
+      impi,
+      impus: [impu, 'tel:+1555'],
+      associatedIdentities: ['other@ims.test'],
+      reasonCode: deregistrationReasons.SERVER_CHANGE,
+      reasonInfo: 'moved',
+      rtrFlags: 1,
+    };
+    const { request, ask } = hssPair();
+    const rta = await ask(cxCommands.registrationTermination, registrationTerminationAvps(termination), (message) => {
+      expect(readRegistrationTermination(message)).toEqual({
+        ...termination,
+        originHost: 'hss.ims.test',
+        originRealm: 'ims.test',
+      });
+      return registrationTerminationAnswer({
+        result: baseResult(2001),
+        associatedIdentities: ['other@ims.test'],
+        emergencies: [{ impi, impu }],
+      });
+    });
+    expect(codesOf(request())).toEqual([...head, 293, 283, 1, 601, 601, 632, 615, 659]);
+    expect(codesOf(rta)).toEqual([263, 260, 268, 277, 264, 296, 632, 651]);
+    expect(readRegistrationTerminationAnswer(rta)).toMatchObject({
+      result: { kind: 'base', code: 2001 },
+      associatedIdentities: ['other@ims.test'],
+      emergencies: [{ impi, impu }],
+    });
+
+    const userData = '<IMSSubscription/>';
+    const allowedIdentities = { authenticationFunctions: ['waf'], webServerFunctions: [] };
+    const pushed = pushProfileAvps({ impi, userData, charging: { primaryEcf: 'aaa://ecf' }, allowedIdentities });
+    const ppa = await ask(cxCommands.pushProfile, pushed, (message) => {
+      const read = readPushProfile(message);
+      expect(read).toMatchObject({
+        impi,
+        allowedIdentities,
+        authDataItem: undefined,
+        charging: { primaryEcf: 'aaa://ecf' },
+      });
+      expect(read.userData?.toString()).toBe(userData);
+      return pushProfileAnswer(experimentalResult(5009));
+    });
+    expect(codesOf(request())).toEqual([...head, 293, 283, 1, 606, 618, 656]);
+    expect(codesOf(ppa)).toEqual([263, 260, 297, 277, 264, 296]);
+  });
+
+  it('S-72 an RTR with User-Name and reason alone reads as one of all identities', async () => {
+    const { ask } = hssPair();
+    let read: unknown;
+    await ask(cxCommands.registrationTermination, registrationTerminationAvps({ impi, reasonCode: 0 }), (message) => {
+      read = readRegistrationTermination(message);
+      return registrationTerminationAnswer({ result: baseResult(2001) });
+    });
+    expect(read).toMatchObject({
+      impus: [],
+      associatedIdentities: [],
+      reasonCode: 0,
+      reasonInfo: undefined,
+      rtrFlags: 0,
+    });
+  });
+
   it('D-45 sends Supported-Features only when it is told to', async () => {
     const { cx, requests } = pair(3);
     void cx.locationInfo({ impu });
     expect(codesOf(requests[0])).toEqual([...head, 283, 628, 601]);
     expect(requests[0]?.avps.grouped(cxAvps.supportedFeatures)?.unsigned32(cxAvps.featureList)).toBe(3);
+    expect(cxFeatures.sifc | cxFeatures.aliasind).toBe(3);
+    for (const none of [undefined, 0]) {
+      const other = pair(none);
+      void other.cx.locationInfo({ impu });
+      expect(codesOf(other.requests[0])).toEqual([...head, 283, 601]);
+    }
   });
 
   it('D-14 an HSS without a handler refuses, and that is an answer', async () => {

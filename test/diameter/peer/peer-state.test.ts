@@ -157,4 +157,51 @@ describe('the watchdog', () => {
     receive();
     expect(seen).toEqual(['dwr', 'dwr', 'suspect', 'okay']);
   });
+
+  it('D-06 varies each interval by the jitter, so that two sides do not ask in step', () => {
+    for (const [random, firstMs] of [
+      [0, 28_000],
+      [0.5, 30_000],
+      [0.999999, 32_000],
+    ] as const) {
+      const clock = new ManualClock();
+      const startMs = clock.now();
+      const askedMs: number[] = [];
+      const watchdog = new Watchdog(
+        clock,
+        {
+          lastReceivedMs: () => startMs,
+          sendDwr: () => askedMs.push(clock.now() - startMs),
+          changed: () => undefined,
+          dead: () => undefined,
+        },
+        { intervalMs: 30_000, jitterMs: 2_000, random: () => random },
+      );
+      clock.advance(33_000);
+      expect(askedMs.map(Math.round)).toEqual([firstMs]);
+      watchdog.stop();
+    }
+  });
+
+  it('D-06 asks the whole interval after the last traffic, not before', () => {
+    const { clock, seen, receive } = watch();
+    clock.advance(14_000);
+    receive();
+    clock.advance(29_000);
+    expect(seen).toEqual([]);
+    clock.advance(1_000);
+    expect(seen).toEqual(['dwr']);
+  });
+
+  it('X-D7 asks at once when somebody else says that he is this peer, but not twice', () => {
+    const { clock, seen, watchdog } = watch();
+    clock.advance(1_000);
+    watchdog.probe();
+    watchdog.probe();
+    expect(seen).toEqual(['dwr']);
+    clock.advance(60_000);
+    expect(seen).toEqual(['dwr', 'suspect', 'dead']);
+    watchdog.probe();
+    expect(seen).toHaveLength(3);
+  });
 });

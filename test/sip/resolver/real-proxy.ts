@@ -86,6 +86,7 @@ export async function startRealProxy(options: RealProxyOptions): Promise<RealPro
     connectionClosed: (connection) => worker.connectionClosed(connection),
     diameter() {},
     diameterFailed() {},
+    peerRestarted() {},
   });
   await side.open();
   return {
