@@ -1,6 +1,8 @@
 import { fileURLToPath } from 'node:url';
 import yargs, { type Argv } from 'yargs';
 import { packageVersion } from '#service/version';
+import { hssCommands } from './hss/hss-options.ts';
+import { pcrfCommands } from './pcrf/pcrf-options.ts';
 import type { UeAction } from './ue/ue-command.ts';
 
 const configFolder = fileURLToPath(new URL('../config', import.meta.url));
@@ -21,21 +23,40 @@ await yargs(process.argv.slice(2))
       process.exit();
     },
   )
-  .command('hss', 'run the HSS alone (Diameter Cx)', hssOptions, async (args) => {
-    const { runHss } = await import('./hss/hss-command.ts');
-    process.exit(await runHss({ config: args.config, sets: args.set, check: args.check, state: args.state }));
-  })
+  .command(
+    'hss',
+    'run the HSS alone (Diameter Cx), or ask one that runs',
+    (args) => hssCommands(args, `${configFolder}/hss.yaml`),
+    async (args) => {
+      const { runHss } = await import('./hss/hss-command.ts');
+      const { check, config, enforce, set: sets, state } = args;
+      process.exit(await runHss({ config, sets, check, enforce, state }));
+    },
+  )
+  .command(
+    'pcrf',
+    'run the PCRF alone (Diameter Rx), or ask one that runs',
+    (args) => pcrfCommands(args, `${configFolder}/pcrf.yaml`),
+    async (args) => {
+      const { runPcrf } = await import('./pcrf/pcrf-command.ts');
+      const { check, config, enforce, set: sets } = args;
+      process.exit(await runPcrf({ config, sets, check, enforce }));
+    },
+  )
   .command('ue', 'run one phone', ueCommands)
-  .demandCommand(1, 'which command? up, hss or ue')
+  .demandCommand(1, 'which command? up, hss, pcrf or ue')
   .example('$0 up', 'the network, a registration, a call, a message, with every message shown')
   .example('$0 up --once', 'the same, then stop; exit status 0 when all went well')
   .example('$0 ue call sip:bob@ims.test --user alice', 'one call through a running network')
   .example('$0 hss --config config/hss.yaml', 'only the HSS')
+  .example('$0 pcrf --config config/pcrf.yaml', 'only the PCRF')
   .version(packageVersion())
   .strict()
   .wrap(110)
   .fail((message, error) => {
-    const known = ['up', 'hss', 'ue', 'register', 'answer', 'call', 'message'];
+    const phone = ['register', 'answer', 'call', 'message'];
+    const orders = ['rtr', 'ppr', 'rar', 'asr', 'show', 'list', 'status', 'findings', 'reload'];
+    const known = ['up', 'hss', 'pcrf', 'ue', ...phone, ...orders];
     const command = process.argv.slice(2).filter((word) => known.includes(word));
     const few = message?.startsWith('Not enough non-option arguments') === true;
     const words = few ? `${command.join(' ')} needs more: whom, and for message what` : (message ?? error?.message);
@@ -72,32 +93,6 @@ function upOptions(args: Argv) {
     .example('$0 up', 'the default ports where they are free')
     .example('$0 up --once --headers', 'what every hop does to every message')
     .example('$0 up --once --json | jq -r .words', 'the outcome of each step');
-}
-
-function hssOptions(args: Argv) {
-  return args
-    .option('config', {
-      type: 'string',
-      default: `${configFolder}/hss.yaml`,
-      requiresArg: true,
-      describe: 'configuration file (YAML)',
-    })
-    .option('state', {
-      type: 'string',
-      requiresArg: true,
-      describe: 'folder for registration states; default: hss, beside the management socket',
-    })
-    .option('check', { type: 'boolean', default: false, describe: 'check the configuration and exit' })
-    .option('set', {
-      type: 'string',
-      array: true,
-      nargs: 1,
-      requiresArg: true,
-      default: [] as string[],
-      describe: 'set a key over the file: a dotted path, the value as YAML',
-    })
-    .example('$0 hss', 'the subscribers of config/hss.yaml at 127.0.0.1:3868')
-    .example('$0 hss --set listen=tcp:127.0.0.1:3900', 'at another port');
 }
 
 function ueCommands(args: Argv) {

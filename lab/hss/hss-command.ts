@@ -1,18 +1,22 @@
 import { dirname, join } from 'node:path';
-import { startManagement } from '#manage/management-server';
+import { ManagementServer } from '#manage/management-server';
 import { systemClock } from '#service/clock';
 import { ConfigError, loadConfig, summarizeConfig } from '#service/config';
 import type { HssConfig } from '#service/config-shape';
 import { createLogger } from '#service/log';
-import type { StatusSource } from '#service/node-status';
+import { LogLimiter } from '#service/log-limiter';
+import type { NodeStatus } from '#service/node-status';
 import { explainStartFailure } from '#service/start-failure';
 import { packageVersion } from '#service/version';
 import { type Hss, startHss } from './hss.ts';
+import { hssMethods } from './hss-methods.ts';
 
 export interface HssCommand {
   readonly config: string;
   readonly sets: readonly string[];
   readonly check: boolean;
+  /** Answer breaches with their errors; left out: as the configuration says. */
+  readonly enforce?: boolean | undefined;
   /** Folder of the registration states; left out: beside the management socket. */
   readonly state?: string | undefined;
 }
@@ -26,7 +30,8 @@ const drainedMs = 1000;
 export async function runHss(command: HssCommand): Promise<number> {
   let config: HssConfig;
   try {
-    config = loadConfig({ file: command.config, role: 'hss', sets: command.sets }).config;
+    const { config: loaded } = loadConfig({ file: command.config, role: 'hss', sets: command.sets });
+    config = command.enforce === undefined ? loaded : { ...loaded, enforce: command.enforce };
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     process.stderr.write(`${error.message}\n`);
@@ -40,6 +45,8 @@ export async function runHss(command: HssCommand): Promise<number> {
   const state = command.state ?? join(dirname(config.management.socket), 'hss');
   const startedMs = systemClock.nowMs();
   let serving = true;
+  const limiter = new LogLimiter({ log, clock: systemClock });
+  const ticking = setInterval(() => limiter.tick(), 1000).unref();
   let hss: Hss;
   let management: { close(): Promise<void> };
   try {
@@ -47,17 +54,10 @@ export async function runHss(command: HssCommand): Promise<number> {
       state,
       report: (event) =>
         'peer' in event ? log.info({ peer: event.peer, state: event.state }, event.words) : log.error({}, event.words),
+      noted: ({ breach, id, message, peer, words }) => limiter.warn(id, peer, { message, breach }, words),
     });
-    management = await startManagement(
-      config.management.socket,
-      statusOf(
-        config,
-        () => hss,
-        () => serving,
-        startedMs,
-      ),
-      log,
-    );
+    const methods = hssMethods(hss, () => nodeStatus(config, hss, serving, startedMs));
+    management = await ManagementServer.listen(config.management.socket, methods, log);
   } catch (error) {
     log.debug({ reason: 'start-failed', err: error }, 'cannot start');
     process.stderr.write(`hss: cannot start: ${explainStartFailure(error) ?? (error as Error).message}\n`);
@@ -75,25 +75,24 @@ export async function runHss(command: HssCommand): Promise<number> {
   await hss.close();
   await management.close();
   clearTimeout(limit);
+  clearInterval(ticking);
   return 0;
 }
 
-function statusOf(config: HssConfig, hss: () => Hss, serving: () => boolean, startedMs: number): StatusSource {
+function nodeStatus(config: HssConfig, hss: Hss, serving: boolean, startedMs: number): NodeStatus {
   return {
-    status: () => ({
-      role: 'hss',
-      name: config.name,
-      version: packageVersion(),
-      pid: process.pid,
-      uptimeSeconds: Math.round((systemClock.nowMs() - startedMs) / 100) / 10,
-      serving: serving(),
-      workers: [],
-      listeners: [{ address: `tcp:${hss().address}:${hss().port}`, sides: ['cx'] }],
-      peers: hss()
-        .peers()
-        .map((peer) => ({ host: peer.host, address: peer.remote ?? '', state: peer.state, words: 'connected to us' })),
-      registrations: hss().registered,
-      reasons: {},
-    }),
+    role: 'hss',
+    name: config.name,
+    version: packageVersion(),
+    pid: process.pid,
+    uptimeSeconds: Math.round((systemClock.nowMs() - startedMs) / 100) / 10,
+    serving,
+    workers: [],
+    listeners: [{ address: `tcp:${hss.address}:${hss.port}`, sides: ['cx'] }],
+    peers: hss
+      .peers()
+      .map((peer) => ({ host: peer.host, address: peer.remote ?? '', state: peer.state, words: peer.words })),
+    registrations: 0,
+    reasons: {},
   };
 }

@@ -1,9 +1,21 @@
 import { readFileSync } from 'node:fs';
 
+/** One identity as a profile shows it; left out: what the template says. */
+export interface ProfileIdentity {
+  readonly text: string;
+  readonly barred?: boolean | undefined;
+  readonly displayName?: string | undefined;
+  readonly aliasGroup?: string | undefined;
+  /** A public service identity. */
+  readonly service?: boolean | undefined;
+}
+
 /** A user profile with places for a subscriber's identities. */
 export interface ProfileTemplate {
-  /** The XML for one subscriber. */
-  render(impi: string, impus: readonly string[]): Buffer;
+  /** The whole XML for one subscriber; `more`: further ServiceProfile elements for it. */
+  render(impi: string, identities: readonly ProfileIdentity[], more?: readonly string[]): Buffer;
+  /** Only the ServiceProfile elements, for a profile that another template begins. */
+  renderServiceProfiles(impi: string, identities: readonly ProfileIdentity[]): string;
   /** Whether the repeated identities are barred. */
   readonly barred: boolean;
   /** Whether some service is for users who are not registered. Source: TS 29.228 6.1.4, B.2.2. */
@@ -17,6 +29,8 @@ export class ProfileTemplateError extends Error {
 
 const OPEN = '<PublicIdentity>';
 const CLOSE = '</PublicIdentity>';
+const OPEN_SERVICE = '<ServiceProfile>';
+const CLOSE_SERVICE = '</ServiceProfile>';
 const IMPI = `\${IMPI}`;
 const IMPU = `\${IMPU}`;
 
@@ -33,19 +47,61 @@ export function parseProfileTemplate(text: string): ProfileTemplate {
     throw new ProfileTemplateError(`no ${OPEN} element has \${IMPU} in it; config/profiles/default.xml shows how`);
   }
   const before = xml.slice(0, start);
-  const identity = xml.slice(start, end + CLOSE.length);
+  const element = xml.slice(start, end + CLOSE.length);
   const after = xml.slice(end + CLOSE.length);
+  const barred = /<BarringIndication>\s*(?:1|true)\s*</.test(element);
+  const fill = (text: string, impi: string) => text.replaceAll(IMPI, () => escapeXml(impi));
+  const elements = (identities: readonly ProfileIdentity[]) =>
+    identities.map((identity) => renderIdentity(element, barred, identity)).join('');
+  // What belongs to the service profiles: from the first one's start to the last one's end.
+  const opened = before.indexOf(OPEN_SERVICE);
+  const closed = after.lastIndexOf(CLOSE_SERVICE);
   return {
-    barred: /<BarringIndication>\s*(?:1|true)\s*</.test(identity),
+    barred,
     unregisteredServices:
       /<ProfilePartIndicator>\s*1\s*</.test(xml) || /<SessionCase>\s*[23]\s*</.test(xml) || hasFilterForAll(xml),
-    render(impi, impus) {
-      const name = escapeXml(impi);
-      let out = before;
-      for (const impu of impus) out += identity.replaceAll(IMPU, () => escapeXml(impu));
-      return Buffer.from((out + after).replaceAll(IMPI, () => name));
+    render(impi, identities, more = []) {
+      if (more.length === 0 || closed < 0) return Buffer.from(fill(before + elements(identities) + after, impi));
+      const split = closed + CLOSE_SERVICE.length;
+      const first = fill(before + elements(identities) + after.slice(0, split), impi);
+      return Buffer.from(first + more.join('') + fill(after.slice(split), impi));
+    },
+    renderServiceProfiles(impi, identities) {
+      if (opened < 0 || closed < 0) return '';
+      const end = after.slice(0, closed + CLOSE_SERVICE.length);
+      return fill(before.slice(opened) + elements(identities) + end, impi);
     },
   };
+}
+
+/** Whether a text is a template; else it is a profile as it is. */
+export function hasIdentityPlace(text: string): boolean {
+  return text.includes(IMPU);
+}
+
+/**
+ * The PublicIdentity element of one identity: the template's, or where the identity has particulars one made anew.
+ * Source: TS 29.228 B.2.1.1, annex E.
+ */
+function renderIdentity(element: string, barred: boolean, identity: ProfileIdentity): string {
+  const { aliasGroup, displayName, service = false, text } = identity;
+  const wildcard = text.includes('!');
+  const isBarred = identity.barred ?? barred;
+  const own = isBarred !== barred || aliasGroup !== undefined || displayName !== undefined;
+  if (!own && !service && !wildcard) return element.replaceAll(IMPU, () => escapeXml(text));
+  const tag = (name: string, content: string) => `<${name}>${content}</${name}>`;
+  const type = wildcard ? (service ? 2 : 4) : service ? 1 : 0;
+  const wildcardedImpu = wildcard && !service ? tag('Extension', tag('WildcardedIMPU', escapeXml(text))) : '';
+  const name = displayName === undefined ? '' : tag('DisplayName', escapeXml(displayName));
+  const group = aliasGroup === undefined ? '' : tag('AliasIdentityGroupID', escapeXml(aliasGroup));
+  const inner = name + group + wildcardedImpu;
+  const extension =
+    tag('IdentityType', String(type)) +
+    (wildcard && service ? tag('WildcardedPSI', escapeXml(text)) : '') +
+    (inner === '' ? '' : tag('Extension', inner));
+  const content =
+    tag('BarringIndication', isBarred ? '1' : '0') + tag('Identity', escapeXml(text)) + tag('Extension', extension);
+  return tag('PublicIdentity', content);
 }
 
 /** Reads a template from its file; throws ProfileTemplateError that names the file. */

@@ -7,7 +7,8 @@ import type { TransportName } from '#sip/transport/flow';
 import { SubscriberTable } from '../hss/subscriber-table.ts';
 import type { Call } from './call.ts';
 import type { Credentials } from './credentials.ts';
-import { type Refused, type RegisterOutcome, Ue } from './ue.ts';
+import type { Refused, RegisterOutcome } from './registration.ts';
+import { Ue } from './ue.ts';
 import { Usim, usimOf } from './usim.ts';
 
 /** What the phone is told to do once it is registered. */
@@ -134,15 +135,17 @@ function identityOf(command: UeCommand): Identity {
     const { config } = loadConfig({ file: command.config, role: 'hss' });
     const domain = command.domain ?? config.domain;
     const name = user.includes('@') ? user : `${user}@${domain}`;
-    const subscriber = new SubscriberTable(config.subscribers, config.domain).byImpi(name);
-    if (subscriber === undefined) {
+    const found = new SubscriberTable(config.subscribers, config.domain).byImpi(name);
+    if (found === undefined) {
       const known = config.subscribers.flatMap((each) => each.impi ?? each.range?.prefix ?? []).join(', ');
       throw new UsageError(`ue: ${command.config} has no subscriber ${name}; it has ${known}`);
     }
+    const { subscription, user: known } = found;
+    const own = subscription.sets.find(({ impis }) => impis.includes(known.impi));
     return {
       domain,
-      impu: command.impu ?? subscriber.impus[0]!,
-      credentials: { impi: name, usim: new Usim(subscriber.milenage), password: password ?? subscriber.password },
+      impu: command.impu ?? own?.identities[0]?.text ?? `sip:${known.impi}`,
+      credentials: { impi: name, usim: new Usim(known.milenage), password: password ?? known.password },
     };
   }
   if (impi === undefined)

@@ -13,6 +13,8 @@ test.each([
   [['--help'], 'lab up --once'],
   [['up', '--help'], '--headers'],
   [['hss', '--help'], '--state'],
+  [['pcrf', '--help'], 'lab pcrf asr --ip 10.46.0.5'],
+  [['pcrf', 'rar', '--help'], '--action loss --flows 1:1,1:2'],
   [['ue', '--help'], 'lab ue answer --user bob'],
   [['ue', 'call', '--help'], '--seconds'],
 ])('lab %j shows options and examples', (words, expected) => {
@@ -22,7 +24,7 @@ test.each([
 });
 
 test.each([
-  [[], 'which command? up, hss or ue'],
+  [[], 'which command? up, hss, pcrf or ue'],
   [['down'], 'Unknown argument: down'],
   [['ue'], 'what should the phone do?'],
   [['ue', 'call'], 'try: lab ue call --help'],
@@ -31,6 +33,9 @@ test.each([
   [['ue', 'register', '--impi', 'a@b', '--k', '12', '--opc', '34'], '--k has 32 hexadecimal digits'],
   [['ue', 'register', '--user', 'alice', '--proxy', 'nowhere:x'], 'is not host:port'],
   [['hss', '--config', '/nowhere.yaml'], 'there is no such file'],
+  [['pcrf', '--config', '/nowhere.yaml'], 'there is no such file'],
+  [['pcrf', 'asr'], 'asr needs either a session or --ip'],
+  [['pcrf', 'rar', '1'], 'Missing required argument: action'],
 ])('lab %j says what to do', (words, expected) => {
   const { status, output } = run(...words);
   expect(status).toBe(2);

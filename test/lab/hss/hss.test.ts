@@ -8,7 +8,7 @@ import { resultCodes } from '#diameter/errors';
 import { type Hss, type HssOptions, startHss } from '#lab/hss/hss';
 import { digestHa1 } from '#sip/auth/digest';
 import { Milenage, opcFromOp } from '#sip/auth/milenage';
-import { aliceKey, connectCx, hssConfig, type TestClient, template, temporaryFolder } from './hss-client.ts';
+import { aliceKey, answered, connectCx, hssConfig, type TestClient, template, temporaryFolder } from './hss-client.ts';
 
 const scscf = 'sip:127.0.0.1:6060';
 const alice = { impi: 'alice@ims.test', impu: 'sip:alice@ims.test' };
@@ -49,11 +49,6 @@ async function start(
   const client = await connectCx(hss.port);
   open.push(client);
   return { hss, client };
-}
-
-function answered<T extends { failure?: unknown }>(answer: T): Exclude<T, { failure: string }> {
-  expect(answer.failure).toBeUndefined();
-  return answer as Exclude<T, { failure: string }>;
 }
 
 async function uar(client: TestClient, type?: 0 | 1 | 2, who = alice) {
@@ -192,6 +187,23 @@ describe('TS 29.228 6.3: Multimedia-Auth', () => {
       expect(check.sqn).toBeGreaterThan(sqnMs);
       expect(check.sqn - sqnMs).toBeLessThan(32 * 100);
     }
+  });
+
+  test('TS 33.102 6.3.5 step 3: AUTS of a USIM that takes the next number anyway does not turn it back', async () => {
+    const { client } = await start();
+    const numbers = [];
+    const first = (await mar(client, { items: 5 })).items;
+    const behind = usim.verifyAutn(first[1]!.rand!, first[1]!.autn!).sqn;
+    const resync = Buffer.concat([first[0]!.rand!, usim.buildAuts(first[0]!.rand!, behind)]);
+    const again = (await mar(client, { items: 5, resync })).items;
+    for (const { rand, autn } of [...first, ...again]) numbers.push(usim.verifyAutn(rand!, autn!).sqn);
+    expect(new Set(numbers).size).toBe(10);
+    expect(Math.min(...numbers.slice(5))).toBeGreaterThan(Math.max(...numbers.slice(0, 5)));
+  });
+
+  test('no more than five vectors are given, whatever is asked', async () => {
+    const { client } = await start();
+    expect((await mar(client, { items: 9 })).items.map((item) => item.itemNumber)).toEqual([1, 2, 3, 4, 5]);
   });
 
   test('AUTS with a wrong MAC-S changes nothing', async () => {

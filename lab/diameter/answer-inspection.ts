@@ -1,0 +1,45 @@
+import { uint32 } from '#diameter/codec/avp-list';
+import { type DiameterMessage, FLAG_ERROR, HEADER_LENGTH } from '#diameter/codec/message';
+import { baseAvps } from '#diameter/dictionary/base';
+import type { CommandDefinition } from '#diameter/dictionary/dictionary';
+import { resultCodes } from '#diameter/errors';
+import { isProtocolError } from '#diameter/result';
+import type { Finding } from '../hss/finding.ts';
+import { avpFindings, ruleFindings } from './avp-inspection.ts';
+import type { InspectedProtocol } from './inspected-protocol.ts';
+
+/**
+ * Finds what is wrong with the answer to a request of ours: what it echoes, its result, its AVPs.
+ * Source: RFC 6733 6.2, 7.1, 7.2; requirements D-14, D-16.
+ */
+export function inspectAnswer(
+  answer: DiameterMessage,
+  command: CommandDefinition,
+  sessionId: string,
+  protocol: InspectedProtocol,
+): Finding[] {
+  const { avps, octets } = answer;
+  const findings: Finding[] = [];
+  const wrong = (id: string, words: string, resultCode: number = resultCodes.INVALID_AVP_VALUE) =>
+    findings.push({ id, words, resultCode });
+  if (octets.length <= HEADER_LENGTH || uint32(octets, HEADER_LENGTH) !== baseAvps.sessionId.code) {
+    wrong('session-id-not-first', 'Session-Id is not the first AVP');
+  }
+  if (avps.text(baseAvps.sessionId) !== sessionId) wrong('session-id-echo', 'Session-Id is not that of the request');
+  const result = avps.unsigned32(baseAvps.resultCode);
+  const isExperimental = avps.has(baseAvps.experimentalResult);
+  if (result === undefined && !isExperimental) wrong('no-result', 'neither Result-Code nor Experimental-Result');
+  if (result !== undefined && isExperimental) wrong('two-results', 'both Result-Code and Experimental-Result');
+  const isError = (answer.flags & FLAG_ERROR) !== 0;
+  if (isError !== (result !== undefined && isProtocolError(result))) {
+    const words = `the E bit is ${isError ? 'set' : 'not set'} with Result-Code ${result}`;
+    wrong('error-flag', words, resultCodes.INVALID_HDR_BITS);
+  }
+  const rules = command.answer ?? { required: [] };
+  const required = [baseAvps.originHost, baseAvps.originRealm, ...(isError ? [] : rules.required)];
+  findings.push(
+    ...ruleFindings(avps, { ...rules, required }, '', protocol),
+    ...avpFindings(octets, HEADER_LENGTH, octets.length, protocol),
+  );
+  return findings;
+}
