@@ -1,6 +1,6 @@
 import { userAuthorizationTypes } from '#diameter/cx/cx-requests';
 import { cxResultCodes, type UserAuthorizationAnswer } from '#diameter/cx/cx-results';
-import { impiFrom, impuOf } from '#ims/identity';
+import { impiFrom, registeringIdentityOf } from '#ims/identity';
 import { reasons } from '#ims/reasons';
 import { outcomeDetail, retryAfterSeconds, uarRefusal } from '#ims/result-reasons';
 import { parseDigest } from '#sip/auth/digest';
@@ -56,7 +56,7 @@ export async function routeRegister(state: IcscfState, transaction: ProxyTransac
   });
   const refusal = uarRefusal(answer);
   if (refusal !== null || answer.failure !== undefined) {
-    refuseByHss(transaction, refusal ?? reasons.hssMalformed, outcomeDetail(answer));
+    refuseByHss(transaction, refusal ?? reasons.hssMalformed, outcomeDetail('UAR', answer));
     return;
   }
   const attempt: RegisterAttempt = {
@@ -165,7 +165,7 @@ export function registerIdentity(request: SipRequest, homeDomain: string): Regis
   const { headers } = request;
   const to = parseNameAddr(headers.get(Header.To) ?? '');
   if (to instanceof ParseFailure) return null;
-  const impu = impuOf(to.uri);
+  const impu = registeringIdentityOf(to.uri);
   if (impu instanceof ParseFailure) return null;
   const authorization = headers.get(Header.Authorization);
   const credentials = authorization === null ? null : parseDigest(authorization);

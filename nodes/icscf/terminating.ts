@@ -40,7 +40,7 @@ export async function routeInitialRequest(state: IcscfState, transaction: ProxyT
   const answer = await state.cx.locationInfo(originating ? { impu, originating: true } : { impu });
   const refusal = lirRefusal(answer, originating || impu.startsWith('tel:') ? 404 : state.context.config.unknownUser);
   if (refusal !== null || answer.failure !== undefined) {
-    refuseByHss(transaction, refusal ?? reasons.hssMalformed, `${impu}, ${outcomeDetail(answer)}`);
+    refuseByHss(transaction, refusal ?? reasons.hssMalformed, `${impu}, ${outcomeDetail('LIR', answer)}`);
     return;
   }
   const attempt: LocationAttempt = { kind: 'location', impu, originating, rings: false, reselected: false, scscf: '' };

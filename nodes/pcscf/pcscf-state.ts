@@ -1,3 +1,4 @@
+import type { RxSessions } from '#diameter/rx/rx-sessions';
 import type { PcscfConfig } from '#service/config-shape';
 import type { NodeContext } from '#service/node-context';
 import type { AccessPolicy } from './access.ts';
@@ -21,6 +22,8 @@ export interface PcscfState {
   readonly registrations: Registrations;
   readonly pending: PendingRegistrations;
   readonly dialogs: Dialogs;
+  /** Null without Diameter peers. */
+  readonly rx: RxSessions | null;
 }
 
 /** What a procedure remembers with its transaction. */

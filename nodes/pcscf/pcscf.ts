@@ -20,6 +20,7 @@ import { PendingRegistrations } from './pending-registrations.ts';
 import { forwardRegister, takeRegisterResponse } from './register.ts';
 import { Registrations } from './registrations.ts';
 import { RouteEntries } from './route-entries.ts';
+import { openRx } from './rx.ts';
 import { forwardTerminating, takeTerminatingResponse } from './terminating.ts';
 import { targetsOf } from './ue-routing.ts';
 
@@ -27,6 +28,8 @@ import { targetsOf } from './ue-routing.ts';
 export interface Pcscf extends NodeLogic {
   /** Whether somebody is registered by way of this flow. */
   isRegistered(flow: Flow): boolean;
+  /** A PCRF has restarted and forgotten its sessions. Requirement D-09. */
+  peerRestarted(host: string): void;
   /** Bindings in the store, all workers' together. */
   registrations(): number;
   /** Dialogs that go through this worker, by Call-ID. */
@@ -64,6 +67,7 @@ export function createPcscf(context: NodeContext<PcscfConfig>): Pcscf {
     }),
     pending: new PendingRegistrations(() => clock.nowMs()),
     dialogs: new Dialogs(context.calls, wheel),
+    rx: openRx(context),
   };
 
   return {
@@ -112,6 +116,7 @@ export function createPcscf(context: NodeContext<PcscfConfig>): Pcscf {
 
     refused: (request, reason, detail) => context.refused(request, reason, detail),
 
+    peerRestarted: (host) => state.rx?.restarted(host),
     isRegistered: (flow) => state.registrations.bySource(flow).length > 0,
     registrations: () => state.registrations.size,
     sessions: () => state.dialogs.size,

@@ -8,6 +8,7 @@ import { type AkaAlgorithm, akaPassword, formatAkaNonce, parseAkaNonce, parseAut
 import {
   type DigestParameter,
   type DigestParameters,
+  digestHashOf,
   digestResponse,
   formatDigest,
   parseNonceCount,
@@ -220,7 +221,7 @@ async function issueChallenge(
   const refusal = marRefusal(answer);
   if (refusal !== null || answer.failure !== undefined) {
     const reason = refusal ?? reasons.hssMalformed;
-    refuseFor(transaction, reason, outcomeDetail(answer), retryAfterSeconds(reason));
+    refuseFor(transaction, reason, outcomeDetail('MAR', answer), retryAfterSeconds(reason));
     return;
   }
   const item = answer.items[0];
@@ -273,10 +274,10 @@ function secretOf(item: AuthDataItem, asked: string, homeDomain: string): Secret
     return { kind, realm: homeDomain, nonce: formatAkaNonce(rand, autn), password, ha1: '', hash: 'MD5' };
   }
   if (digest === undefined) return null;
-  const algorithm = (digest.algorithm ?? 'MD5').toUpperCase();
-  if (algorithm !== 'MD5' && algorithm !== 'SHA-256') return null;
+  const hash = digestHashOf(digest.algorithm ?? null);
+  if (hash === null) return null;
   const nonce = randomBytes(24).toString('base64');
-  return { kind: 'SIP Digest', realm: digest.realm, nonce, password: noOctets, ha1: digest.ha1, hash: algorithm };
+  return { kind: 'SIP Digest', realm: digest.realm, nonce, password: noOctets, ha1: digest.ha1, hash };
 }
 
 function challengeParameters(

@@ -1,4 +1,4 @@
-import { impiFrom, impuOf } from '#ims/identity';
+import { impiFrom, registeringIdentityOf } from '#ims/identity';
 import { reasons } from '#ims/reasons';
 import type { ScscfConfig } from '#service/config-shape';
 import { type DigestParameters, parseDigest } from '#sip/auth/digest';
@@ -59,7 +59,7 @@ export function readRegister(
   const toUri = to instanceof ParseFailure ? to : parseUri(to.uri);
   if (to instanceof ParseFailure || toUri instanceof ParseFailure) return fault(reasons.badIdentity, 'To');
   if (toUri.kind === 'sip' && toUri.host !== config.homeDomain) return fault(reasons.foreignDomain, toUri.host);
-  const impu = impuOf(to.uri);
+  const impu = registeringIdentityOf(to.uri);
   if (impu instanceof ParseFailure) return fault(reasons.badIdentity, `To: ${impu.reason}`);
 
   const authorization = headers.get(Header.Authorization);

@@ -1,6 +1,13 @@
 import { CachedReader } from '#store/cached-reader';
-import type { Store } from '#store/store';
-import { decodeRegistration, encodeRegistration, type RegisteredIdentity, type Registration } from './registration.ts';
+import { isKey, type Store } from '#store/store';
+import {
+  decodeRegistration,
+  encodeRegistration,
+  hasBindingOf,
+  identityOf,
+  type RegisteredIdentity,
+  type Registration,
+} from './registration.ts';
 
 /** Registrations by one of their identities. */
 export const REGISTRATIONS = 'registrations';
@@ -13,14 +20,27 @@ export const WILDCARDS = 'wildcards';
 /** Written whenever a wildcard comes or goes, so that its counter in the store tells. No wildcard has a blank. */
 export const WILDCARDS_CHANGED = ' changed';
 
+/** Private identities with a contact, by `<private identity> <key of the registration>`; nothing in the record. */
+const PRIVATE_IDENTITIES = 'private-identities';
+
 /** The tables that the store of an S-CSCF needs for its registrations. */
-export const registrationTables: readonly string[] = [REGISTRATIONS, IDENTITIES, PROFILES, WILDCARDS];
+export const registrationTables: readonly string[] = [
+  REGISTRATIONS,
+  IDENTITIES,
+  PROFILES,
+  WILDCARDS,
+  PRIVATE_IDENTITIES,
+];
 
 /** A contact stays this long after its time, for a refresh that is on its way. Requirement S-39. */
 export const GRACE_MS = 10_000;
 
 /** Decoded registrations kept per worker, 1 to 2 KB each. */
 const CACHE_CAPACITY = 8192;
+/** Implicit registration sets of one private identity that are looked at. */
+const MAX_SETS = 256;
+const mark = Buffer.alloc(1);
+
 /**
  * A change of one registration: gets it or null, gives the next one, null to remove it, undefined to leave it. Pure: it
  * runs twice, first to see what will change, then for good within the transaction of the store.
@@ -45,9 +65,30 @@ export class RegistrationStore {
   /** The registration an identity belongs to, null when nobody is registered with it. */
   find(impu: string): Registration | null {
     const registration = this.#registrations.get(impu);
-    if (registration !== null) return registration;
+    // A profile that the HSS pushed may have taken away the identity that the record is named after.
+    if (registration !== null && identityOf(registration, impu) !== null) return registration;
     const key = this.#keys.get(impu);
     return key === null ? null : this.#registrations.get(key);
+  }
+
+  /** The registration with this key, null when there is none. */
+  get(key: string): Registration | null {
+    return this.#registrations.get(key);
+  }
+
+  /** The registrations in which a private identity has a contact. Requirements S-70, S-73. */
+  ofPrivateIdentity(impi: string): Registration[] {
+    const prefix = `${impi} `;
+    const keys = isKey(prefix)
+      ? this.#store.range(PRIVATE_IDENTITIES, prefix, MAX_SETS).map(({ key }) => key.slice(prefix.length))
+      : [];
+    const found: Registration[] = [];
+    // The derived identity finds registrations that an earlier release, which had no such index, has written.
+    for (const candidate of [...keys.map((key) => this.get(key)), this.find(`sip:${impi}`)]) {
+      if (candidate === null || !hasBindingOf(candidate, impi)) continue;
+      if (!found.some(({ key }) => key === candidate.key)) found.push(candidate);
+    }
+    return found;
   }
 
   /** The profile of a registration as the HSS sent it, null when there is none. */
@@ -70,7 +111,7 @@ export class RegistrationStore {
     const expected = change(before);
     if (expected === undefined) return before;
     // Index and profile go into the batch, which the update below commits with the record.
-    this.#index(key, before?.identities ?? [], expected?.identities ?? []);
+    this.#index(key, before, expected);
     let kept: Buffer | null = null;
     if (expected === null) {
       kept = this.#store.get(PROFILES, key);
@@ -90,24 +131,75 @@ export class RegistrationStore {
     return after;
   }
 
+  /**
+   * Puts `next`, which has another key, in the place of a registration whose identities have lost the one it is named
+   * after; committed at once. False when another worker has changed the registration meanwhile: look again and repeat.
+   *
+   * @throws StoreError ERR_STORE_WRITE when nothing could be written.
+   */
+  rename(before: Registration, next: Registration, profile: Buffer | null): boolean {
+    const { key } = before;
+    const was = encodeRegistration(before);
+    this.#index(key, before, null);
+    this.#store.remove(PROFILES, key);
+    this.#index(next.key, null, next);
+    if (profile !== null) this.#store.put(PROFILES, next.key, profile);
+    this.#store.put(REGISTRATIONS, next.key, encodeRegistration(next), dueMs(next));
+    let same = false;
+    this.#store.update(REGISTRATIONS, key, (record) => {
+      const current = record === null ? null : decodeRegistration(record.value as Buffer, key);
+      same = current !== null && was.equals(encodeRegistration(current));
+      return same ? null : undefined;
+    });
+    return same;
+  }
+
   /** Another worker changed the record between our look and our write: the index is made to fit what stands there now. */
   #heal(key: string, expected: Registration | null, after: Registration | null, profile: Buffer | null): void {
-    if ((expected === null) === (after === null)) return;
-    this.#index(key, expected?.identities ?? [], after?.identities ?? []);
+    if ((expected === null) === (after === null) && haveSameUsers(expected, after)) return;
+    this.#index(key, expected, after);
     if (after === null) this.#store.remove(PROFILES, key);
-    else if (profile !== null) this.#store.put(PROFILES, key, profile);
+    else if (expected === null && profile !== null) this.#store.put(PROFILES, key, profile);
     this.#store.commit();
   }
 
-  #index(key: string, before: readonly RegisteredIdentity[], after: readonly RegisteredIdentity[]): void {
+  #index(key: string, from: Registration | null, to: Registration | null): void {
+    const before = from?.identities ?? [];
+    const after = to?.identities ?? [];
+    if (before !== after) {
+      this.#indexIdentities(key, before, after);
+      this.#indexWildcards(key, before, after);
+    }
+    this.#indexPrivateIdentities(key, from, to);
+  }
+
+  #indexIdentities(key: string, before: readonly RegisteredIdentity[], after: readonly RegisteredIdentity[]): void {
     for (const { impu } of before) {
-      if (impu !== key && !after.some((identity) => identity.impu === impu)) this.#store.remove(IDENTITIES, impu);
+      if (impu === key || after.some((identity) => identity.impu === impu)) continue;
+      if (this.#leadsTo(IDENTITIES, impu, key)) this.#store.remove(IDENTITIES, impu);
     }
     for (const { impu } of after) {
       if (impu === key || before.some((identity) => identity.impu === impu)) continue;
       this.#store.put(IDENTITIES, impu, Buffer.from(key, 'latin1'));
     }
-    this.#indexWildcards(key, before, after);
+  }
+
+  /** An identity that has gone over to another registration in the meantime is that one's. */
+  #leadsTo(table: string, impu: string, key: string): boolean {
+    return this.#store.get(table, impu)?.toString('latin1') === key;
+  }
+
+  #indexPrivateIdentities(key: string, before: Registration | null, after: Registration | null): void {
+    for (const { impi } of before?.bindings ?? []) {
+      const name = `${impi} ${key}`;
+      if ((after === null || !hasBindingOf(after, impi)) && isKey(name)) this.#store.remove(PRIVATE_IDENTITIES, name);
+    }
+    for (const { impi } of after?.bindings ?? []) {
+      const name = `${impi} ${key}`;
+      if ((before === null || !hasBindingOf(before, impi)) && isKey(name)) {
+        this.#store.put(PRIVATE_IDENTITIES, name, mark);
+      }
+    }
   }
 
   #indexWildcards(key: string, before: readonly RegisteredIdentity[], after: readonly RegisteredIdentity[]): void {
@@ -115,7 +207,7 @@ export class RegistrationStore {
       identities.some((identity) => identity.wildcard && identity.impu === impu);
     let changed = false;
     for (const { impu, wildcard } of before) {
-      if (!wildcard || among(after, impu)) continue;
+      if (!wildcard || among(after, impu) || !this.#leadsTo(WILDCARDS, impu, key)) continue;
       this.#store.remove(WILDCARDS, impu);
       changed = true;
     }
@@ -126,6 +218,12 @@ export class RegistrationStore {
     }
     if (changed) this.#store.put(WILDCARDS, WILDCARDS_CHANGED, Buffer.alloc(1));
   }
+}
+
+/** Whether the same private identities have contacts in both. */
+function haveSameUsers(a: Registration | null, b: Registration | null): boolean {
+  if (a === null || b === null) return a === b;
+  return a.bindings.every(({ impi }) => hasBindingOf(b, impi)) && b.bindings.every(({ impi }) => hasBindingOf(a, impi));
 }
 
 /** When a registration is to be looked at: at the end of its first contact. */

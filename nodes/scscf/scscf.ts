@@ -1,4 +1,5 @@
 import type { CxClient } from '#diameter/cx/cx-client';
+import { cxCommands } from '#diameter/dictionary/cx';
 import { reasons } from '#ims/reasons';
 import { CidrTable } from '#service/cidr';
 import type { ScscfConfig } from '#service/config-shape';
@@ -12,8 +13,10 @@ import { CHALLENGES, ChallengeStore } from './challenge-store.ts';
 import { ExpirySweep } from './expiry.ts';
 import { GRUU_SECRETS, gruuSecret, translateGruu } from './gruu-routing.ts';
 import { handleOriginating, isOriginating } from './originating.ts';
+import { pushProfile } from './profile-push.ts';
 import { handleRegister } from './register.ts';
 import { RegistrationStore, registrationTables } from './registration-store.ts';
+import { terminateRegistrations } from './registration-termination.ts';
 import type { OwnRoutes, ScscfState } from './state.ts';
 import { handleTerminating } from './terminating.ts';
 import { WildcardIndex } from './wildcard-index.ts';
@@ -30,7 +33,7 @@ export interface ScscfLogic extends NodeLogic {
 
 /**
  * The S-CSCF: registers users, and stands on both sides of their sessions.
- * Source: TS 24.229 5.4; requirements S-01, S-80, S-85.
+ * Source: TS 24.229 5.4; requirements S-01, S-70 to S-73, S-80, S-85.
  *
  * @throws RangeError when `uri` of the configuration is no SIP URI; it is checked before.
  */
@@ -50,6 +53,8 @@ export function createScscf(context: NodeContext<ScscfConfig>, cx: CxClient): Sc
   };
   const sweep = new ExpirySweep(state);
   sweep.start();
+  context.serveDiameter(cxCommands.registrationTermination, (request) => terminateRegistrations(state, request));
+  context.serveDiameter(cxCommands.pushProfile, (request) => pushProfile(state, request));
   return {
     admit: (request) => (request.flow === null || trusted.find(request.flow.address) ? null : reasons.untrustedPeer),
 

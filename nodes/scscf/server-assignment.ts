@@ -1,5 +1,5 @@
 import { serverAssignmentTypes } from '#diameter/cx/cx-requests';
-import { cxResultCodes } from '#diameter/cx/cx-results';
+import type { ChargingInformation } from '#diameter/cx/cx-results';
 import { reasons } from '#ims/reasons';
 import { outcomeDetail, sarRefusal } from '#ims/result-reasons';
 import {
@@ -53,22 +53,17 @@ export async function assign(
   });
   const refusal = sarRefusal(answer);
   if (refusal !== null || answer.failure !== undefined) {
-    if (answer.failure === undefined && answer.result.code === cxResultCodes.ERROR_TOO_MUCH_DATA) {
+    if (refusal === reasons.profileTooLarge) {
       release(state, impi, [impu], serverAssignmentTypes.DEREGISTRATION_TOO_MUCH_DATA);
     }
-    return { reason: refusal ?? reasons.hssMalformed, detail: outcomeDetail(answer) };
+    return { reason: refusal ?? reasons.hssMalformed, detail: outcomeDetail('SAR', answer) };
   }
   const giveUp = (reason: Reason, detail: string): AssignmentRefusal => {
     if (known === null) release(state, impi, [impu], serverAssignmentTypes.ADMINISTRATIVE_DEREGISTRATION);
     return { reason, detail };
   };
   const charging =
-    answer.charging === undefined && known !== null
-      ? known.charging
-      : {
-          ccf: chargingAddress(answer.charging?.primaryCcf, answer.charging?.secondaryCcf),
-          ecf: chargingAddress(answer.charging?.primaryEcf, answer.charging?.secondaryEcf),
-        };
+    answer.charging === undefined && known !== null ? known.charging : chargingAddresses(answer.charging);
   if (answer.userData === undefined || answer.userData.length === 0) {
     if (known === null) return giveUp(reasons.profileMissing, '');
     return { identities: known.identities, charging, profile: undefined };
@@ -98,7 +93,7 @@ export async function release(state: ScscfState, impi: string, impus: readonly s
         type !== serverAssignmentTypes.AUTHENTICATION_FAILURE && type !== serverAssignmentTypes.AUTHENTICATION_TIMEOUT,
     });
     if (sarRefusal(answer) === null) return;
-    log.warn({ impi, assignmentType: type, outcome: outcomeDetail(answer) }, 'the HSS refuses an assignment');
+    log.warn({ impi, assignmentType: type, outcome: outcomeDetail('SAR', answer) }, 'the HSS refuses an assignment');
   } catch (error) {
     // Hardly anybody waits for this promise, so nothing would catch a rejection.
     log.error({ error, impi, assignmentType: type }, 'an assignment could not be told to the HSS');
@@ -114,9 +109,10 @@ export function assignedImpus(registration: Registration): string[] {
 
 /**
  * The implicit registration set as it is kept: default identity first, barred ones last, aliases numbered. An identity
- * that registered but is missing from the profile (some HSSs leave it out, a wildcard may stand for it) is added.
+ * that registered but is missing from the profile (some HSSs leave it out, a wildcard may stand for it) is added; null
+ * when nobody registers.
  */
-export function registeredIdentities(profile: UserProfile, impu: string): RegisteredIdentity[] {
+export function registeredIdentities(profile: UserProfile, impu: string | null): RegisteredIdentity[] {
   const set = implicitRegistrationSet(profile);
   const groups = new Map<string, number>();
   const aliasOf = (identity: PublicIdentity): number => {
@@ -140,10 +136,18 @@ export function registeredIdentities(profile: UserProfile, impu: string): Regist
       displayName: isSafeHeaderValue(identity.displayName) ? identity.displayName : '',
     });
   }
-  if (!identities.some((identity) => identity.impu === impu)) {
+  if (impu !== null && !identities.some((identity) => identity.impu === impu)) {
     identities.push({ impu, uri: impu, barred: false, wildcard: false, alias: groups.size + 1, displayName: '' });
   }
   return identities;
+}
+
+/** What is kept of Charging-Information, of an SAA or a PPR. Requirement S-27. */
+export function chargingAddresses(charging: ChargingInformation | undefined): ChargingAddresses {
+  return {
+    ccf: chargingAddress(charging?.primaryCcf, charging?.secondaryCcf),
+    ecf: chargingAddress(charging?.primaryEcf, charging?.secondaryEcf),
+  };
 }
 
 /** The first address there is; any text will do, as long as a header can hold it. Requirement S-27. */

@@ -141,7 +141,7 @@ export function findWildcarded(
 ): { readonly registration: Registration; readonly impu: string } | null {
   const hit = state.wildcards.find(impu);
   if (hit === null) return null;
-  const registration = state.registrations.find(hit.key);
+  const registration = state.registrations.get(hit.key);
   if (registration === null || identityOf(registration, hit.wildcard) === null) return null;
   return { registration, impu: hit.wildcard };
 }

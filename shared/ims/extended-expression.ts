@@ -4,9 +4,9 @@
  */
 import { ParseFailure } from '#sip/errors';
 
-/** Longest expression that is read. */
+/** Longest expression that is read, unless other bounds are given. */
 export const MAX_EXPRESSION = 256;
-/** Most states of a compiled expression: bounds `{m,n}`. */
+/** Most states of a compiled expression, unless other bounds are given: bounds `{m,n}`. */
 const MAX_STATES = 512;
 const MAX_DEPTH = 32;
 /** RE_DUP_MAX of POSIX. */
@@ -20,7 +20,7 @@ type Node =
   | { readonly kind: 'repeat'; readonly part: Node; readonly min: number; readonly max: number };
 
 /** One state. `set`: takes a character and goes to `to`; the others take none, `split` goes both ways. */
-type State =
+export type ExpressionState =
   | { readonly kind: 'set'; readonly set: Uint8Array; readonly to: number }
   | { readonly kind: 'begin' | 'end'; readonly to: number }
   | { readonly kind: 'split'; to: number; readonly or: number }
@@ -28,8 +28,17 @@ type State =
 
 /** A compiled expression. Read only: it may be shared. */
 export interface ExtendedExpression {
-  readonly states: readonly State[];
+  readonly states: readonly ExpressionState[];
   readonly start: number;
+}
+
+/** How an expression is compiled. */
+export interface ExpressionOptions {
+  /** Whether letters stand for both cases. */
+  readonly ignoreCase?: boolean;
+  /** Characters of the expression. */
+  readonly maxLength?: number;
+  readonly maxStates?: number;
 }
 
 /**
@@ -38,15 +47,16 @@ export interface ExtendedExpression {
  * leaves undefined (`a**`, `(?`, back-references) and collating elements are a ParseFailure.
  * Source: IEEE 1003.1 9.4, TS 23.003 13.5.
  */
-export function compileExpression(text: string): ExtendedExpression | ParseFailure {
-  if (text.length > MAX_EXPRESSION) return new ParseFailure(`expression of ${text.length} characters`);
-  const parser = new Parser(text);
+export function compileExpression(text: string, options: ExpressionOptions = {}): ExtendedExpression | ParseFailure {
+  const { ignoreCase = false, maxLength = MAX_EXPRESSION, maxStates = MAX_STATES } = options;
+  if (text.length > maxLength) return new ParseFailure(`expression of ${text.length} characters`);
+  const parser = new Parser(text, ignoreCase);
   const node = parser.alternatives(0);
   if (parser.failure !== null) return parser.failure;
   if (parser.at < text.length) return new ParseFailure('unbalanced )', parser.at);
-  const states: State[] = [{ kind: 'match' }];
-  const start = addStates(states, node, 0);
-  if (states.length > MAX_STATES) return new ParseFailure(`expression of more than ${MAX_STATES} states`);
+  const states: ExpressionState[] = [{ kind: 'match' }];
+  const start = addStates(states, node, 0, maxStates);
+  if (states.length > maxStates) return new ParseFailure(`expression of more than ${maxStates} states`);
   return { states, start };
 }
 
@@ -87,8 +97,8 @@ export function matchesExpression(expression: ExtendedExpression, text: string, 
 }
 
 /** Puts the states of a node in front of state `to`, gives the first. Stops growing past the limit. */
-function addStates(states: State[], node: Node, to: number): number {
-  if (states.length > MAX_STATES) return 0;
+function addStates(states: ExpressionState[], node: Node, to: number, max: number): number {
+  if (states.length > max) return 0;
   switch (node.kind) {
     case 'set':
       return states.push({ kind: 'set', set: node.set, to }) - 1;
@@ -96,11 +106,11 @@ function addStates(states: State[], node: Node, to: number): number {
     case 'end':
       return states.push({ kind: node.kind, to }) - 1;
     case 'all':
-      return node.parts.reduceRight((after, part) => addStates(states, part, after), to);
+      return node.parts.reduceRight((after, part) => addStates(states, part, after, max), to);
     case 'any': {
-      let first = addStates(states, node.parts.at(-1)!, to);
+      let first = addStates(states, node.parts.at(-1)!, to, max);
       for (let i = node.parts.length - 2; i >= 0; i--) {
-        const start = addStates(states, node.parts[i]!, to);
+        const start = addStates(states, node.parts[i]!, to, max);
         first = states.push({ kind: 'split', to: start, or: first }) - 1;
       }
       return first;
@@ -110,15 +120,15 @@ function addStates(states: State[], node: Node, to: number): number {
       if (node.max === Number.POSITIVE_INFINITY) {
         const loop = { kind: 'split' as const, to: 0, or: to };
         first = states.push(loop) - 1;
-        loop.to = addStates(states, node.part, first);
+        loop.to = addStates(states, node.part, first, max);
       } else {
-        for (let i = node.min; i < node.max && states.length <= MAX_STATES; i++) {
-          first = states.push({ kind: 'split', to: addStates(states, node.part, first), or: to }) - 1;
+        for (let i = node.min; i < node.max && states.length <= max; i++) {
+          first = states.push({ kind: 'split', to: addStates(states, node.part, first, max), or: to }) - 1;
         }
       }
-      for (let i = 0; i < node.min && states.length <= MAX_STATES; i++) {
+      for (let i = 0; i < node.min && states.length <= max; i++) {
         const before = states.length;
-        first = addStates(states, node.part, first);
+        first = addStates(states, node.part, first, max);
         // Nothing is nothing, however often: else `()` in nested repetitions would take for ever.
         if (states.length === before) break;
       }
@@ -130,11 +140,13 @@ function addStates(states: State[], node: Node, to: number): number {
 /** Recursive descent over one expression; the first failure ends it. */
 class Parser {
   readonly #text: string;
+  readonly #ignoreCase: boolean;
   at = 0;
   failure: ParseFailure | null = null;
 
-  constructor(text: string) {
+  constructor(text: string, ignoreCase: boolean) {
     this.#text = text;
+    this.#ignoreCase = ignoreCase;
   }
 
   alternatives(depth: number): Node {
@@ -181,8 +193,13 @@ class Parser {
       case '{':
         return this.#fail(`${c} with nothing before it`, this.at - 1);
       default:
-        return { kind: 'set', set: only(c.charCodeAt(0)) };
+        return this.#set(only(c.charCodeAt(0)));
     }
+  }
+
+  #set(set: Uint8Array): Node {
+    if (this.#ignoreCase) addOtherCase(set);
+    return { kind: 'set', set };
   }
 
   #escaped(): Node {
@@ -191,7 +208,7 @@ class Parser {
     const known = escapes.get(c.toLowerCase());
     if (known !== undefined) return { kind: 'set', set: setOf(known, 'DWS'.includes(c)) };
     if (isAlphanumeric(c.charCodeAt(0))) return this.#fail(`\\${c} is not known`, this.at - 2);
-    return { kind: 'set', set: only(c.charCodeAt(0)) };
+    return this.#set(only(c.charCodeAt(0)));
   }
 
   #quantified(part: Node): Node {
@@ -248,6 +265,7 @@ class Parser {
       set.fill(1, low, high + 1);
     }
     this.at++;
+    if (this.#ignoreCase) addOtherCase(set);
     return { kind: 'set', set: negated ? set.map((bit) => 1 - bit) : set };
   }
 
@@ -273,6 +291,14 @@ function only(code: number): Uint8Array {
   const set = new Uint8Array(256);
   if (code < 256) set[code] = 1;
   return set;
+}
+
+function addOtherCase(set: Uint8Array): void {
+  for (let upper = 0x41; upper <= 0x5a; upper++) {
+    const either = set[upper]! | set[upper | 0x20]!;
+    set[upper] = either;
+    set[upper | 0x20] = either;
+  }
 }
 
 function setOf(has: (code: number) => boolean, negated: boolean): Uint8Array {

@@ -21,6 +21,15 @@ export function impuOf(uriText: string): string | ParseFailure {
 }
 
 /**
+ * The public identity that a To registers: as `impuOf`, but `sips:` is `sip:`, since an HSS has no identity of that scheme.
+ * Source: TS 23.003 13.4; requirement E.6 (PyHSS cuts four characters off and takes the rest for the user).
+ */
+export function registeringIdentityOf(uriText: string): string | ParseFailure {
+  const impu = impuOf(uriText);
+  return impu instanceof ParseFailure || !impu.startsWith('sips:') ? impu : `sip:${impu.slice(5)}`;
+}
+
+/**
  * The public identity to look a called party up by: as `impuOf`, and a telephone number in a SIP URI
  * (`+digits`, user=phone) becomes its tel URI, `sips:`, `pres:` and `im:` become `sip:`.
  * Source: TS 24.229 5.3.2.1, TS 29.228 6.1.4.

@@ -38,6 +38,11 @@ export const reasons = Object.freeze({
   hssUnreachable: reason('hss-unreachable', 504, 'no connection to an HSS; see diameter.peers'),
   hssBusy: reason('hss-busy', 500, 'the HSS is too busy (3004)'),
   hssError: reason('hss-error', 500, 'the HSS answered with an error'),
+  hssUnroutable: reason(
+    'hss-unroutable',
+    500,
+    'the Diameter network knows no way to the HSS of this realm (3002, 3003)',
+  ),
   hssMalformed: reason('hss-malformed', 500, 'the answer of the HSS cannot be used'),
   userUnknown: reason('user-unknown', 403, 'the HSS does not know this user (5001)'),
   identitiesDontMatch: reason(
@@ -84,6 +89,7 @@ export const reasons = Object.freeze({
   // Registrar (S-22 to S-37)
   profileMissing: reason('profile-missing', 500, 'the HSS sent no User-Data'),
   profileUnusable: reason('profile-unusable', 500, 'the User-Data of the HSS cannot be read'),
+  profileTooLarge: reason('profile-too-large', 500, 'the HSS has more data of this user than it may send (5008)'),
   assignmentConflict: reason('assignment-conflict', 500, 'the HSS refuses the assignment (5005, 5007)'),
   allBarred: reason('all-barred', 403, 'every public identity of this user is barred'),
   intervalTooBrief: reason('interval-too-brief', 423, 'the requested registration is shorter than allowed'),

@@ -15,6 +15,9 @@ export interface XmlElement {
   readonly children: readonly XmlElement[];
   /** By name as written, prefix included. */
   readonly attributes: ReadonlyMap<string, string>;
+  /** Where it stands in the document, octets: that of its `<` and the one behind its last `>`. */
+  readonly start: number;
+  readonly end: number;
 }
 
 interface OpenElement {
@@ -23,6 +26,8 @@ interface OpenElement {
   text: string;
   readonly children: XmlElement[];
   readonly attributes: ReadonlyMap<string, string>;
+  readonly start: number;
+  end: number;
 }
 
 /** Bounds of a document: octets, nesting, elements, attributes of one element. */
@@ -38,10 +43,16 @@ const noAttributes: ReadonlyMap<string, string> = new Map();
  */
 export function readXml(octets: Buffer): XmlElement | ParseFailure {
   if (octets.length > xmlLimits.octets) return new ParseFailure('XML document too large', xmlLimits.octets);
-  if (!isUtf8(octets)) return new ParseFailure('XML document is not UTF-8');
+  if (!isUtf8(octets)) return new ParseFailure('XML document is not UTF-8', notUtf8At(octets));
   const hasBom = octets.length >= 3 && octets[0] === 0xef && octets[1] === 0xbb && octets[2] === 0xbf;
-  const text = octets.toString('latin1', hasBom ? 3 : 0);
-  return scanDocument(text);
+  return scanDocument(octets.toString('latin1'), hasBom ? 3 : 0);
+}
+
+/** The line, from 1, that an octet of a document stands in. */
+export function lineOf(octets: Buffer, offset: number): number {
+  let line = 1;
+  for (let at = octets.indexOf(0x0a); at >= 0 && at < offset; at = octets.indexOf(0x0a, at + 1)) line++;
+  return line;
 }
 
 /** First child of that name, null when there is none. */
@@ -85,11 +96,21 @@ function escapeOf(code: number): string | null {
   }
 }
 
-function scanDocument(text: string): XmlElement | ParseFailure {
+/** Start of the first line that is not UTF-8. */
+function notUtf8At(octets: Buffer): number {
+  let start = 0;
+  for (;;) {
+    const end = octets.indexOf(0x0a, start);
+    if (end < 0 || !isUtf8(octets.subarray(start, end))) return start;
+    start = end + 1;
+  }
+}
+
+function scanDocument(text: string, from: number): XmlElement | ParseFailure {
   const open: OpenElement[] = [];
   let root: XmlElement | null = null;
   let elements = 0;
-  let at = 0;
+  let at = from;
   for (;;) {
     const next = text.indexOf('<', at);
     const dataEnd = next < 0 ? text.length : next;
@@ -118,8 +139,9 @@ function scanDocument(text: string): XmlElement | ParseFailure {
       if (text.slice(next + 2, nameEnd) !== parent.fullName || skipBlanks(text, nameEnd) !== end) {
         return new ParseFailure(`end tag does not match ${parent.fullName}`, next);
       }
-      open.pop();
       at = end + 1;
+      parent.end = at;
+      open.pop();
     } else {
       if (root !== null && open.length === 0) return new ParseFailure('second root element', next);
       if (++elements > xmlLimits.elements) return new ParseFailure('too many elements', next);
@@ -135,6 +157,8 @@ function scanDocument(text: string): XmlElement | ParseFailure {
         text: '',
         children: [],
         attributes: tag.attributes,
+        start: next,
+        end: tag.end,
       };
       if (parent === undefined) root = element;
       else parent.children.push(element);

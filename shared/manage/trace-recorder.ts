@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { AvpList } from '#diameter/codec/avp-list';
+import type { AvpList } from '#diameter/codec/avp-list';
 import { decodeMessage } from '#diameter/codec/decode';
 import { type DiameterMessage, isRequest } from '#diameter/codec/message';
 import { serverAssignmentTypes, userAuthorizationTypes } from '#diameter/cx/cx-requests';
@@ -230,12 +230,12 @@ function nameOf(table: Readonly<Record<string, number>>, value: number): string 
 }
 
 function writeAvps(octets: Buffer, avps: AvpList, indent: string, lines: string[]): void {
-  avps.forEach((_offset, code, vendor, start, end) => {
+  avps.forEach((_offset, code, vendor, start, end, place) => {
     const definition = cxDictionary.find(code, vendor);
     const name = definition?.name ?? `AVP ${vendor === 0 ? '' : `${vendor >>> 0}:`}${code >>> 0}`;
     if (definition?.type === 'Grouped') {
       lines.push(`${indent}${name}:`);
-      writeAvps(octets, new AvpList(octets, start, end), `${indent}  `, lines);
+      writeAvps(octets, avps.groupAt(place), `${indent}  `, lines);
       return;
     }
     lines.push(`${indent}${name}: ${avpText(octets.subarray(start, end), definition)}`);

@@ -61,6 +61,17 @@ function impu(text: string): AddressFault | undefined {
   return sip || tel ? undefined : fault(text, 'a public identity', 'write sip:user@domain or "tel:+15550001"');
 }
 
+/** An identity, or a wildcarded one: a regular expression stands between two `!`. Source: TS 23.003 13.4, 13.5. */
+function identity(text: string): AddressFault | undefined {
+  const open = text.indexOf('!');
+  const close = text.lastIndexOf('!');
+  if (open < 0) return impu(text);
+  const plain = close > open + 1 && !/\s/.test(text) ? `${text.slice(0, open)}1${text.slice(close + 1)}` : '';
+  return impu(plain) === undefined
+    ? undefined
+    : fault(text, 'a wildcarded identity', 'write the expression between two !, as in "sip:chat!.*!@ims.test"');
+}
+
 function impi(text: string): AddressFault | undefined {
   const at = text.indexOf('@');
   const fine = at > 0 && !/\s/.test(text) && isDomain(text.slice(at + 1));
@@ -118,6 +129,7 @@ export const configFormats: ReadonlyMap<string, FormatCheck> = new Map<string, F
   ['sip-uri', sipUri],
   ['impi', impi],
   ['impu', impu],
+  ['identity', identity],
   [
     'numbered',
     (text) =>

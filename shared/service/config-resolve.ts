@@ -13,8 +13,10 @@ import {
   parseEndpoint,
 } from './address.ts';
 import { type ConfigProblem, problemAt } from './config-problem.ts';
-import type { Config, DiameterConfig, HostEntry, SubscriberConfig } from './config-shape.ts';
+import type { Config, DiameterConfig, HostEntry, IdentityConfig, SubscriberConfig } from './config-shape.ts';
 import { type MapNode, nodeAt, positionOf } from './config-tree.ts';
+import { resolveDiameter } from './diameter-config.ts';
+import { resolvePcrfRules } from './pcrf-rules.ts';
 import { loadSchema, type Role, type Schema } from './schema.ts';
 import { nearest } from './suggestion.ts';
 
@@ -40,7 +42,7 @@ export function resolveConfig(
   earlier: readonly ConfigProblem[],
 ): { config?: Config; problems: ConfigProblem[] } {
   const resolver = new Resolver(tree, role, data, dirname(resolve(file)), earlier);
-  const resolved = role === 'hss' ? resolver.hss() : resolver.node();
+  const resolved = role === 'hss' ? resolver.hss() : role === 'pcrf' ? resolver.pcrf() : resolver.node();
   if (earlier.length > 0 || resolver.problems.length > 0) return { problems: resolver.problems };
   return { config: resolved as unknown as Config, problems: [] };
 }
@@ -95,6 +97,18 @@ class Resolver {
       );
     }
     return hss;
+  }
+
+  pcrf(): Data {
+    const data = this.#data;
+    const pcrf: Data = { ...this.#service(data), name: data.name ?? `pcrf.${String(data.realm)}` };
+    if (this.#sound('listen')) pcrf.listen = parseEndpoint(String(data.listen));
+    if (this.#sound('rules')) {
+      const problem = (path: Path, message: string, suggestion: string) =>
+        this.#problem(['rules', ...path], message, suggestion);
+      pcrf.rules = resolvePcrfRules(data.rules as Data[], problem);
+    }
+    return pcrf;
   }
 
   /** What every daemon has; paths of all sections made absolute. */
@@ -218,38 +232,13 @@ class Resolver {
   }
 
   #diameter(raw: Data, name: string, homeDomain: string): DiameterConfig {
-    const peers = (raw.peers as Data[]).map((peer) => ({
-      host: String(peer.host),
-      address: String(peer.address ?? peer.host),
-      port: Number(peer.port),
-    }));
-    const hosts = peers.map(({ host }) => host);
-    hosts.forEach((host, i) => {
-      if (hosts.indexOf(host) < i)
-        this.#problem(
-          ['diameter', 'peers', String(i), 'host'],
-          `peer ${host} is listed twice`,
-          'a Diameter identity has one connection: remove one',
-        );
+    return resolveDiameter(raw, {
+      name,
+      homeDomain,
+      application: this.#role === 'pcscf' ? 'rx' : 'cx',
+      hasTls: this.#data.tls !== undefined,
+      problem: (path, message, suggestion) => this.#problem(['diameter', ...path], message, suggestion),
     });
-    const originRealm = String(raw.originRealm ?? homeDomain);
-    const application = this.#role === 'pcscf' ? 'rx' : 'cx';
-    const realms = (raw.realms as DiameterConfig['realms'] | undefined) ?? [
-      { realm: originRealm, application, peers: [...new Set(hosts)] },
-    ];
-    realms.forEach((realm, i) => {
-      realm.peers.forEach((peer, j) => {
-        if (hosts.includes(peer)) return;
-        const near = nearest(peer, hosts);
-        this.#problem(
-          ['diameter', 'realms', String(i), 'peers', String(j)],
-          `${peer} is not among diameter.peers`,
-          near === undefined ? `known are: ${hosts.join(', ')}` : `did you mean ${near}?`,
-        );
-      });
-    });
-    const { timeout, watchdog, reconnect } = raw as unknown as DiameterConfig;
-    return { originHost: String(raw.originHost ?? name), originRealm, timeout, watchdog, reconnect, peers, realms };
   }
 
   #needsApplication(diameter: DiameterConfig | undefined, application: 'cx' | 'rx', path: Path): void {
@@ -317,19 +306,54 @@ class Resolver {
       this.#problem(path, 'needs either op or opc', 'a SIM card sheet says which of the two its value is');
     if (raw.range !== undefined && raw.impus !== undefined)
       this.#problem([...path, 'impus'], 'a range has no list of identities', 'range.tel adds a tel URI to each');
-    const named = Object.hasOwn(profiles, raw.profile) ? String(profiles[raw.profile]) : undefined;
-    const profile = named ?? resolve(this.#folderOf([...path, 'profile']), raw.profile);
+    if (raw.range !== undefined && raw.sets !== undefined)
+      this.#problem([...path, 'sets'], 'a range has no list of identities', 'range.tel adds a tel URI to each');
+    if (raw.range !== undefined && raw.subscription !== undefined)
+      this.#problem([...path, 'subscription'], 'users of a range share no subscription', 'list them one by one');
+    if (raw.scheme === 'SIP Digest' && raw.password === undefined)
+      this.#problem([...path, 'scheme'], 'SIP Digest needs a password', 'add password, or leave scheme out');
+    const profile = this.#profile(raw.profile, [...path, 'profile'], profiles);
+    const sets = this.#implicitSets(raw, path, profiles);
+    const first = sets?.[0]?.map(({ identity }) => identity);
+    if (first !== undefined && raw.impus !== undefined && raw.impus.join() !== first.join())
+      this.#problem([...path, 'impus'], 'differs from the first list in sets', 'leave impus out where sets is there');
+    const impus = first ?? (raw.impi === undefined ? raw.impus : (raw.impus ?? [`sip:${raw.impi}`]));
+    return {
+      ...raw,
+      profile,
+      ...(impus === undefined ? {} : { impus }),
+      ...(sets === undefined ? {} : { sets }),
+    };
+  }
+
+  #implicitSets(raw: SubscriberConfig, path: Path, profiles: Data): readonly (readonly IdentityConfig[])[] | undefined {
+    const written = raw.sets as readonly (readonly (IdentityConfig | string)[])[] | undefined;
+    return written?.map((set, i) =>
+      set.map((entry, j) => {
+        const here = [...path, 'sets', String(i), String(j)];
+        const identity = typeof entry === 'string' ? { identity: entry, service: false } : entry;
+        if (identity.applicationServer !== undefined && !identity.service)
+          this.#problem([...here, 'applicationServer'], 'is for service identities', 'add service: true');
+        if (identity.profile === undefined) return identity;
+        return { ...identity, profile: this.#profile(identity.profile, [...here, 'profile'], profiles) };
+      }),
+    );
+  }
+
+  /** The absolute path of a template: named among profiles, or a file. */
+  #profile(name: string, path: Path, profiles: Data): string {
+    const named = Object.hasOwn(profiles, name) ? String(profiles[name]) : undefined;
+    const profile = named ?? resolve(this.#folderOf(path), name);
     if (named === undefined && !existsSync(profile)) {
-      const near = nearest(raw.profile, Object.keys(profiles));
+      const near = nearest(name, Object.keys(profiles));
       const known = Object.keys(profiles).join(', ');
       this.#problem(
-        [...path, 'profile'],
-        `"${raw.profile}" is neither a name out of profiles nor a file`,
+        path,
+        `"${name}" is neither a name out of profiles nor a file`,
         near === undefined ? `profiles has: ${known || 'nothing'}` : `did you mean ${near}?`,
       );
     }
-    const impus = raw.impi === undefined ? raw.impus : (raw.impus ?? [`sip:${raw.impi}`]);
-    return impus === undefined ? { ...raw, profile } : { ...raw, impus, profile };
+    return profile;
   }
 
   #filesExist(files: Data | undefined, path: Path): void {

@@ -6,7 +6,7 @@ import type { Endpoint } from './address.ts';
  * The configuration as the program reads it: defaults filled in, paths absolute, addresses parsed, deeply frozen, and
  * plain data, so that it can be handed to a worker thread. What each key means stands in config/schema.
  */
-export type Config = PcscfConfig | IcscfConfig | ScscfConfig | HssConfig;
+export type Config = PcscfConfig | IcscfConfig | ScscfConfig | HssConfig | PcrfConfig;
 
 /** What every daemon has. */
 export interface ServiceConfig {
@@ -88,16 +88,55 @@ export interface DiameterConfig {
   readonly originRealm: string;
   /** Seconds. */
   readonly timeout: number;
+  readonly failovers: number;
   /** Seconds. */
   readonly watchdog: number;
   /** Seconds. */
   readonly reconnect: number;
-  readonly peers: readonly { readonly host: string; readonly address: string; readonly port: number }[];
+  /** Seconds. */
+  readonly reconnectCap: number;
+  readonly acceptUnknown: boolean;
+  readonly redirect: 'known' | 'connect' | 'ignore';
+  readonly cx: CxConfig;
+  readonly listen: readonly DiameterListener[];
+  readonly peers: readonly DiameterPeer[];
   readonly realms: readonly {
     readonly realm: string;
     readonly application: 'cx' | 'rx';
-    readonly peers: readonly string[];
+    readonly peers: readonly RoutedPeer[];
   }[];
+  readonly defaultRoute: readonly RoutedPeer[];
+}
+
+/** Where Diameter peers connect to this node. */
+export interface DiameterListener {
+  readonly address: string;
+  readonly port: number;
+  readonly tls: boolean;
+}
+
+export interface DiameterPeer {
+  readonly host: string;
+  readonly address: string;
+  readonly port: number;
+  /** Whether this node connects; else the peer does. */
+  readonly connect: boolean;
+  readonly tls: boolean;
+}
+
+/** A peer in a route: the lowest priority first, among equals by weight. */
+export interface RoutedPeer {
+  readonly host: string;
+  readonly priority: number;
+  readonly weight: number;
+}
+
+/** How the HSS is spoken to. */
+export interface CxConfig {
+  /** Destination-Realm. */
+  readonly realm: string;
+  readonly announce: readonly ('sifc' | 'aliasind' | 'ims-restoration' | 'p-cscf-restoration')[];
+  readonly dialect: '3gpp' | 'open5gs';
 }
 
 export interface StoreConfig {
@@ -173,6 +212,44 @@ export interface HssConfig extends ServiceConfig {
   /** Template names to absolute paths of XML files. */
   readonly profiles: { readonly [name: string]: string };
   readonly subscribers: readonly SubscriberConfig[];
+  /** What an S-CSCF must and should be able to do, for subscribers without a word of their own. */
+  readonly capabilities?: CapabilitiesConfig;
+  readonly charging?: ChargingConfig;
+  /** SIP URIs of the S-CSCFs that may serve; empty: any. */
+  readonly servers: readonly string[];
+  readonly keepServerName: boolean;
+  readonly enforce: boolean;
+}
+
+/** Server-Capabilities of a subscriber. */
+export interface CapabilitiesConfig {
+  readonly mandatory: readonly number[];
+  readonly optional: readonly number[];
+  /** SIP URIs of S-CSCFs to choose from. */
+  readonly servers: readonly string[];
+}
+
+/** Charging-Information of a subscriber. */
+export interface ChargingConfig {
+  readonly primaryCcf?: string;
+  readonly secondaryCcf?: string;
+  readonly primaryEcf?: string;
+  readonly secondaryEcf?: string;
+}
+
+/** A public identity with what is particular about it. */
+export interface IdentityConfig {
+  readonly identity: string;
+  /** Left out: as the template of its profile says. */
+  readonly barred?: boolean;
+  /** Absolute path of the template of its service profile; left out: that of the subscriber. */
+  readonly profile?: string;
+  readonly displayName?: string;
+  readonly aliasGroup?: string;
+  /** A public service identity. */
+  readonly service: boolean;
+  /** SIP URI of the application server that a service identity leads to directly. */
+  readonly applicationServer?: string;
 }
 
 /** A subscriber, or with `range` many; exactly one of `impi` and `range`, exactly one of `op` and `opc`. */
@@ -189,6 +266,63 @@ export interface SubscriberConfig {
   readonly password?: string;
   /** Absolute path of the profile template. */
   readonly profile: string;
+  /** Implicit registration sets; left out: one set of `impus`. */
+  readonly sets?: readonly (readonly IdentityConfig[])[];
+  /** Subscribers with the same one share an IMS subscription. */
+  readonly subscription?: string;
+  /** Where they may roam; left out: everywhere. */
+  readonly visitedNetworks?: readonly string[];
+  /** What `Unknown` stands for; left out: SIP Digest with a password, else AKA. */
+  readonly scheme?: 'Digest-AKAv1-MD5' | 'SIP Digest';
+  readonly capabilities?: CapabilitiesConfig;
+  readonly charging?: ChargingConfig;
+  /** Left out: as the filters of the profile say. */
+  readonly unregisteredServices?: boolean;
+}
+
+/** The lab's PCRF. */
+export interface PcrfConfig extends ServiceConfig {
+  readonly role: 'pcrf';
+  readonly realm: string;
+  readonly listen: Endpoint;
+  /** The first that matches counts. */
+  readonly rules: readonly PcrfRuleConfig[];
+  readonly enforce: boolean;
+}
+
+/** What is done with AARs that match; all that `match` names has to fit, nothing named fits all. */
+export interface PcrfRuleConfig {
+  readonly name: string;
+  readonly match: {
+    /** CIDR that the Framed address is in. */
+    readonly address?: string;
+    /** Subscription-Id-Data, or its beginning and `*`. */
+    readonly subscription?: string;
+    readonly media?: 'audio' | 'video' | 'data' | 'application' | 'control' | 'text' | 'message' | 'other';
+    /** Name in any case. */
+    readonly codec?: string;
+    /** Service-URN, or its beginning and `*`. */
+    readonly serviceUrn?: string;
+    /** bit/s, of either way. */
+    readonly bandwidthAbove?: number;
+  };
+  /** `silent`: no answer at all. */
+  readonly action: 'accept' | 'reject' | 'silent';
+  /** Milliseconds until the answer. */
+  readonly delay: number;
+  /** There where the action is `reject`. */
+  readonly reject?: RejectionConfig;
+}
+
+/** How an AAR is refused. */
+export interface RejectionConfig {
+  readonly code: number;
+  /** In Experimental-Result instead of Result-Code. */
+  readonly experimental: boolean;
+  /** Retry-Interval, seconds. */
+  readonly retryAfter?: number;
+  /** Bandwidths of Acceptable-Service-Info, bit/s. */
+  readonly acceptable?: { readonly uplink: number; readonly downlink: number };
 }
 
 /** The configuration of one role. */

@@ -95,6 +95,7 @@ function deepFreeze<T>(value: T): T {
 /** A checked configuration in a few lines, for `--check`. */
 export function summarizeConfig(config: Config): string {
   if (config.role === 'hss') return `hss ${config.name}, ${config.subscribers.length} subscriber entries`;
+  if (config.role === 'pcrf') return `pcrf ${config.name}, realm ${config.realm}, ${config.rules.length} rules`;
   const listeners = config.listeners.map(
     ({ transport, sentBy, sides }) => `${transport}:${sentBy} (${sides.join(', ')})`,
   );

@@ -1,4 +1,7 @@
 import type { DiameterClientCounters } from '#diameter/client';
+import { cxCommands } from '#diameter/dictionary/cx';
+import { rxCommands } from '#diameter/dictionary/rx';
+import { latencyBoundsMs } from '#diameter/request-tally';
 import { dropReasons, type IntakeCounts } from '#workers/intake';
 import { shedOrder } from '#workers/overload';
 import { type Counters, type MetricFamily, MetricLayout } from './metrics.ts';
@@ -95,6 +98,18 @@ const shedClasses = Object.keys(shedOrder);
 const messageLabels = { dir: directions, transport: transports };
 const messagesHelp = 'SIP messages received (in) and sent (out), requests by method, responses by status code.';
 
+/** The Diameter commands that CSCFs send, by their names. */
+export const diameterCommands = [
+  cxCommands.userAuthorization,
+  cxCommands.multimediaAuth,
+  cxCommands.serverAssignment,
+  cxCommands.locationInfo,
+  rxCommands.aa,
+  rxCommands.sessionTermination,
+].map(({ name }) => name);
+/** Upper bounds of latencies in seconds, as labels. */
+export const diameterLatencies = [...latencyBoundsMs.map((ms) => String(ms / 1000)), '+Inf'];
+
 /** The metrics of the three CSCFs; docs/metrics.md describes them. */
 export const cscfMetrics: readonly MetricFamily[] = [
   {
@@ -133,6 +148,31 @@ export const cscfMetrics: readonly MetricFamily[] = [
     type: 'counter',
     labels: { app: ['cx', 'rx'] },
     dynamic: 'result',
+  },
+  {
+    name: 'cscf_diameter_results_total',
+    help: 'Diameter requests by command and result: the code of the answer, or why there was none.',
+    type: 'counter',
+    labels: { command: diameterCommands },
+    dynamic: 'result',
+  },
+  {
+    name: 'cscf_diameter_seconds_bucket',
+    help: 'Diameter answers that took no longer than le seconds.',
+    type: 'counter',
+    labels: { command: diameterCommands, le: diameterLatencies },
+  },
+  {
+    name: 'cscf_diameter_seconds_sum',
+    help: 'Time that all Diameter answers together took.',
+    type: 'counter',
+    labels: { command: diameterCommands },
+  },
+  {
+    name: 'cscf_diameter_seconds_count',
+    help: 'Diameter answers.',
+    type: 'counter',
+    labels: { command: diameterCommands },
   },
 ];
 

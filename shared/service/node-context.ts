@@ -1,4 +1,6 @@
+import type { DiameterClient, RequestHandler } from '#diameter/client';
 import type { CxClient } from '#diameter/cx/cx-client';
+import type { CommandDefinition } from '#diameter/dictionary/dictionary';
 import type { SipRequest } from '#sip/message/request';
 import type { OwnNames } from '#sip/proxy/route-processing';
 import type { Reason } from '#sip/reasons';
@@ -37,9 +39,16 @@ export interface NodeContext<C extends CommonConfig = CommonConfig> {
   readonly volatile: Store;
   /** Null where the configuration has no Cx. */
   readonly cx: CxClient | null;
+  /** Requests of its own (Rx); null where the configuration has no Diameter. */
+  readonly diameter: DiameterClient | null;
   readonly log: NodeLog;
   /** Says whether a registered UE needs a stream connection, by its number. */
   holdConnection(connection: number, held: boolean): void;
+  /**
+   * Lets a procedure answer the requests of one Diameter command, in this worker; peers choose no worker, so each worker
+   * has to serve. What it throws is logged and answered 5012.
+   */
+  serveDiameter(command: CommandDefinition, handler: RequestHandler): void;
   /** Logs and counts one refusal; `reason.id` is its label. */
   refused(request: SipRequest, reason: Reason, detail: string): void;
   /** Counts one event of the node under a name of docs/metrics.md. */

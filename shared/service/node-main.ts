@@ -1,7 +1,4 @@
 import { isIPv6 } from 'node:net';
-import { cxApplication } from '#diameter/dictionary/cx';
-import type { PeerEventReport } from '#diameter/peer/peer';
-import { PeerTable } from '#diameter/peer/peer-table';
 import { workerOfSession } from '#diameter/session-id';
 import type { Listener } from '#sip/transport/flow';
 import type { StreamLimits } from '#sip/transport/stream-limits';
@@ -14,9 +11,10 @@ import { startWorkers } from '#workers/worker-pool';
 import { CidrTable } from './cidr.ts';
 import type { CommonConfig, DiameterConfig } from './config-shape.ts';
 import { cscfLayout } from './cscf-metrics.ts';
+import { type DiameterSide, openPeers } from './diameter-side.ts';
 import { LogLimiter } from './log-limiter.ts';
 import { Metrics } from './metrics.ts';
-import type { LiveStatus, OverloadStatus, PeerStatus } from './node-status.ts';
+import type { LiveStatus, OverloadStatus } from './node-status.ts';
 import type { NodeWorkerData } from './node-worker.ts';
 import { connectionLimit, openFileLimit } from './open-files.ts';
 import type { RunningNode, ServiceContext } from './service.ts';
@@ -57,8 +55,7 @@ export async function startNode<C extends CommonConfig>(
     report: streamLog(log, new LogLimiter({ log, clock })),
     nowMs: () => clock.nowMs(),
   });
-  const peerWords = new Map<string, PeerEventReport>();
-  const peers = config.diameter === undefined ? null : openPeers(config.diameter, transport, peerWords, context);
+  const peers = config.diameter === undefined ? null : await openDiameter(config, config.diameter, transport, context);
   const generations = createGenerations();
   const data: NodeWorkerData<C> = {
     config,
@@ -80,16 +77,17 @@ export async function startNode<C extends CommonConfig>(
       log.error({ reason: 'worker-crashed', worker, err: error }, 'a worker died and is replaced'),
   });
   await transport.open();
-  peers?.start();
+  await peers?.start();
   logCertificates(config, transport, context);
   log.info({ udp: transport.udpImplementation, workers: config.workers }, 'serving');
 
-  const live = new LiveState(config, workers, metrics, peers, peerWords);
+  const live = new LiveState(config, workers, metrics, peers);
   return {
     listeners: config.listeners.map(listenerName),
     peers: config.diameter?.peers.map((peer) => peer.host) ?? [],
     status: () => live.status(),
     trigger: (worker, what, ms) => workers.trigger(worker, what, ms),
+    ...(config.tls === undefined ? {} : { reload: () => reloadCertificates(transport, peers, context) }),
     async drain(seconds) {
       live.stop();
       await Promise.allSettled(numbers.map((worker) => workers.ask(worker, 'drain')));
@@ -125,13 +123,29 @@ function streamLimitsOf(config: CommonConfig, { log }: ServiceContext): Partial<
   };
 }
 
-function logCertificates({ tls }: CommonConfig, { certificates }: TransportSide, { log }: ServiceContext): void {
+function logCertificates({ tls }: CommonConfig, transport: TransportSide, context: ServiceContext): void {
+  const { certificates } = transport;
+  const { log } = context;
   if (tls === undefined || certificates === null) return;
   log.info({ certificate: certificates.certificate, clientCertificates: tls.clientCertificates }, 'TLS');
-  for (const words of certificates.warnings) log.warn({ reason: 'certificate-dated' }, words);
+  warnOfDates(transport, context);
   if (!tls.verify) {
     log.warn({ reason: 'tls-unverified' }, 'tls.verify is off: whoever answers is believed, for labs only');
   }
+}
+
+function warnOfDates({ certificates }: TransportSide, { log }: ServiceContext): void {
+  for (const words of certificates?.warnings ?? []) log.warn({ reason: 'certificate-dated' }, words);
+}
+
+async function reloadCertificates(
+  transport: TransportSide,
+  peers: DiameterSide | null,
+  context: ServiceContext,
+): Promise<boolean> {
+  const isInUse = (await transport.reloadCertificates()) && ((await peers?.reload()) ?? true);
+  if (isInUse) warnOfDates(transport, context);
+  return isInUse;
 }
 
 /** How the workers protect themselves. */
@@ -146,44 +160,21 @@ function intakeOf({ overload }: CommonConfig): Partial<IntakeOptions> {
   };
 }
 
-function openPeers(
-  config: DiameterConfig,
+function openDiameter(
+  config: CommonConfig,
+  diameter: DiameterConfig,
   transport: TransportSide,
-  words: Map<string, PeerEventReport>,
-  { log }: ServiceContext,
-): PeerTable {
-  const table = new PeerTable(
-    {
-      onAnswer: (message) => transport.onDiameter(message),
-      onRequest: (message) => transport.onDiameter(message),
-      onLost: (hopByHop) => transport.onDiameterFailed(hopByHop, 'peer-lost'),
-      onEvent(report) {
-        words.set(report.peer.toLowerCase(), report);
-        log.info({ peer: report.peer, state: report.state }, report.words);
-      },
-    },
-    {
-      identity: { originHost: config.originHost, originRealm: config.originRealm },
-      applications: [cxApplication],
-      peers: config.peers,
-      realms: config.realms
-        .filter((row) => row.application === 'cx')
-        .map((row) => ({
-          realm: row.realm,
-          application: cxApplication.id,
-          peers: row.peers.map((host, priority) => ({ host, priority })),
-        })),
-      defaultPeers: config.peers.map(({ host }, priority) => ({ host, priority })),
-      productName: 'ims-cscf-suite',
-      reconnectMs: config.reconnect * 1000,
-      watchdogMs: config.watchdog * 1000,
-    },
-  );
-  transport.attachDiameter({
-    send: (message, route) => table.send(message, route),
-    answer: (message) => void table.answer(message),
+  { log, clock }: ServiceContext,
+): Promise<DiameterSide> {
+  const { homeDomain, role, tls } = config;
+  return openPeers(diameter, transport, {
+    application: role === 'pcscf' ? 'rx' : 'cx',
+    homeDomain,
+    tls,
+    log,
+    clock,
+    restarted: (peer) => transport.onPeerRestarted(peer),
   });
-  return table;
 }
 
 async function pendingRequests(workers: Workers): Promise<number> {
@@ -206,23 +197,15 @@ class LiveState {
   readonly #config: CommonConfig;
   readonly #workers: Workers;
   readonly #metrics: Metrics;
-  readonly #peers: PeerTable | null;
-  readonly #words: ReadonlyMap<string, PeerEventReport>;
+  readonly #peers: DiameterSide | null;
   readonly #answers: (WorkerAnswer | null)[] = [];
   readonly #timer: NodeJS.Timeout;
 
-  constructor(
-    config: CommonConfig,
-    workers: Workers,
-    metrics: Metrics,
-    peers: PeerTable | null,
-    words: ReadonlyMap<string, PeerEventReport>,
-  ) {
+  constructor(config: CommonConfig, workers: Workers, metrics: Metrics, peers: DiameterSide | null) {
     this.#config = config;
     this.#workers = workers;
     this.#metrics = metrics;
     this.#peers = peers;
-    this.#words = words;
     this.#timer = setInterval(() => this.#ask(), statusEveryMs).unref();
     this.#ask();
   }
@@ -245,14 +228,7 @@ class LiveState {
         };
       }),
       listeners: this.#config.listeners.map((listener) => ({ address: listenerName(listener), sides: listener.sides })),
-      peers: (this.#peers?.status() ?? []).map(
-        (peer): PeerStatus => ({
-          host: peer.host,
-          address: peer.remote ?? this.#addressOf(peer.host),
-          state: peer.state,
-          words: this.#words.get(peer.host.toLowerCase())?.words ?? 'connecting',
-        }),
-      ),
+      peers: this.#peers?.status() ?? [],
       registrations: this.#answers.reduce((most, answer) => Math.max(most, answer?.registrations ?? 0), 0),
       overload: this.#overload(),
       reasons: {
@@ -271,11 +247,6 @@ class LiveState {
       penalisedSources: this.#metrics.sum('cscf_penalised_sources'),
       shed: Object.fromEntries(this.#metrics.by('cscf_shed_total', 'class')),
     };
-  }
-
-  #addressOf(host: string): string {
-    const peer = this.#config.diameter?.peers.find((candidate) => candidate.host === host);
-    return peer === undefined ? '' : `${peer.address}:${peer.port}`;
   }
 
   #ask(): void {

@@ -24,6 +24,23 @@ export interface PeerStatus {
   readonly state: string;
   /** The same for people: what it waits for or why it is down. */
   readonly words: string;
+  /** What went wrong last, also when all is well again. */
+  readonly lastError?: string;
+  /** When the connection was opened, ISO 8601. */
+  readonly connectedSince?: string;
+  /** How long it takes to answer, smoothed, milliseconds. */
+  readonly roundTripMs?: number;
+  /** Requests of ours that await its answer. */
+  readonly outstanding?: number;
+  /** Requests since the start: `sent` ones that it answered, `received` ones that we answered. */
+  readonly requests?: readonly {
+    readonly direction: 'sent' | 'received';
+    /** Command code. */
+    readonly command: number;
+    /** `2001`, `experimental 5001`, `lost`. */
+    readonly result: string;
+    readonly count: number;
+  }[];
 }
 
 /** How a node stands with more to do than it can, at the last look (once a second). */

@@ -1,7 +1,9 @@
 import { getHeapStatistics } from 'node:v8';
 import { DiameterClient } from '#diameter/client';
 import { CxClient } from '#diameter/cx/cx-client';
+import { cxFeatures } from '#diameter/cx/cx-requests';
 import { cxDictionary } from '#diameter/dictionary/cx';
+import { rxDictionary } from '#diameter/dictionary/rx';
 import { Header } from '#sip/message/header-names';
 import type { SipRequest } from '#sip/message/request';
 import type { NodeLogic } from '#sip/proxy/node-logic';
@@ -22,12 +24,14 @@ import { CidrTable } from './cidr.ts';
 import { systemClock } from './clock.ts';
 import type { CommonConfig, StoreConfig } from './config-shape.ts';
 import { BusyMeter, cscfLayout, DiameterOutcomes, ShedCounters, SipMessageCounters } from './cscf-metrics.ts';
+import { DiameterResults } from './diameter-metrics.ts';
 import { createLogger, type Logger } from './log.ts';
 import { LogLimiter } from './log-limiter.ts';
 import { Counters } from './metrics.ts';
 import { nextHops } from './next-hops.ts';
 import type { NodeContext } from './node-context.ts';
 import type { WorkerAnswer } from './node-main.ts';
+import { guardedHandler } from './serve-diameter.ts';
 
 /** What the daemon hands to each of its workers; plain data and shared memory. */
 export interface NodeWorkerData<C extends CommonConfig> {
@@ -55,6 +59,8 @@ export interface NodeRole<C extends CommonConfig> {
   readonly openTrace: (node: string) => WorkerTrace | null;
   readonly create: (context: NodeContext<C>) => NodeLogic & {
     connectionClosed?(connection: number): void;
+    /** A Diameter peer has restarted and forgotten its sessions. */
+    peerRestarted?(host: string): void;
     /** Whether a registered UE sends by this flow; a node that registers nobody leaves it out. */
     isRegistered?(flow: Flow): boolean;
     registrations?(): number;
@@ -136,8 +142,12 @@ function build<C extends CommonConfig>(
   const shed = new ShedCounters(counters);
   const trace = role.openTrace(config.role);
   const counted = countingPort(port, messages, trace);
-  const client = diameterClient(config, worker.worker, Math.floor(data.bootMs / 1000), counted);
+  const client = diameterClient(config, worker.worker, Math.floor(data.bootMs / 1000), counted, (error) => {
+    counters.add(ids.errors);
+    limiter.warn('internal', '', { reason: 'internal', err: error }, 'a Diameter message was not handled: a defect');
+  });
   const outcomes = client === null ? null : new DiameterOutcomes(counters, client.counters);
+  const results = client === null ? null : new DiameterResults(counters, client.tally);
   let logic: ReturnType<NodeRole<C>['create']> | undefined;
 
   const reportRefusal = (request: SipRequest, reason: Reason, detail: string) => {
@@ -216,9 +226,13 @@ function build<C extends CommonConfig>(
         bootMs: data.bootMs,
         store,
         volatile,
-        cx: client === null ? null : new CxClient(client, { homeRealm: config.homeDomain }),
+        cx: client === null ? null : cxClient(client, config),
+        diameter: client,
         log,
         holdConnection: (connection, held) => port.holdConnection(connection, held),
+        serveDiameter(command, handler) {
+          client?.handle(command, guardedHandler(command, handler, { log, failed: () => counters.add(ids.errors) }));
+        },
         refused: reportRefusal,
         count: (event) => counters.addDynamic(ids.events, event),
       };
@@ -228,6 +242,7 @@ function build<C extends CommonConfig>(
     client,
   );
   side.onConnectionClosed((connection) => logic?.connectionClosed?.(connection));
+  side.onPeerRestarted((host) => logic?.peerRestarted?.(host));
   return Object.assign(side, {
     standingOf,
     penalised(flow: Flow) {
@@ -250,6 +265,7 @@ function build<C extends CommonConfig>(
       if (worker.worker === 0) counters.set(ids.registrations, registrations);
       counters.set(ids.sessions, logic?.sessions?.() ?? 0);
       outcomes?.take();
+      results?.take();
       if (side.intake !== null) reportShed(side.intake.counts());
       limiter.tick();
       const answer: WorkerAnswer = { pending: side.layer.pendingServers, registrations };
@@ -285,6 +301,7 @@ function diameterClient(
   worker: number,
   bootSeconds: number,
   port: TransportPort,
+  failed: (error: unknown) => void,
 ): DiameterClient | null {
   const { diameter } = config;
   if (diameter === undefined) return null;
@@ -296,11 +313,18 @@ function diameterClient(
     {
       worker,
       identity: { originHost: diameter.originHost, originRealm: diameter.originRealm },
-      dictionary: cxDictionary,
+      dictionary: config.role === 'pcscf' ? rxDictionary : cxDictionary,
       bootSeconds,
       timeoutMs: diameter.timeout * 1000,
+      failed,
     },
   );
+}
+
+function cxClient(client: DiameterClient, config: CommonConfig): CxClient {
+  const { realm, announce, dialect } = config.diameter!.cx;
+  const features = announce.reduce((bits, name) => bits | cxFeatures[name], 0);
+  return new CxClient(client, { homeRealm: realm, features, dialect });
 }
 
 /** The port of the transport side, with what goes out counted. */

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 
-/** The roles a configuration file may have; `hss` is the lab's. */
-export const roles = ['pcscf', 'icscf', 'scscf', 'hss'] as const;
+/** The roles a configuration file may have; `hss` and `pcrf` are the lab's. */
+export const roles = ['pcscf', 'icscf', 'scscf', 'hss', 'pcrf'] as const;
 export type Role = (typeof roles)[number];
 
 /** A JSON Schema (draft 7) as our files use it, with every `$ref` replaced by what it names. */

@@ -28,6 +28,11 @@ export interface RunningNode {
   /** For tests of resilience, only where CSCF_TEST_TRIGGER is 1: ends a worker, or keeps it busy. False: not enabled. */
   trigger?(worker: number, what: 'crash' | 'busy', ms: number): boolean;
   /**
+   * Reads the certificate files anew. Gives whether they are in use now; else those before stay, and the log has said why.
+   * Left out where there is nothing to read.
+   */
+  reload?(): Promise<boolean>;
+  /**
    * Refuses new calls and registrations, lets what is under way end, and closes everything; done after `seconds` at
    * the latest.
    */
@@ -103,6 +108,7 @@ export async function runService<R extends Role>(options: ServiceOptions<R>): Pr
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
+  process.on('SIGHUP', () => void reload(node, log));
 
   try {
     node = await options.start(config, { log, clock: systemClock, configFiles: files, version });
@@ -131,6 +137,20 @@ export async function runService<R extends Role>(options: ServiceOptions<R>): Pr
   }
   const peers = node.peers.length === 0 ? 'none' : node.peers.join(',');
   process.stdout.write(`ready ${options.role} listeners=${node.listeners.join(',')} peers=${peers}\n`);
+}
+
+/** What SIGHUP does; it never ends the process. A node that only starts reads its files anyway. */
+async function reload(node: RunningNode | undefined, log: Logger): Promise<void> {
+  const signal = 'SIGHUP';
+  if (node?.reload === undefined) {
+    log.info({ signal }, 'nothing to reload');
+    return;
+  }
+  try {
+    log.info({ signal }, (await node.reload()) ? 'certificates reloaded' : 'certificates kept');
+  } catch (error) {
+    log.error({ signal, reason: 'reload-failed', err: error }, 'nothing is reloaded');
+  }
 }
 
 /** Prints to where the exit code belongs and ends the process once it is written. */

@@ -1,5 +1,8 @@
+import { DiameterClient, type RequestHandler } from '#diameter/client';
+import type { CommandDefinition } from '#diameter/dictionary/dictionary';
 import { ManualClock } from '#service/clock';
 import type { NodeLog } from '#service/node-context';
+import { guardedHandler } from '#service/serve-diameter';
 import type { SipRequest } from '#sip/message/request';
 import type { NodeLogic } from '#sip/proxy/node-logic';
 import { OwnNames } from '#sip/proxy/route-processing';
@@ -26,6 +29,9 @@ export interface WorkerParts {
   /** Where the worker sends; a Diameter client of the test sends there as well. */
   readonly port: TransportPort;
   holdConnection(connection: number, held: boolean): void;
+  /** Of the test's DiameterClient, when it made one. */
+  readonly diameter: DiameterClient | null;
+  serveDiameter(command: CommandDefinition, handler: RequestHandler): void;
   refused(request: SipRequest, reason: Reason, detail: string): void;
   count(event: string): void;
 }
@@ -193,6 +199,12 @@ export class WorkerHarness<Logic extends NodeLogic> implements TransportPort {
           log: this.#log(),
           port: this,
           holdConnection: (connection, held) => this.holdConnection(connection, held),
+          diameter: inbox instanceof DiameterClient ? inbox : null,
+          serveDiameter: (command, handler) => {
+            if (!(inbox instanceof DiameterClient)) return;
+            const report = { log: this.#log(), failed: () => this.failures.push(command.name) };
+            inbox.handle(command, guardedHandler(command, handler, report));
+          },
           refused: (_request, reason) => void this.refusals.push(reason.id),
           count: (event) => void this.events.push(event),
         });

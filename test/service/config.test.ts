@@ -38,9 +38,13 @@ describe('what a configuration gives', () => {
       timeout: 5,
       watchdog: 30,
       reconnect: 5,
+      cx: { realm: 'ims.test', announce: [], dialect: '3gpp' },
     });
-    expect(diameter.realms).toEqual([{ realm: 'ims.test', application: 'cx', peers: ['hss.ims.test'] }]);
-    expect(diameter.peers).toEqual([{ host: 'hss.ims.test', address: '127.0.0.1', port: 3868 }]);
+    const all = [{ host: 'hss.ims.test', priority: 0, weight: 1 }];
+    expect(diameter.realms).toEqual([{ realm: 'ims.test', application: 'cx', peers: all }]);
+    expect(diameter.defaultRoute).toEqual(all);
+    const peer = { host: 'hss.ims.test', address: '127.0.0.1', port: 3868, connect: true, tls: false };
+    expect(diameter.peers).toEqual([peer]);
   });
 
   it('makes one listener of an address that serves gm and mw', () => {
@@ -436,7 +440,7 @@ describe('files that are no configuration', () => {
 describe('shipped files', () => {
   const shipped = (name: string) => new URL(`../../config/${name}`, import.meta.url).pathname;
 
-  it.each(['pcscf', 'icscf', 'scscf', 'hss'] as const)('config/%s.yaml is valid', (role) => {
+  it.each(['pcscf', 'icscf', 'scscf', 'hss', 'pcrf'] as const)('config/%s.yaml is valid', (role) => {
     expect(loadConfig({ file: shipped(`${role}.yaml`), role, env: {} }).config.role).toBe(role);
   });
 

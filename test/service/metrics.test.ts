@@ -2,8 +2,10 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { describe, expect, it } from 'vitest';
 import { DiameterClient } from '#diameter/client';
-import { cxDictionary } from '#diameter/dictionary/cx';
+import { cxCommands, cxDictionary } from '#diameter/dictionary/cx';
+import { RequestTally } from '#diameter/request-tally';
 import { BusyMeter, cscfLayout, DiameterOutcomes, SipMessageCounters } from '#service/cscf-metrics';
+import { DiameterResults } from '#service/diameter-metrics';
 import { Counters, MetricLayout, Metrics } from '#service/metrics';
 import { metricsText } from '#service/metrics-text';
 
@@ -67,6 +69,32 @@ describe('counters in shared memory', () => {
         ['timeout', 1],
       ]),
     );
+  });
+
+  it('D-20 counts Diameter requests by command and result, and how long they took, each once', () => {
+    const metrics = new Metrics(cscfLayout);
+    const tally = new RequestTally();
+    const results = new DiameterResults(new Counters(cscfLayout, metrics.block(0)), tally);
+    tally.answered(cxCommands.locationInfo, { kind: 'base', code: 2001, vendor: 0 }, 1.5);
+    tally.answered(cxCommands.locationInfo, { kind: 'experimental', code: 5001, vendor: 10415 }, 7000);
+    results.take();
+    tally.answered(cxCommands.multimediaAuth, undefined, 0.2);
+    tally.failed(cxCommands.multimediaAuth, 'timeout');
+    results.take();
+    results.take();
+    expect(metrics.by('cscf_diameter_results_total', 'result')).toEqual(
+      new Map([
+        ['2001', 1],
+        ['3GPP-5001', 1],
+        ['none', 1],
+        ['timeout', 1],
+      ]),
+    );
+    const location = { command: 'Location-Info' };
+    const below = (le: string) => metrics.sum('cscf_diameter_seconds_bucket', { ...location, le });
+    expect([below('0.001'), below('0.002'), below('5'), below('+Inf')]).toEqual([0, 1, 1, 2]);
+    expect(metrics.sum('cscf_diameter_seconds_count')).toBe(3);
+    expect(metrics.sum('cscf_diameter_seconds_sum', location)).toBeCloseTo(7.0015, 6);
   });
 
   it('bounds series that appear while running', () => {

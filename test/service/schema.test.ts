@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { loadConfig } from '#service/config';
-import type { HssConfig, IcscfConfig, PcscfConfig, ScscfConfig } from '#service/config-shape';
+import type { HssConfig, IcscfConfig, PcrfConfig, PcscfConfig, ScscfConfig } from '#service/config-shape';
 import { loadSchema, type Role, roles, type Schema } from '#service/schema';
 import { writeFiles } from './config-files.ts';
 
@@ -24,10 +24,17 @@ const diameter = {
   originHost: 'a',
   originRealm: 'b',
   timeout: 5,
+  failovers: 2,
   watchdog: 30,
   reconnect: 5,
-  peers: [{ host: 'h', address: '127.0.0.1', port: 3868 }],
-  realms: [{ realm: 'r', application: 'cx', peers: ['h'] }],
+  reconnectCap: 30,
+  acceptUnknown: false,
+  redirect: 'known',
+  cx: { realm: 'h', announce: ['sifc'], dialect: '3gpp' },
+  listen: [{ address: '127.0.0.1', port: 3868, tls: false }],
+  peers: [{ host: 'h', address: '127.0.0.1', port: 3868, connect: true, tls: false }],
+  realms: [{ realm: 'r', application: 'cx', peers: [{ host: 'h', priority: 0, weight: 1 }] }],
+  defaultRoute: [{ host: 'h', priority: 0, weight: 1 }],
 } as const;
 const common = {
   ...service,
@@ -110,11 +117,60 @@ const hss = {
       sqn: 's',
       password: 'p',
       profile: 'p',
+      sets: [
+        [
+          {
+            identity: 'i',
+            barred: true,
+            profile: 'p',
+            displayName: 'd',
+            aliasGroup: 'a',
+            service: true,
+            applicationServer: 's',
+          },
+        ],
+      ],
+      subscription: 's',
+      visitedNetworks: ['v'],
+      scheme: 'SIP Digest',
+      capabilities: { mandatory: [1], optional: [1], servers: ['s'] },
+      charging: { primaryCcf: 'c', secondaryCcf: 'c', primaryEcf: 'e', secondaryEcf: 'e' },
+      unregisteredServices: true,
     },
   ],
+  capabilities: { mandatory: [1], optional: [1], servers: ['s'] },
+  charging: { primaryCcf: 'c', secondaryCcf: 'c', primaryEcf: 'e', secondaryEcf: 'e' },
+  servers: ['s'],
+  keepServerName: true,
+  enforce: false,
 } as const satisfies Complete<HssConfig>;
 
-const samples: Readonly<Record<Role, object>> = { pcscf, icscf, scscf, hss };
+const pcrf = {
+  ...service,
+  role: 'pcrf',
+  name: 'n',
+  realm: 'r',
+  listen: { transport: 'tcp', address: '127.0.0.1', port: 3869 },
+  rules: [
+    {
+      name: 'n',
+      match: {
+        address: '10.0.0.0/8',
+        subscription: 's',
+        media: 'audio',
+        codec: 'c',
+        serviceUrn: 'u',
+        bandwidthAbove: 1,
+      },
+      action: 'reject',
+      delay: 0,
+      reject: { code: 5063, experimental: true, retryAfter: 1, acceptable: { uplink: 1, downlink: 1 } },
+    },
+  ],
+  enforce: false,
+} as const satisfies Complete<PcrfConfig>;
+
+const samples: Readonly<Record<Role, object>> = { pcscf, icscf, scscf, hss, pcrf };
 
 /** Keys whose parsed form differs from the written one. */
 const parsed = new Set(['listeners', 'hosts', 'listen', 'profiles']);
@@ -165,7 +221,7 @@ describe('what loading gives', () => {
   it('has every key of the type that is not optional', () => {
     const text = `role: scscf\nhomeDomain: d\nlisteners: { mw: [udp:127.0.0.1:1] }\ndiameter: { peers: [{ host: h }] }\n`;
     const { config } = loadConfig({ file: writeFiles({ 'a.yaml': text }), role: 'scscf', env: {} });
-    const optional = ['.server', '.dns.servers', '.tls', '.store.url', '.auth.schemeSpelling.'];
+    const optional = ['.server', '.dns.servers', '.diameter.listen[]', '.tls', '.store.url', '.auth.schemeSpelling.'];
     const wanted = keysOf(scscf).filter((key) => !optional.some((start) => key.startsWith(start)));
     expect(keysOf(config).sort()).toEqual(wanted.sort());
   });

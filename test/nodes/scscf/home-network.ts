@@ -1,7 +1,10 @@
 import { DiameterClient } from '#diameter/client';
-import { readHopByHop } from '#diameter/codec/message';
+import type { Avp } from '#diameter/codec/avp-types';
+import { type DiameterMessage, readHopByHop } from '#diameter/codec/message';
 import { CxClient } from '#diameter/cx/cx-client';
 import { cxDictionary } from '#diameter/dictionary/cx';
+import type { CommandDefinition } from '#diameter/dictionary/dictionary';
+import type { DiameterIdentity } from '#diameter/identity';
 import { createScscf, type ScscfLogic, scscfTables } from '#nodes/scscf/scscf';
 import type { ScscfConfig } from '#service/config-shape';
 import { akaPassword } from '#sip/auth/aka';
@@ -21,6 +24,13 @@ export const config = {
   homeDomain: 'ims.test',
   uri: 'sip:127.0.0.1:6060',
   trusted: ['127.0.0.0/8'],
+  diameter: {
+    originHost: 'scscf.ims.test',
+    originRealm: 'ims.test',
+    cx: { realm: 'ims.test', announce: [], dialect: '3gpp' },
+    peers: [{ host: 'hss.ims.test' }, { host: 'icscf.ims.test' }, { host: 'hss01' }],
+    realms: [{ realm: 'ims.test', application: 'cx', peers: [{ host: 'hss.ims.test' }, { host: 'hss01' }] }],
+  },
   auth: { defaultScheme: 'Digest-AKAv1-MD5', resyncs: 2, failures: 2, qop: true, schemeSpelling: {} },
   registrar: { minExpires: 60, defaultExpires: 3600, maxExpires: 600_000, maxContacts: 3, sarOnReRegistration: false },
 } as unknown as ScscfConfig;
@@ -105,6 +115,40 @@ export class HomeNetwork {
         this.harness.side.endBatch();
       }
     }
+  }
+
+  /** Sends a request of the HSS, or of whoever `from` says, and gives the answer. */
+  async fromHss(
+    command: CommandDefinition,
+    avps: readonly Avp[],
+    from: DiameterIdentity = { originHost: 'hss.ims.test', originRealm: 'ims.test' },
+  ): Promise<DiameterMessage> {
+    let request: Buffer | undefined;
+    const peer = new DiameterClient(
+      { send: (message) => (request = message), answer: () => undefined },
+      {
+        worker: 0,
+        identity: from,
+        dictionary: cxDictionary,
+        clock: { now: () => 0, setTimer: () => null, clearTimer() {} },
+      },
+    );
+    const destination = { destinationRealm: 'ims.test', destinationHost: 'scscf.ims.test' };
+    const outcome = peer.request({ command, ...destination, avps }, (message) => message);
+    peer.onMessage(this.deliver(request!));
+    const answer = await outcome;
+    if ('failure' in answer) throw new Error(answer.words);
+    return answer;
+  }
+
+  /** Hands in the octets of a request of a Diameter peer and gives those of the answer. */
+  deliver(request: Buffer): Buffer {
+    this.harness.side.beginBatch();
+    this.harness.side.diameter(request);
+    this.harness.side.endBatch();
+    const at = this.harness.diameterSent.findIndex(({ route }) => route === null);
+    if (at < 0) throw new Error('the request was not answered');
+    return this.harness.diameterSent.splice(at, 1)[0]!.message;
   }
 
   /** The Diameter client gives up what waits. */

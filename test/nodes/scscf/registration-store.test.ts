@@ -113,6 +113,54 @@ describe('RegistrationStore', () => {
     expect(registrations.profile('sip:a@x')).toBeNull();
   });
 
+  it('S-70 S-73 finds the registrations of a private identity, as contacts come and go', () => {
+    const { store, registrations } = open();
+    const of = (impi: string) => registrations.ofPrivateIdentity(impi).map(({ key }) => key);
+    registrations.change('sip:a@x', () => first);
+    registrations.change('sip:b@x', () => registration('sip:b@x', ['sip:b@x'], [binding('<sip:a@10.0.0.2>')]));
+    const others = [binding('<sip:c@10.0.0.3>', { impi: 'c@x' }), binding('<sip:a@10.0.0.2>')];
+    registrations.change('sip:c@x', () => registration('sip:c@x', ['sip:c@x'], others));
+    expect([of('a@x'), of('c@x'), of('a'), of('')]).toEqual([['sip:a@x', 'sip:b@x', 'sip:c@x'], ['sip:c@x'], [], []]);
+    registrations.change('sip:c@x', (current) => ({ ...current!, bindings: others.slice(0, 1) }));
+    registrations.change('sip:b@x', () => null);
+    expect([of('a@x'), of('c@x')]).toEqual([['sip:a@x'], ['sip:c@x']]);
+    expect(store.count('private-identities')).toBe(2);
+  });
+
+  it('S-70 finds what an earlier release wrote without that index, by the derived identity', () => {
+    const { store, registrations } = open();
+    registrations.change('sip:a@x', () => first);
+    store.remove('private-identities', 'a@x sip:a@x');
+    expect(registrations.ofPrivateIdentity('a@x').map(({ key }) => key)).toEqual(['sip:a@x']);
+  });
+
+  it('S-73 gives a registration another key, and leaves nothing of the old one', () => {
+    const { store, registrations } = open();
+    registrations.change('sip:a@x', () => first, Buffer.from('old'));
+    const next = { ...registration('sip:z@x', ['sip:z@x', 'tel:+1'], [...first.bindings]) };
+    expect(registrations.rename(registrations.get('sip:a@x')!, next, Buffer.from('new'))).toBe(true);
+    expect(registrations.find('sip:a@x')).toBeNull();
+    expect([registrations.find('tel:+1')!.key, registrations.find('sip:z@x')!.key]).toEqual(['sip:z@x', 'sip:z@x']);
+    expect(registrations.ofPrivateIdentity('a@x').map(({ key }) => key)).toEqual(['sip:z@x']);
+    expect(registrations.profile('sip:z@x')!.toString()).toBe('new');
+    registrations.change('sip:z@x', () => null);
+    for (const table of registrationTables) expect(store.count(table), table).toBe(0);
+  });
+
+  it('S-73 does not rename over a change of another worker', () => {
+    const { registrations } = open();
+    registrations.change('sip:a@x', () => first);
+    const before = registrations.get('sip:a@x')!;
+    registrations.change('sip:a@x', (current) => ({ ...current!, charging: { ccf: 'other', ecf: '' } }));
+    const next = registration('sip:z@x', ['sip:z@x'], [...first.bindings]);
+    expect(registrations.rename(before, next, null)).toBe(false);
+    expect(registrations.get('sip:a@x')!.charging.ccf).toBe('other');
+    const now = registrations.get('sip:a@x')!;
+    expect(registrations.rename(now, { ...next, charging: now.charging }, null)).toBe(true);
+    expect([registrations.get('sip:a@x'), registrations.find('sip:z@x')!.charging.ccf]).toEqual([null, 'other']);
+    expect(registrations.count()).toBe(1);
+  });
+
   it('follows identities that come and go', () => {
     const { store, registrations } = open();
     registrations.change('sip:a@x', () => first);

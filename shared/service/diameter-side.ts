@@ -1,0 +1,144 @@
+import { cxApplication } from '#diameter/dictionary/cx';
+import { type ApplicationDefinition, VENDOR_ETSI } from '#diameter/dictionary/dictionary';
+import { rxApplication } from '#diameter/dictionary/rx';
+import type { PeerEventReport } from '#diameter/peer/peer';
+import { PeerTable } from '#diameter/peer/peer-table';
+import type { TlsSettings } from '#sip/transport/tls-security';
+import type { TransportSide } from '#workers/transport-side';
+import type { Clock } from './clock.ts';
+import type { DiameterConfig } from './config-shape.ts';
+import { type DiameterSecurity, openDiameterSecurity } from './diameter-security.ts';
+import type { Logger } from './log.ts';
+import { LogLimiter } from './log-limiter.ts';
+import type { PeerStatus } from './node-status.ts';
+
+export interface DiameterSideOptions {
+  /** What the role speaks with its peers. */
+  readonly application: 'cx' | 'rx';
+  /** Requests for it are for us, as those for our own realm. */
+  readonly homeDomain: string;
+  readonly tls?: TlsSettings | undefined;
+  readonly log: Logger;
+  readonly clock: Clock;
+  /** A peer has restarted and forgotten its sessions. */
+  readonly restarted?: (peer: string) => void;
+}
+
+/** The connections to Diameter peers of a node, on its main thread. */
+export interface DiameterSide {
+  /** Listens and begins to connect; rejects when an address cannot be had. */
+  start(): Promise<void>;
+  status(): PeerStatus[];
+  /** Reads the certificates anew. Gives whether they are in use; without TLS there is nothing to do. */
+  reload(): Promise<boolean>;
+  /** Says farewell to the peers. */
+  stop(): Promise<void>;
+}
+
+const applications: Readonly<Record<'cx' | 'rx', ApplicationDefinition>> = { cx: cxApplication, rx: rxApplication };
+
+/**
+ * Makes the peers of a node and connects them with its workers. Throws SipError ERR_SIP_TLS when a peer or listener is to
+ * have TLS and the certificates cannot be used. Source: requirements D-03, D-10, D-20.
+ */
+export async function openPeers(
+  config: DiameterConfig,
+  transport: Pick<TransportSide, 'attachDiameter' | 'onDiameter' | 'onDiameterFailed'>,
+  options: DiameterSideOptions,
+): Promise<DiameterSide> {
+  const { log, clock } = options;
+  const strangers = new LogLimiter({ log, clock });
+  const wantsTls = config.peers.some(({ tls }) => tls) || config.listen.some(({ tls }) => tls);
+  const security =
+    wantsTls && options.tls !== undefined
+      ? await openDiameterSecurity(options.tls, (words) => log.info({ reason: 'diameter-tls' }, words))
+      : undefined;
+  const table = new PeerTable(
+    {
+      onAnswer: (message) => transport.onDiameter(message),
+      onRequest: (message) => transport.onDiameter(message),
+      onLost: (hopByHop) => transport.onDiameterFailed(hopByHop, 'peer-lost'),
+      onEvent: (report) => logEvent(report, log, strangers),
+      onRestarted(peer) {
+        log.info({ peer }, 'the peer has restarted: its sessions are forgotten');
+        options.restarted?.(peer);
+      },
+    },
+    tableOptions(config, options, security),
+  );
+  transport.attachDiameter({
+    send: (message, route) => table.send(message, route),
+    answer: (message) => void table.answer(message),
+  });
+  return {
+    async start() {
+      for (const { address, port, tls } of config.listen) await table.listen(port, address, tls);
+      table.start();
+    },
+    status: () => table.status().map((peer) => peerStatus(peer, config)),
+    reload: async () => (await security?.reload()) ?? true,
+    async stop() {
+      await table.stop();
+      security?.close();
+    },
+  };
+}
+
+function tableOptions(
+  config: DiameterConfig,
+  { application, homeDomain }: DiameterSideOptions,
+  security: DiameterSecurity | undefined,
+): ConstructorParameters<typeof PeerTable>[1] {
+  return {
+    identity: { originHost: config.originHost, originRealm: config.originRealm },
+    applications: [applications[application]],
+    // Rx has AVPs of ETSI's in its messages.
+    supportedVendors: application === 'rx' ? [VENDOR_ETSI] : [],
+    peers: config.peers.map(({ host, address, connect, port, tls }) => ({
+      host,
+      port,
+      tls,
+      address: connect ? address : undefined,
+    })),
+    realms: config.realms.map(({ peers, realm, ...row }) => ({
+      realm,
+      application: applications[row.application].id,
+      peers,
+    })),
+    defaultPeers: config.defaultRoute,
+    servedRealms: [homeDomain],
+    acceptUnknown: config.acceptUnknown,
+    redirect: config.redirect,
+    failovers: config.failovers,
+    requestTimeoutMs: config.timeout * 1000,
+    productName: 'ims-cscf-suite',
+    reconnectMs: config.reconnect * 1000,
+    reconnectCapMs: config.reconnectCap * 1000,
+    watchdogMs: config.watchdog * 1000,
+    security,
+  };
+}
+
+/** What happens to peers is told each time; of connections that are turned away there may be a flood. */
+function logEvent({ peer, refused, state, words }: PeerEventReport, log: Logger, strangers: LogLimiter): void {
+  if (refused === true || peer === '') strangers.warn('diameter-refused', peer, {}, words);
+  else log.info({ peer, state }, words);
+}
+
+function peerStatus(peer: ReturnType<PeerTable['status']>[number], config: DiameterConfig): PeerStatus {
+  const { host, lastError, connectedSinceMs, roundTripMs } = peer;
+  const configured = config.peers.find((candidate) => candidate.host === host);
+  const address = configured === undefined ? '' : `${configured.address}:${configured.port}`;
+  const waiting = configured?.connect === false ? 'waits for the peer to connect' : 'connecting';
+  return {
+    host,
+    address: peer.remote ?? address,
+    state: peer.state,
+    words: peer.words === '' ? waiting : peer.words,
+    ...(lastError === undefined ? {} : { lastError }),
+    ...(connectedSinceMs === undefined ? {} : { connectedSince: new Date(connectedSinceMs).toISOString() }),
+    ...(roundTripMs === undefined ? {} : { roundTripMs: Math.round(roundTripMs * 100) / 100 }),
+    outstanding: peer.outstanding,
+    requests: peer.counts.map((count) => ({ ...count })),
+  };
+}
