@@ -58,6 +58,25 @@ describe('npm run fuzz', () => {
     expect(readFileSync(findings[0]!.file, 'latin1').split('').sort().join('')).toBe('\0"%<@[');
   }, 90_000);
 
+  it('X-D2 X-D3 X-D4 finds nothing in Diameter messages, and reaches nearly all lines of their codec', async () => {
+    const { exitCode, stdout, stderr } = await fuzz('--minutes', '0.07', '--only', 'diameter', '--json');
+    const report = JSON.parse(stdout) as Report;
+    expect(report.findings).toEqual([]);
+    expect(exitCode, stderr).toBe(0);
+    expect(report.executions).toBeGreaterThan(2_000);
+    expect(report.lines['diameter/codec']).toBeGreaterThanOrEqual(90);
+  }, 60_000);
+
+  it('finds a defect planted among Diameter AVPs', async () => {
+    const { exitCode, stdout, stderr } = await fuzz('--self-test', '--only', 'diameter', '--json', '--seed', '3');
+    expect(exitCode, stderr).toBe(0);
+    const { findings } = JSON.parse(stdout) as Report;
+    expect(findings[0]?.words).toContain('the planted defect');
+    // Whoever replays it finds a whole message in it: the length that it says is its own.
+    const octets = readFileSync(findings[0]!.file);
+    expect(octets.readUIntBE(1, 3)).toBe(octets.length);
+  }, 90_000);
+
   it('replays an input, and says what it can do', async () => {
     const file = join(folder, 'input.bin');
     writeFileSync(file, 'OPTIONS sip:a@b SIP/2.0\r\n\r\n', 'latin1');

@@ -7,10 +7,10 @@ import type { LineCoverage } from './line-coverage.ts';
 import { mutateOneOf } from './mutate.ts';
 import { guardPrototypes } from './prototype-guard.ts';
 import { Random } from './random.ts';
-import type { FuzzTarget, Group } from './target.ts';
+import type { Chosen, FuzzTarget } from './target.ts';
 
 export interface FuzzOptions {
-  readonly groups: readonly (Group | 'self-test')[];
+  readonly groups: readonly Chosen[];
   readonly seed: number;
   readonly ms: number;
   /** Told now and then. */
@@ -78,7 +78,7 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzReport> {
       note(target, findingOf(target, input, error));
     }
   };
-  const selfTest = groups.includes('self-test');
+  const selfTest = groups.some((group) => group.endsWith('self-test'));
   const enough = selfTest ? 1 : maxFindings;
   const isOver = () => performance.now() - startMs >= ms || findings.size >= enough;
   const tell = () =>
@@ -97,7 +97,7 @@ export async function fuzz(options: FuzzOptions): Promise<FuzzReport> {
       const corpus = corpora[index]!;
       let input = '';
       for (let i = 0; i < roundOf; i++) {
-        input = mutateOneOf(corpus, random);
+        input = mutateOneOf(corpus, random, target.mutate);
         note(target, tryInput(target, input));
       }
       executions += roundOf;

@@ -3,11 +3,11 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { BlockCoverage, common, difference, type Reached } from './block-coverage.ts';
 import type { Finding } from './finding.ts';
 import type { LineCoverage } from './line-coverage.ts';
-import type { FuzzTarget, Group } from './target.ts';
+import type { Chosen, FuzzTarget } from './target.ts';
 
 /** What the guide is started with. */
 export interface GuideData {
-  readonly groups: readonly (Group | 'self-test')[];
+  readonly groups: readonly Chosen[];
   readonly seed: number;
 }
 
@@ -33,15 +33,19 @@ export type GuideAnswer =
 
 const roundOf = 64;
 const maxKept = 4_000;
-/** Folders of shared/sip that are looked at. */
-const watched = ['parser', 'header', 'uri', 'message', 'sdp', 'transport/stream-refusal'];
+/** Folders of shared that are looked at. */
+const watched = [
+  ...['sip/parser', 'sip/header', 'sip/uri', 'sip/message', 'sip/sdp', 'sip/transport/stream-refusal'],
+  ...['diameter/codec', 'diameter/check-request', 'diameter/answer', 'diameter/result', 'diameter/cx', 'diameter/rx'],
+  'diameter/peer/stream-framer',
+];
 
 /**
  * The half of the fuzzer that sees which blocks of the code an input reaches. It lives in a thread of its own, since code
  * that is watched runs ten times slower, and tells the other half which inputs reached something new.
  */
 async function guide({ groups, seed }: GuideData): Promise<void> {
-  const root = fileURLToPath(new URL('../../shared/sip/', import.meta.url));
+  const root = fileURLToPath(new URL('../../shared/', import.meta.url));
   const planted = fileURLToPath(new URL('planted-target.ts', import.meta.url));
   const coverage = new BlockCoverage([...watched.map((folder) => `${root}${folder}`), planted]);
   // Only what is loaded from now on is watched.
@@ -100,7 +104,7 @@ async function guide({ groups, seed }: GuideData): Promise<void> {
       const corpus = corpora[target]!;
       const unchanged = first[target]!.splice(0, roundOf);
       const inputs = Array.from({ length: roundOf }, (_, i) =>
-        i < unchanged.length ? unchanged[i]! : mutateOneOf(corpus, random),
+        i < unchanged.length ? unchanged[i]! : mutateOneOf(corpus, random, watch.mutate),
       );
       coverage.take();
       for (const input of inputs) {

@@ -7,10 +7,19 @@ import { targetsOf } from './all-targets.ts';
 import { type Finding, tryInput, writeReproducer } from './finding.ts';
 import { type FuzzProgress, type FuzzReport, fuzz } from './fuzzer.ts';
 import type { LineCoverage } from './line-coverage.ts';
-import { type Group, groups } from './target.ts';
+import { type Chosen, groups } from './target.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
-const folders = ['parser', 'header', 'uri', 'message', 'sdp'] as const;
+/** Folders whose lines are told, by their name in the report. */
+const folders = {
+  parser: 'sip/parser',
+  header: 'sip/header',
+  uri: 'sip/uri',
+  message: 'sip/message',
+  sdp: 'sip/sdp',
+  'diameter/codec': 'diameter/codec',
+} as const;
+const folderNames = Object.keys(folders) as readonly (keyof typeof folders)[];
 const selfTestMinutes = 1;
 /** Lines of one file that are named when they were not reached. */
 const shownLines = 40;
@@ -18,7 +27,7 @@ const shownLines = 40;
 const argv = await yargs(process.argv.slice(2))
   .scriptName('npm run fuzz --')
   .usage(
-    '$0 [options]\n\nFeeds mutated messages, header values, URIs and bodies to the SIP core and watches what has to be true: nothing throws, nothing takes more than 20 ms, memory stays flat, prototypes stay as they are, what is written is read again as the same. Exit status 1 when something was found.',
+    '$0 [options]\n\nFeeds mutated messages, header values, URIs and bodies to the SIP core, and Diameter messages to their codec, and watches what has to be true: nothing throws, nothing takes more than 20 ms, memory stays flat, prototypes stay as they are, what is written is read again as the same. Exit status 1 when something was found.',
   )
   .options({
     minutes: { type: 'number', default: 1, describe: 'how long, fractions allowed' },
@@ -28,12 +37,17 @@ const argv = await yargs(process.argv.slice(2))
     out: { type: 'string', default: join(tmpdir(), 'cscf-fuzz'), describe: 'folder for inputs that found something' },
     replay: { type: 'string', describe: 'run the input of a file, and nothing else' },
     'self-test': { type: 'boolean', default: false, describe: 'plant a defect, which has to be found' },
-    'min-coverage': { type: 'number', default: 0, describe: 'percent of the lines of shared/sip/parser to be reached' },
+    'min-coverage': {
+      type: 'number',
+      default: 0,
+      describe: 'percent of the lines of shared/sip/parser and shared/diameter/codec to be reached',
+    },
   })
   .example('$0 --minutes 10', 'all targets for ten minutes')
   .example('$0 --only framer --minutes 0.5 --seed 7', 'the stream framer, with given random numbers')
   .example('$0 --replay /tmp/cscf-fuzz/parseUri-0123456789ab.bin', 'an input once more')
   .example('$0 --self-test', 'whether the fuzzer finds anything at all')
+  .example('$0 --self-test --only diameter', 'the same for Diameter messages')
   .strict()
   .version(false)
   .parse();
@@ -43,11 +57,7 @@ else process.exitCode = await run();
 
 async function run(): Promise<number> {
   const seed = argv.seed ?? Math.floor(Math.random() * 0xffff_ffff);
-  const chosen: readonly (Group | 'self-test')[] = argv.selfTest
-    ? ['self-test']
-    : argv.only === 'all'
-      ? groups
-      : [argv.only];
+  const chosen = chosenGroups();
   const report = await fuzz({
     groups: chosen,
     seed,
@@ -58,12 +68,24 @@ async function run(): Promise<number> {
   if (argv.json) console.log(JSON.stringify(jsonOf(report, files)));
   else printReport(report, files);
   if (argv.selfTest) return selfTestPassed(report) ? 0 : 1;
-  const { percent } = covered(report.lines, 'parser');
-  if (percent < argv.minCoverage) {
-    console.error(`only ${percent.toFixed(1)} % of the lines of shared/sip/parser were reached`);
+  for (const folder of askedFolders()) {
+    const { percent } = covered(report.lines, folder);
+    if (percent >= argv.minCoverage) continue;
+    console.error(`only ${percent.toFixed(1)} % of the lines of shared/${folders[folder]} were reached`);
     return 1;
   }
   return report.findings.length > 0 ? 1 : 0;
+}
+
+function chosenGroups(): readonly Chosen[] {
+  if (argv.selfTest) return [argv.only === 'diameter' ? 'diameter-self-test' : 'self-test'];
+  return argv.only === 'all' ? groups : [argv.only];
+}
+
+/** Those that the coverage asked for is about. */
+function askedFolders(): readonly (keyof typeof folders)[] {
+  if (argv.only === 'all') return ['parser', 'diameter/codec'];
+  return [argv.only === 'diameter' ? 'diameter/codec' : 'parser'];
 }
 
 function selfTestPassed(report: FuzzReport): boolean {
@@ -99,8 +121,8 @@ function progressPrinter(): (state: FuzzProgress) => void {
   };
 }
 
-function covered(lines: readonly LineCoverage[], folder: string) {
-  const own = lines.filter(({ path }) => path.includes(`/shared/sip/${folder}/`));
+function covered(lines: readonly LineCoverage[], folder: keyof typeof folders) {
+  const own = lines.filter(({ path }) => path.includes(`/shared/${folders[folder]}/`));
   const all = own.reduce((sum, file) => sum + file.lines, 0);
   const ran = own.reduce((sum, file) => sum + file.covered, 0);
   return { all, ran, percent: all === 0 ? 100 : (100 * ran) / all, files: own };
@@ -108,7 +130,7 @@ function covered(lines: readonly LineCoverage[], folder: string) {
 
 function jsonOf(report: FuzzReport, files: readonly string[]) {
   const lines = Object.fromEntries(
-    folders.map((folder) => [folder, Math.round(covered(report.lines, folder).percent * 10) / 10]),
+    folderNames.map((folder) => [folder, Math.round(covered(report.lines, folder).percent * 10) / 10]),
   );
   const findings = report.findings.map((finding, i) => ({ ...finding, file: files[i] }));
   return { ...report, lines, findings };
@@ -120,10 +142,12 @@ function printReport(report: FuzzReport, files: readonly string[]): void {
     `\n${executions} executions in ${seconds.toFixed(1)} s, ${executionsPerSecond}/s, seed ${seed}\n${parts} parts of functions, ${kept} inputs kept, heap ${heapGrowthMiB >= 0 ? '+' : ''}${heapGrowthMiB.toFixed(1)} MiB`,
   );
   console.log('lines reached:');
-  for (const folder of folders) {
+  for (const folder of folderNames.filter(
+    (name) => argv.only === 'all' || (name === 'diameter/codec') === (argv.only === 'diameter'),
+  )) {
     const { all, ran, percent, files: own } = covered(report.lines, folder);
     if (all === 0) continue;
-    console.log(`  shared/sip/${folder}`.padEnd(24), `${percent.toFixed(1)} %  (${ran} of ${all})`);
+    console.log(`  shared/${folders[folder]}`.padEnd(24), `${percent.toFixed(1)} %  (${ran} of ${all})`);
     for (const { path, missed } of own) {
       const which = missed.length > shownLines ? `${missed.length} lines` : missed.join(' ');
       if (missed.length > 0) console.log(`    ${relative(root, path)}: not ${which}`);

@@ -1,5 +1,6 @@
 import { dictionary, edgeNumbers } from './dictionary.ts';
 import type { Random } from './random.ts';
+import type { Mutate } from './target.ts';
 
 /** Longest input that is made: what a datagram holds. */
 export const maxInput = 65_536;
@@ -159,9 +160,9 @@ export function withLength(text: string): string {
 const newest = 16;
 
 /** Another input made of one or two of a corpus, often of those that came to it last. */
-export function mutateOneOf(corpus: readonly string[], random: Random): string {
+export function mutateOneOf(corpus: readonly string[], random: Random, make: Mutate = mutate): string {
   const late = random.chance(2) ? Math.min(newest, corpus.length) : corpus.length;
-  return mutate(corpus[corpus.length - 1 - random.below(late)]!, random.pick(corpus), random);
+  return make(corpus[corpus.length - 1 - random.below(late)]!, random.pick(corpus), random);
 }
 
 /** Another input made of one or two known ones. */

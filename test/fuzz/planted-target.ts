@@ -1,3 +1,10 @@
+import { decodeMessage } from '#diameter/codec/decode';
+import type { DiameterMessage } from '#diameter/codec/message';
+import { baseAvps } from '#diameter/dictionary/base';
+import { cxAvps } from '#diameter/dictionary/cx';
+import { DecodeFailure } from '#diameter/errors';
+import { wholeDictionary } from './diameter-corpus.ts';
+import { mutateDiameter } from './diameter-mutate.ts';
 import { type FuzzTarget, messageMs } from './target.ts';
 
 /**
@@ -24,6 +31,43 @@ function readPlanted(text: string): number {
         if (text.includes('\0')) {
           if (text.includes('"')) {
             if (text.includes('@')) throw new RangeError('the planted defect');
+            return 5;
+          }
+          return 4;
+        }
+        return 3;
+      }
+      return 2;
+    }
+    return 1;
+  }
+  return 0;
+}
+
+/** The same among AVPs: a message has to be a whole one, and odd in six ways. */
+export function plantedDiameterTarget(seeds: readonly string[]): FuzzTarget {
+  return {
+    name: 'planted Diameter defect',
+    group: 'diameter-self-test',
+    weight: 10,
+    limitMs: messageMs,
+    seeds,
+    mutate: mutateDiameter,
+    run(input) {
+      const message = decodeMessage(Buffer.from(input, 'latin1'), wholeDictionary);
+      if (!(message instanceof DecodeFailure)) readPlantedAvps(message);
+    },
+  };
+}
+
+function readPlantedAvps({ avps, flags, hasUnknownMandatory }: DiameterMessage): number {
+  const item = avps.grouped(cxAvps.sipAuthDataItem);
+  if (item !== undefined) {
+    if (item.unsigned32(cxAvps.sipItemNumber) === undefined) {
+      if (avps.texts(cxAvps.publicIdentity).length > 2) {
+        if (hasUnknownMandatory) {
+          if (flags & 0x10) {
+            if (avps.text(baseAvps.userName) === '') throw new RangeError('the planted defect');
             return 5;
           }
           return 4;

@@ -1,6 +1,13 @@
+import type { Random } from './random.ts';
+
 /** What `--only` names. */
-export const groups = ['parser', 'framer', 'uri', 'headers', 'multipart', 'sdp', 'proxy'] as const;
+export const groups = ['parser', 'framer', 'uri', 'headers', 'multipart', 'sdp', 'proxy', 'diameter'] as const;
 export type Group = (typeof groups)[number];
+/** What a run is about: groups, or one of the planted defects alone. */
+export type Chosen = Group | 'self-test' | 'diameter-self-test';
+
+/** Makes another input of two known ones. */
+export type Mutate = (text: string, donor: string, random: Random) => string;
 
 /** Longest time that reading one message may take, milliseconds. Source: X-S13. */
 export const messageMs = 20;
@@ -8,7 +15,7 @@ export const messageMs = 20;
 /** Something that takes hostile input, and what has to be true of it. */
 export interface FuzzTarget {
   readonly name: string;
-  readonly group: Group | 'self-test';
+  readonly group: Chosen;
   /** How often it has its turn, compared with others. */
   readonly weight: number;
   readonly seeds: readonly string[];
@@ -19,6 +26,8 @@ export interface FuzzTarget {
    * true; whatever else it throws is a finding as well.
    */
   run(input: string): void;
+  /** Another input made of one or two known ones, where the mutations of text are not for its inputs. */
+  readonly mutate?: Mutate;
   /** Called now and then: looks at what runs leave behind. Throws as `run` does. */
   settle?(): Promise<void>;
 }
