@@ -143,7 +143,7 @@ const maa = encodeMaa();
 const sar = encodeSar();
 const aar = encodeAar();
 /** What a request of a peer is checked against before a handler sees it. */
-const marRules = requestRules(cxCommands.multimediaAuth, cxDictionary, new Set(), 'scscf.ims.test');
+const marRules = requestRules(cxCommands.multimediaAuth, cxDictionary, new Set());
 
 /** The npm package knows no Cx: its messages carry as many AVPs of the base protocol, of like lengths. */
 function npmSample(avpCount: number) {

@@ -6,7 +6,6 @@ import { type DiameterMessage, HEADER_LENGTH } from './codec/message.ts';
 import { baseAvps, sessionRules } from './dictionary/base.ts';
 import type { AvpDefinition, AvpRules, CommandDefinition, Dictionary } from './dictionary/dictionary.ts';
 import { resultCodes } from './errors.ts';
-import { sameIdentity } from './identity.ts';
 
 /** How often each AVP may stand in one message or group, ready to be looked up. */
 interface Occurrence {
@@ -21,8 +20,6 @@ export interface RequestRules {
   readonly message: Occurrence;
   /** `vendor:code` of unknown AVPs that may have M. */
   readonly ignored: ReadonlySet<string>;
-  /** Our Origin-Host: who else is named as destination is not reached through us. */
-  readonly originHost: string;
 }
 
 const MANDATORY = 0x40;
@@ -37,7 +34,6 @@ export function requestRules(
   command: CommandDefinition,
   dictionary: Dictionary,
   ignored: ReadonlySet<string>,
-  originHost: string,
 ): RequestRules {
   const session = command.application.id === 0 ? [] : [baseAvps.sessionId];
   // A row that names only what is required says nothing about how often that may come.
@@ -47,7 +43,7 @@ export function requestRules(
     optional: [...(sessionRules.optional ?? []), ...(command.optional ?? [])],
     repeated: [...(sessionRules.repeated ?? []), ...repeated],
   });
-  return { dictionary, message, ignored, originHost };
+  return { dictionary, message, ignored };
 }
 
 function occurrence(rules: AvpRules): Occurrence {
@@ -63,15 +59,11 @@ function occurrence(rules: AvpRules): Occurrence {
 
 /**
  * Checks a decoded request against the tables: unknown AVPs with M (5001), flags that mean nothing (3009), AVPs that
- * come too often (5009) or are missing (5005), also inside groups, values that cannot be (5004), and another host as
- * destination (3002). Gives undefined for a request that may be handled.
+ * come too often (5009) or are missing (5005), also inside groups, and values that cannot be (5004). Gives undefined for
+ * a request that may be handled. Whether it is for us the peer table has asked already.
  * Source: RFC 6733 4.1, 6.1.4, 7.1; requirement D-14.
  */
 export function checkRequest(request: DiameterMessage, rules: RequestRules): Refusal | undefined {
-  const host = request.avps.text(baseAvps.destinationHost);
-  if (host !== undefined && !sameIdentity(host, rules.originHost)) {
-    return { resultCode: resultCodes.UNABLE_TO_DELIVER, words: 'the Destination-Host is another host' };
-  }
   return checkAvps(request.octets, HEADER_LENGTH, request.octets.length, rules.message, rules, true);
 }
 

@@ -1,25 +1,23 @@
-import { type AnswerContent, applicationAvps, encodeAnswer, encodeRefusal, type Refusal, refusalOf } from './answer.ts';
-import { checkRequest, type RequestRules, requestRules } from './check-request.ts';
+import { type AnswerContent, applicationAvps } from './answer.ts';
 import { type Clock, systemClock } from './clock.ts';
 import { type Avp, avp, encodedAvps } from './codec/avp-types.ts';
 import { decodeMessage } from './codec/decode.ts';
 import { encodeAvps, encodeMessage } from './codec/encode.ts';
 import {
   type DiameterMessage,
-  FLAG_ERROR,
   FLAG_PROXIABLE,
   FLAG_REQUEST,
   HEADER_LENGTH,
   isRequest,
   readCommand,
-  readHeader,
   readHopByHop,
 } from './codec/message.ts';
 import { baseAvps } from './dictionary/base.ts';
 import type { ApplicationDefinition, CommandDefinition, Dictionary } from './dictionary/dictionary.ts';
-import { DecodeFailure, DiameterError, resultCodes } from './errors.ts';
+import { DecodeFailure, DiameterError } from './errors.ts';
 import { composeHopByHop, counterOf, MAX_WORKERS, workerOf } from './hop-by-hop.ts';
 import { type DiameterIdentity, isDiameterIdentity } from './identity.ts';
+import { RequestServer } from './request-server.ts';
 import { RequestTally } from './request-tally.ts';
 import { readResult } from './result.ts';
 
@@ -103,13 +101,6 @@ interface Pending {
   readonly settle: (outcome: DiameterMessage | RequestFailure) => void;
 }
 
-/** Who answers the requests of one command, and what they have to be like. */
-interface Served {
-  readonly command: CommandDefinition;
-  readonly rules: RequestRules;
-  readonly handle: RequestHandler;
-}
-
 const DEFAULT_TIMEOUT_MS = 5000;
 /** As many as one connection keeps; three seconds of 5,000 requests each. */
 const DEFAULT_MAX_PENDING = 16 * 1024;
@@ -143,22 +134,18 @@ export class DiameterClient {
   readonly #identity: DiameterIdentity;
   readonly #dictionary: Dictionary;
   readonly #timeoutMs: number;
-  readonly #ignored: ReadonlySet<string>;
   readonly #maxPending: number;
-  readonly #maxServing: number;
   readonly #failed: (error: unknown) => void;
   readonly #sessionPrefix: string;
   readonly #sessionSuffix: string;
   /** By application id: the AVPs between Session-Id and Destination-*, encoded once. */
   readonly #prefixes = new Map<number, Avp>();
-  readonly #commands = new Map<number, Served>();
-  readonly #applications = new Set<number>();
+  readonly #server: RequestServer;
   /** By the counter part of the hop-by-hop identifier. */
   readonly #pending = new Map<number, Pending>();
   #counter = Math.floor(Math.random() * 2 ** 26);
   #endToEnd = Math.floor(Math.random() * 2 ** 14);
   #session = 0;
-  #serving = 0;
   #timer: unknown;
   #timerAtMs = Number.POSITIVE_INFINITY;
 
@@ -178,10 +165,17 @@ export class DiameterClient {
     this.#identity = identity;
     this.#dictionary = options.dictionary;
     this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
-    this.#ignored = new Set(options.ignoreUnknownMandatory);
     this.#maxPending = options.maxPending ?? DEFAULT_MAX_PENDING;
-    this.#maxServing = options.maxServing ?? DEFAULT_MAX_SERVING;
     this.#failed = options.failed ?? (() => undefined);
+    this.#server = new RequestServer({
+      identity,
+      dictionary: options.dictionary,
+      ignored: new Set(options.ignoreUnknownMandatory),
+      maxServing: options.maxServing ?? DEFAULT_MAX_SERVING,
+      counters: this.counters,
+      failed: this.#failed,
+      answer: (message) => port.answer(message),
+    });
     this.#sessionPrefix = `${identity.originHost};${(options.bootSeconds ?? Math.floor(Date.now() / 1000)) >>> 0};`;
     this.#sessionSuffix = worker === 0 ? '' : `;${worker}`;
   }
@@ -244,15 +238,13 @@ export class DiameterClient {
 
   /** Lets `handler` answer the requests of one command. */
   handle(command: CommandDefinition, handler: RequestHandler): void {
-    const rules = requestRules(command, this.#dictionary, this.#ignored, this.#identity.originHost);
-    this.#commands.set(command.code, { command, rules, handle: handler });
-    this.#applications.add(command.application.id);
+    this.#server.serve(command, handler);
   }
 
   /** Takes one message from the transport side: an answer to this worker, or a request of a peer. */
   onMessage(octets: Buffer): void {
     if (octets.length < HEADER_LENGTH) return;
-    if (isRequest(octets)) this.#takeRequest(octets);
+    if (isRequest(octets)) this.#server.take(octets);
     else this.#takeAnswer(octets);
   }
 
@@ -315,61 +307,6 @@ export class DiameterClient {
       this.#failed(error);
       return { failure: 'malformed', words: 'the answer cannot be read' };
     }
-  }
-
-  #takeRequest(octets: Buffer): void {
-    const header = readHeader(octets);
-    if (!this.#applications.has(header.application)) {
-      this.#refuse(octets, resultCodes.APPLICATION_UNSUPPORTED, `application ${header.application} is not served here`);
-      return;
-    }
-    const entry = this.#commands.get(header.command);
-    if (entry === undefined || entry.command.application.id !== header.application) {
-      this.#refuse(octets, resultCodes.COMMAND_UNSUPPORTED, `command ${header.command} is not served here`);
-      return;
-    }
-    if (header.flags & FLAG_ERROR) {
-      this.#refuse(octets, resultCodes.INVALID_HDR_BITS, 'a request with the E bit');
-      return;
-    }
-    const request = decodeMessage(octets, this.#dictionary);
-    const { application } = entry.command;
-    const refusal = request instanceof DecodeFailure ? refusalOf(request) : checkRequest(request, entry.rules);
-    if (refusal !== undefined || request instanceof DecodeFailure) {
-      this.#sendRefusal(octets, refusal!, application);
-    } else if (this.#serving >= this.#maxServing) {
-      this.#refuse(octets, resultCodes.TOO_BUSY, 'too many requests are under way here');
-    } else {
-      this.counters.requestsTaken++;
-      void this.#answer(request, application, entry.handle);
-    }
-  }
-
-  /** A handler that fails is answered for with 5012; so is one whose answer cannot be encoded. */
-  async #answer(request: DiameterMessage, application: ApplicationDefinition, handle: RequestHandler): Promise<void> {
-    let message: Buffer;
-    this.#serving++;
-    try {
-      const given = handle(request);
-      const content = given instanceof Promise ? await given : given;
-      message = encodeAnswer(request, application, this.#identity, content);
-    } catch (error) {
-      this.counters.handlerErrors++;
-      this.#failed(error);
-      const refusal = { resultCode: resultCodes.UNABLE_TO_COMPLY, words: 'the request could not be handled' };
-      message = encodeRefusal(request.octets, this.#identity, refusal, application);
-    }
-    this.#serving--;
-    this.#port.answer(message);
-  }
-
-  #refuse(octets: Buffer, resultCode: number, words: string): void {
-    this.#sendRefusal(octets, { resultCode, words }, undefined);
-  }
-
-  #sendRefusal(octets: Buffer, refusal: Refusal, application: ApplicationDefinition | undefined): void {
-    this.counters.requestsRefused++;
-    this.#port.answer(encodeRefusal(octets, this.#identity, refusal, application));
   }
 
   #take(hopByHop: number): Pending | undefined {

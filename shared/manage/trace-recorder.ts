@@ -1,13 +1,15 @@
 import { hash } from 'node:crypto';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import type { AvpList } from '#diameter/codec/avp-list';
+import { decodeAddress } from '#diameter/codec/avp-types';
 import { decodeMessage } from '#diameter/codec/decode';
-import { type DiameterMessage, isRequest } from '#diameter/codec/message';
+import { type DiameterMessage, HEADER_LENGTH, isRequest } from '#diameter/codec/message';
 import { serverAssignmentTypes, userAuthorizationTypes } from '#diameter/cx/cx-requests';
 import { cxResultCodes } from '#diameter/cx/cx-results';
 import { baseAvps } from '#diameter/dictionary/base';
 import { cxAvps, cxDictionary } from '#diameter/dictionary/cx';
-import type { AvpDefinition } from '#diameter/dictionary/dictionary';
+import type { AvpDefinition, Dictionary } from '#diameter/dictionary/dictionary';
+import { rxApplication, rxDictionary } from '#diameter/dictionary/rx';
 import { DecodeFailure, resultCodes } from '#diameter/errors';
 import { readResult } from '#diameter/result';
 import { maskSecrets } from '#service/secrets';
@@ -192,14 +194,16 @@ const commandLetters = new Map([
 ]);
 
 function describeDiameter(octets: Buffer): DiameterDescription {
-  const message = decodeMessage(octets, cxDictionary);
+  const isRx = octets.length >= HEADER_LENGTH && octets.readUInt32BE(8) === rxApplication.id;
+  const dictionary = isRx ? rxDictionary : cxDictionary;
+  const message = decodeMessage(octets, dictionary);
   if (message instanceof DecodeFailure) {
     const key = hash('sha1', octets);
     return { head: 'malformed Diameter message', text: message.reason, origin: '', key };
   }
   const letters = commandLetters.get(message.command) ?? `${message.command}-`;
   const lines: string[] = [];
-  writeAvps(message.octets, message.avps, '', lines);
+  writeAvps(message.octets, message.avps, dictionary, '', lines);
   const request = isRequest(octets);
   const session = message.avps.text(baseAvps.sessionId) ?? '';
   return {
@@ -229,13 +233,13 @@ function nameOf(table: Readonly<Record<string, number>>, value: number): string 
   return String(value);
 }
 
-function writeAvps(octets: Buffer, avps: AvpList, indent: string, lines: string[]): void {
+function writeAvps(octets: Buffer, avps: AvpList, dictionary: Dictionary, indent: string, lines: string[]): void {
   avps.forEach((_offset, code, vendor, start, end, place) => {
-    const definition = cxDictionary.find(code, vendor);
+    const definition = dictionary.find(code, vendor);
     const name = definition?.name ?? `AVP ${vendor === 0 ? '' : `${vendor >>> 0}:`}${code >>> 0}`;
     if (definition?.type === 'Grouped') {
       lines.push(`${indent}${name}:`);
-      writeAvps(octets, avps.groupAt(place), `${indent}  `, lines);
+      writeAvps(octets, avps.groupAt(place), dictionary, `${indent}  `, lines);
       return;
     }
     lines.push(`${indent}${name}: ${avpText(octets.subarray(start, end), definition)}`);
@@ -246,6 +250,9 @@ function avpText(data: Buffer, definition: AvpDefinition | undefined): string {
   if (definition !== undefined && secretAvps.has(definition)) return '***';
   switch (definition?.type) {
     case 'Unsigned32':
+      return String(data.readUInt32BE());
+    case 'Address':
+      return decodeAddress(data, 0, data.length) ?? data.toString('hex');
     case 'Enumerated':
     case 'Integer32':
       return String(data.readInt32BE());

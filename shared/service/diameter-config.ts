@@ -58,6 +58,7 @@ function peerOf(raw: Data): DiameterPeer {
     port: Number(raw.port),
     connect: raw.connect !== false,
     tls: raw.tls === true,
+    anyDestination: raw.anyDestination === true,
   };
 }
 

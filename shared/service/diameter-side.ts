@@ -94,10 +94,11 @@ function tableOptions(
     applications: [applications[application]],
     // Rx has AVPs of ETSI's in its messages.
     supportedVendors: application === 'rx' ? [VENDOR_ETSI] : [],
-    peers: config.peers.map(({ host, address, connect, port, tls }) => ({
+    peers: config.peers.map(({ host, address, connect, port, tls, anyDestination }) => ({
       host,
       port,
       tls,
+      anyDestination,
       address: connect ? address : undefined,
     })),
     realms: config.realms.map(({ peers, realm, ...row }) => ({

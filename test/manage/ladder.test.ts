@@ -1,4 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { avp } from '#diameter/codec/avp-types';
+import { encodeMessage } from '#diameter/codec/encode';
+import { baseAvps } from '#diameter/dictionary/base';
+import { rxApplication, rxAvps } from '#diameter/dictionary/rx';
 import { LadderBook, type LadderParty, renderLadder } from '#manage/ladder';
 import { type TraceEvent, traceTo } from '#manage/trace-recorder';
 import type { Flow } from '#sip/transport/flow';
@@ -115,4 +119,24 @@ test('C-34: secrets do not enter a trace', () => {
   const all = JSON.stringify(events);
   for (const secret of ['aabb', 'ccdd', 'beef']) expect(all).not.toContain(secret);
   expect(events[0]).toMatchObject({ peer: '[::1]:5060', head: 'SIP/2.0 401 Unauthorized' });
+});
+
+test('D-20 AVPs of Rx are shown by their names, addresses and numbers as they are read', () => {
+  const events: TraceEvent[] = [];
+  const sink = traceTo('pcscf', (event) => events.push(event));
+  const component = avp(rxAvps.mediaComponentDescription, [
+    avp(rxAvps.mediaComponentNumber, 1),
+    avp(rxAvps.maxRequestedBandwidthUl, 3_000_000_000),
+  ]);
+  const body = [avp(baseAvps.sessionId, 'pcscf;1;2'), avp(baseAvps.hostIpAddress, '192.0.2.1'), component];
+  const header = { flags: 0xc0, command: 265, application: rxApplication.id, hopByHop: 1, endToEnd: 1 };
+  sink.diameter('out', encodeMessage(header, body));
+  expect(events[0]).toMatchObject({ head: 'AAR' });
+  expect(events[0]?.text.split('\n')).toEqual([
+    'Session-Id: pcscf;1;2',
+    'Host-IP-Address: 192.0.2.1',
+    'Media-Component-Description:',
+    '  Media-Component-Number: 1',
+    '  Max-Requested-Bandwidth-UL: 3000000000',
+  ]);
 });

@@ -36,7 +36,7 @@ function config(host: string, port: number, more: Partial<DiameterConfig> = {}):
     redirect: 'known',
     cx: { realm: 'ims.test', announce: [], dialect: '3gpp' },
     listen: [],
-    peers: [{ host, address: '127.0.0.1', port, connect: true, tls: false }],
+    peers: [{ host, address: '127.0.0.1', port, connect: true, tls: false, anyDestination: false }],
     realms: [{ realm: 'ims.test', application: 'cx', peers: [peer] }],
     defaultRoute: [peer],
     ...more,
@@ -139,7 +139,7 @@ describe('the Diameter side of a node', () => {
     };
     const free = await server('x.test');
     await free.table.stop();
-    const peer = [{ host: 'hss.ims.test', address: 'hss.ims.test', port: 3868, connect: false, tls: false }];
+    const peer = [{ host: 'hss.ims.test', address: 'hss.ims.test', port: 3868, connect: false, tls: false, anyDestination: false }];
     const listen = [{ address: '127.0.0.1', port: free.port, tls: false }];
     const { peers, lines } = await side(config('hss.ims.test', 1, { peers: peer, listen }));
     expect(peers.status()[0]?.words).toBe('waits for the peer to connect');

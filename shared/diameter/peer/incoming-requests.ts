@@ -72,7 +72,7 @@ export class IncomingRequests {
     const nowMs = clock.now();
     const command = uint24(octets, 5);
     const routing = readRouting(octets, local.identity.originHost);
-    const refusal = this.#whyNotHere(routing);
+    const refusal = this.#whyNotHere(routing, peer.config.anyDestination === true);
     if (refusal !== undefined) return this.#turnDown(peer, connection, octets, refusal);
     const asker = { connection, hopByHop: readHopByHop(octets) };
     const key = onceOnly.has(command) ? keyOf(routing, octets) : undefined;
@@ -131,10 +131,12 @@ export class IncomingRequests {
   }
 
   /** Why a request is for somebody else; we pass nothing on. A request that names us is ours in any realm. */
-  #whyNotHere({ destinationHost, destinationRealm, passedHere }: RequestRouting): Refusal | undefined {
+  #whyNotHere(routing: RequestRouting, anyDestination: boolean): Refusal | undefined {
+    const { destinationHost, destinationRealm, passedHere } = routing;
     const { local, servedRealms } = this.#settings;
     const { originHost } = local.identity;
     if (passedHere) return { resultCode: resultCodes.LOOP_DETECTED, words: `${originHost} is in Route-Record already` };
+    if (anyDestination) return undefined;
     if (destinationHost !== undefined && sameIdentity(destinationHost, originHost)) return undefined;
     const served =
       destinationRealm === undefined ||

@@ -16,6 +16,8 @@ export interface PeerConfig {
   readonly port?: number | undefined;
   /** Whether we talk to it over TLS only, whoever connects. */
   readonly tls?: boolean | undefined;
+  /** Whether its requests are for us whatever destination they name. */
+  readonly anyDestination?: boolean | undefined;
   /** It is not called again once it is lost: what a redirect answer named. */
   readonly once?: boolean | undefined;
 }

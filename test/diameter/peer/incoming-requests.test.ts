@@ -21,9 +21,9 @@ async function scriptedHss(host: string) {
   return { ...server, host, answers, write: (octets: Buffer) => server.sockets.at(-1)?.write(octets) };
 }
 
-async function scscf(hosts: readonly { host: string; port: number }[], options: object = {}) {
+async function scscf(hosts: readonly { host: string; port: number; anyDestination?: boolean }[], options: object = {}) {
   const parts = node('scscf.ims.test', {
-    peers: hosts.map(({ host, port }) => ({ host, address: '127.0.0.1', port })),
+    peers: hosts.map(({ host, port, anyDestination }) => ({ host, address: '127.0.0.1', port, anyDestination })),
     ...options,
   });
   const served: string[] = [];
@@ -175,6 +175,15 @@ describe('D-14 a request that is not for us', () => {
     const host = avp(baseAvps.destinationHost, 'SCSCF.ims.test');
     server.write(rtr('a', 1, 0, [host, avp(baseAvps.destinationRealm, 'epc.test')]));
     server.write(rtr('b', 2, 0, [host, avp(baseAvps.destinationRealm, 'home.test')]));
+    await until(() => served.length === 2, 'served');
+  });
+
+  it('E.6 PyHSS (8) is for us, whatever it names, where the peer is said not to know better', async () => {
+    const server = await scriptedHss('hss.ims.test');
+    const { served } = await scscf([{ ...server, anyDestination: true }]);
+    const host = avp(baseAvps.destinationHost, 'hss.localdomain');
+    server.write(rtr('a', 1, 0, [host, avp(baseAvps.destinationRealm, 'localdomain')]));
+    server.write(rtr('b', 2, 0, [host, avp(baseAvps.destinationRealm, 'ims.test')]));
     await until(() => served.length === 2, 'served');
   });
 

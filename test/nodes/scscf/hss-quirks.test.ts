@@ -116,11 +116,11 @@ describe('PyHSS', () => {
     expect(net.harness.logged.at(-1)).toMatchObject({ fields: { words: 'Test Reason', ended: [impi] } });
   });
 
-  it('E.6 PyHSS (8) D-14 an RTR that its defaults address to hss.localdomain is not for us: 3002, and nothing changes', async () => {
+  it('E.6 PyHSS (8) serves an RTR that its defaults address to hss.localdomain, once the peer table has let it in', async () => {
     await net.registered();
     const answer = answerTo(pyhssRtr(impi, { host: 'hss.localdomain', realm: 'localdomain' }));
-    expect(readResult(answer)).toMatchObject({ kind: 'base', code: 3002 });
-    expect(net.harness.logic.registrations()).toBe(1);
+    expect(readResult(answer)).toMatchObject({ kind: 'base', code: 2001 });
+    expect(net.harness.logic.registrations()).toBe(0);
   });
 });
 
