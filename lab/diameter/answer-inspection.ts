@@ -1,12 +1,21 @@
 import { uint32 } from '#diameter/codec/avp-list';
 import { type DiameterMessage, FLAG_ERROR, HEADER_LENGTH } from '#diameter/codec/message';
 import { baseAvps } from '#diameter/dictionary/base';
-import type { CommandDefinition } from '#diameter/dictionary/dictionary';
+import type { AvpDefinition, CommandDefinition } from '#diameter/dictionary/dictionary';
 import { resultCodes } from '#diameter/errors';
 import { isProtocolError } from '#diameter/result';
 import type { Finding } from '../hss/finding.ts';
 import { avpFindings, ruleFindings } from './avp-inspection.ts';
 import type { InspectedProtocol } from './inspected-protocol.ts';
+
+/** What any answer may carry, once. Source: RFC 6733 6.2, 7.1, 7.3, 8.16. */
+const anywhere: readonly AvpDefinition[] = [
+  baseAvps.sessionId,
+  baseAvps.resultCode,
+  baseAvps.experimentalResult,
+  baseAvps.errorMessage,
+  baseAvps.originStateId,
+];
 
 /**
  * Finds what is wrong with the answer to a request of ours: what it echoes, its result, its AVPs.
@@ -37,8 +46,9 @@ export function inspectAnswer(
   }
   const rules = command.answer ?? { required: [] };
   const required = [baseAvps.originHost, baseAvps.originRealm, ...(isError ? [] : rules.required)];
+  const optional = [...(rules.optional ?? []), ...anywhere];
   findings.push(
-    ...ruleFindings(avps, { ...rules, required }, '', protocol),
+    ...ruleFindings(avps, { ...rules, required, optional }, '', protocol),
     ...avpFindings(octets, HEADER_LENGTH, octets.length, protocol),
   );
   return findings;

@@ -7,11 +7,12 @@ import { baseResult, experimentalResult } from '#diameter/result';
 import type { AcceptableServiceInfo } from '#diameter/rx/media-component';
 import { readAaRequest } from '#diameter/rx/rx-read';
 import type { AaRequest } from '#diameter/rx/rx-requests';
+import { rxResultCodes } from '#diameter/rx/rx-results';
 import { aaAnswer, sessionTerminationAnswer } from '#diameter/rx/rx-server';
 import { rxRequestTypes } from '#diameter/rx/rx-values';
 import type { RejectionConfig } from '#service/config-shape';
 import { type AfSession, type AfSessions, mergeComponents } from './af-sessions.ts';
-import type { Decision, PolicyRules } from './policy-rules.ts';
+import type { Decision, PolicyRules, RequestedService } from './policy-rules.ts';
 
 /** What the requests of P-CSCFs work on. */
 export interface AfContext {
@@ -36,9 +37,11 @@ export async function answerAaRequest(context: AfContext, request: DiameterMessa
   if (told.requestType === rxRequestTypes.PCSCF_RESTORATION) return aaAnswer({ result: success, originStateId });
   const isUpdate = told.requestType === rxRequestTypes.UPDATE_REQUEST;
   if (known === undefined ? isUpdate : !sameIdentity(known.host, host)) return unknownSession(originStateId);
+  const service = servicesOf(told, known);
+  if (service.components.length > maxComponents) return tooMuch(originStateId);
   const session = known ?? sessions.open(told.sessionId, host, realm);
   if (session === undefined) return aaAnswer({ result: baseResult(resultCodes.TOO_BUSY), originStateId });
-  const decision = decide(context.rules, told, known);
+  const decision = context.rules.decide(service);
   session.requests++;
   session.pending++;
   if (decision.rule.delay > 0) await context.wait(decision.rule.delay);
@@ -68,25 +71,36 @@ export function answerSessionTermination(context: AfContext, request: DiameterMe
 export function isLeftUnanswered({ rules, sessions }: AfContext, request: DiameterMessage): boolean {
   const told = readAaRequest(request);
   const session = sessions.byId(told.sessionId);
-  if (decide(rules, told, session).rule.action !== 'silent') return false;
+  if (rules.decide(servicesOf(told, session)).rule.action !== 'silent') return false;
   if (session === undefined) sessions.remember(told.sessionId, 'unanswered');
   return true;
 }
 
+/** As many m-lines as a description of our P-CSCF can have. */
+const maxComponents = 64;
 const success = baseResult(resultCodes.SUCCESS);
 
 function unknownSession(originStateId: number): AnswerContent {
   return sessionTerminationAnswer({ result: baseResult(resultCodes.UNKNOWN_SESSION_ID), originStateId });
 }
 
-function decide(rules: PolicyRules, told: AaRequest, session: AfSession | undefined): Decision {
+function tooMuch(originStateId: number): AnswerContent {
+  return aaAnswer({
+    result: experimentalResult(rxResultCodes.INVALID_SERVICE_INFORMATION),
+    errorMessage: `a session has ${maxComponents} media components at most`,
+    originStateId,
+  });
+}
+
+/** What an AAR asks for, together with what its session has. */
+function servicesOf(told: AaRequest, session: AfSession | undefined): RequestedService {
   const subscriptionIds = told.subscriptionIds.length > 0 ? told.subscriptionIds : (session?.subscriptionIds ?? []);
-  return rules.decide({
+  return {
     framedAddress: told.framedAddress ?? session?.framedAddress,
     subscriptions: subscriptionIds.map(({ data }) => data),
     serviceUrn: told.serviceUrn ?? session?.serviceUrn,
     components: [...mergeComponents(session?.components ?? new Map(), told.mediaComponents).values()],
-  });
+  };
 }
 
 /** Source: TS 29.214 4.4.1, 5.3.24, 5.5. */

@@ -1,3 +1,4 @@
+import { sameIdentity } from '#diameter/identity';
 import type { FramedAddress } from '#diameter/rx/framed-address';
 import type { MediaComponent, MediaSubComponent } from '#diameter/rx/media-component';
 import type { AaService, SubscriptionId } from '#diameter/rx/rx-requests';
@@ -42,6 +43,10 @@ export interface AfSession {
 /** Sessions and ended sessions that are kept. */
 const maxSessions = 100_000;
 const maxEnded = 10_000;
+/** Media component numbers of one session that are kept in mind. */
+const maxNumbers = 1024;
+/** P-CSCFs whose Origin-State-Id is kept. */
+const maxHosts = 1024;
 
 /** The Rx sessions of all P-CSCFs, in memory, and why the latest of those before have ended. */
 export class AfSessions {
@@ -50,6 +55,8 @@ export class AfSessions {
   readonly #byNumber = new Map<number, AfSession>();
   readonly #ended = new Map<string, SessionEnd>();
   readonly #awaited = new Map<string, () => void>();
+  /** Origin-State-Id by Origin-Host in lower case. */
+  readonly #stateIds = new Map<string, number>();
   #next = 1;
 
   constructor(wallMs: () => number) {
@@ -133,7 +140,10 @@ export class AfSessions {
     session.chargingIdentifier = service.chargingIdentifier ?? session.chargingIdentifier;
     session.serviceUrn = service.serviceUrn ?? session.serviceUrn;
     session.components = mergeComponents(session.components, service.mediaComponents);
-    for (const [number, { mediaType }] of session.components) session.mediaTypes.set(number, mediaType);
+    for (const [number, { mediaType }] of session.components) {
+      if (session.mediaTypes.size < maxNumbers || session.mediaTypes.has(number))
+        session.mediaTypes.set(number, mediaType);
+    }
   }
 
   end(session: AfSession, why: SessionEnd): void {
@@ -170,11 +180,24 @@ export class AfSessions {
     });
   }
 
+  /**
+   * Takes the Origin-State-Id that a P-CSCF told. Gives how many sessions it has forgotten by a restart, which a higher one
+   * than before tells. Source: RFC 6733 8.16; requirement D-09.
+   */
+  noteState(host: string, stateId: number): number {
+    const name = host.toLowerCase();
+    const before = this.#stateIds.get(name);
+    if (before !== undefined && stateId <= before) return 0;
+    if (before === undefined && this.#stateIds.size >= maxHosts) return 0;
+    this.#stateIds.set(name, stateId);
+    return before === undefined ? 0 : this.orphan(host);
+  }
+
   /** A P-CSCF restarted without saying what became of its sessions. Source: RFC 6733 8.16; requirement D-09. */
   orphan(host: string): number {
     let count = 0;
     for (const session of this.#sessions.values()) {
-      if (session.host.toLowerCase() !== host.toLowerCase()) continue;
+      if (session.state === 'orphaned' || !sameIdentity(session.host, host)) continue;
       session.state = 'orphaned';
       count++;
     }

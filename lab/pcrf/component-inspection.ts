@@ -4,7 +4,7 @@ import { rxAvps } from '#diameter/dictionary/rx';
 import { readFramedAddress } from '#diameter/rx/framed-address';
 import { type MediaComponent, type MediaSubComponent, readMediaComponents } from '#diameter/rx/media-component';
 import { rxResultCodes } from '#diameter/rx/rx-results';
-import { flowStatuses, flowUsages } from '#diameter/rx/rx-values';
+import { flowStatuses, flowUsages, serviceInfoStatuses } from '#diameter/rx/rx-values';
 import { addressNumber } from '#service/cidr';
 import { parseCodecData } from './codec-description.ts';
 import { type FlowDescription, parseFlowDescription, ueEnd } from './flow-description.ts';
@@ -27,6 +27,8 @@ export function componentFindings(avps: Avps): RxFinding[] {
   const encoded = avps.encoded(rxAvps.mediaComponentDescription);
   const ueAddress = readFramedAddress(avps);
   const ue = ueAddress?.prefixLength === 32 || ueAddress?.prefixLength === 128 ? ueAddress.address : undefined;
+  const isPreliminary =
+    avps.integer32(rxAvps.serviceInfoStatus) === serviceInfoStatuses.PRELIMINARY_SERVICE_INFORMATION;
   const numbers = new Set<number>();
   readMediaComponents(avps).forEach((component, i) => {
     const note: Note = (id, words, resultCode) =>
@@ -40,6 +42,9 @@ export function componentFindings(avps: Avps): RxFinding[] {
     if (numbers.has(component.number)) note('component-twice', 'is there twice', INVALID_SERVICE_INFORMATION);
     numbers.add(component.number);
     checkComponent(component, ue, note);
+    if (component.codecData.length === 1 && !isPreliminary) {
+      note('codec-data-one-side', 'has Codec-Data of one side only, and the service is not preliminary');
+    }
   });
   if (encoded.length === 0 && !avps.has(baseAvps.destinationHost)) {
     findings.push({ id: 'no-media-component', words: 'a new session without Media-Component-Description' });
@@ -48,7 +53,7 @@ export function componentFindings(avps: Avps): RxFinding[] {
 }
 
 function checkComponent(component: MediaComponent, ue: string | undefined, note: Note): void {
-  const { flowStatus, mediaType, number, subComponents } = component;
+  const { flowStatus, number, subComponents } = component;
   if (flowStatus === flowStatuses.REMOVED) {
     if (subComponents.length > 0) note('removed-with-flows', 'is removed, and has sub-components');
     return;
@@ -57,7 +62,6 @@ function checkComponent(component: MediaComponent, ue: string | undefined, note:
   if (number === 0 && !isSignalling) {
     note('component-zero', 'number 0 is for AF signalling alone', INVALID_SERVICE_INFORMATION);
   }
-  if (mediaType === undefined) note('no-media-type', 'has no Media-Type; some PCRFs take it for audio');
   const flows = new Set<number>();
   for (const sub of subComponents) {
     if (flows.has(sub.flowNumber)) note('flow-twice', `has flow ${sub.flowNumber} twice`, INVALID_SERVICE_INFORMATION);
@@ -104,14 +108,12 @@ function isSame(one: string, other: string): boolean {
 }
 
 function checkCodecData({ codecData, mediaType }: MediaComponent, note: Note): void {
-  const ways: string[] = [];
   for (const text of codecData) {
     const described = parseCodecData(text);
     if (typeof described === 'string') {
       note('codec-data', `Codec-Data ${described}`, INVALID_SERVICE_INFORMATION);
       continue;
     }
-    ways.push(`${described.way} ${described.role}`);
     const expected = mediaType === undefined ? undefined : mediaTypeName(mediaType);
     const given = mediaTypeName(described.media);
     if (expected !== undefined && expected !== given) {
@@ -119,6 +121,5 @@ function checkCodecData({ codecData, mediaType }: MediaComponent, note: Note): v
       note('codec-data-media', words, INVALID_SERVICE_INFORMATION);
     }
   }
-  if (new Set(ways).size < ways.length) note('codec-data-twice', `Codec-Data ${ways.join(', ')}: one is there twice`);
-  if (ways.length === 1) note('codec-data-one-side', `Codec-Data of one side only (${ways[0]})`);
+  if (new Set(codecData).size < codecData.length) note('codec-data-twice', 'has one Codec-Data twice');
 }

@@ -4,16 +4,9 @@ import { type Method, type MethodParam, MethodRegistry, RpcError, rpcCodes } fro
 import type { NodeStatus } from '#service/node-status';
 import type { FindingCount, NotedFinding } from '../hss/finding.ts';
 import type { AfSession } from './af-sessions.ts';
-import {
-  type ActionName,
-  actionNames,
-  type CauseName,
-  causeNames,
-  OrderError,
-  type OrderTarget,
-  parseFlows,
-} from './bearer-orders.ts';
+import { OrderError, type OrderTarget, parseFlows } from './bearer-orders.ts';
 import { mediaTypeName } from './media-type-name.ts';
+import { type ActionName, actionNames, type CauseName, causeNames } from './order-names.ts';
 import type { Pcrf, PcrfCounters } from './pcrf.ts';
 import { codecsOf } from './policy-rules.ts';
 
@@ -211,7 +204,7 @@ function reAuthMethod(pcrf: Pcrf): Method {
           chargingIdentifier: chargingIdentifier as string | undefined,
           ipCanType: ipCan as number | undefined,
           ratType: rat as number | undefined,
-          userLocation: location === undefined ? undefined : Buffer.from(String(location), 'hex'),
+          userLocation: location === undefined ? undefined : hexOctets(String(location)),
         }),
       );
     },
@@ -229,6 +222,12 @@ function abortMethod(pcrf: Pcrf): Method {
       return sent(() => pcrf.orders.abort(targetOf(params), cause));
     },
   };
+}
+
+function hexOctets(text: string): Buffer {
+  const octets = Buffer.from(text, 'hex');
+  if (text === '' || octets.length * 2 !== text.length) throw refusal('location has pairs of hexadecimal digits');
+  return octets;
 }
 
 function targetOf(params: ReadonlyMap<string, unknown>): OrderTarget {

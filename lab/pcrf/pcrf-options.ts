@@ -1,5 +1,5 @@
 import type { Argv } from 'yargs';
-import { actionNames, causeNames } from './bearer-orders.ts';
+import { actionNames, causeNames } from './order-names.ts';
 import type { PcrfOrder } from './pcrf-control.ts';
 
 /** The command line of `lab pcrf`: the PCRF itself, and what can be asked of one that runs. `config`: its default file. */

@@ -1,5 +1,5 @@
 import { DiameterClient, type RequestHandler } from '#diameter/client';
-import { type DiameterMessage, readHeader, readHopByHop } from '#diameter/codec/message';
+import { readHopByHop } from '#diameter/codec/message';
 import { baseAvps } from '#diameter/dictionary/base';
 import { type CommandDefinition, createDictionary } from '#diameter/dictionary/dictionary';
 import { rxApplication, rxAvps, rxCommands } from '#diameter/dictionary/rx';
@@ -8,16 +8,13 @@ import type { PeerEventReport } from '#diameter/peer/peer';
 import { type PeerStatus, PeerTable } from '#diameter/peer/peer-table';
 import { openTrace, type TraceSink } from '#manage/trace-recorder';
 import type { PcrfConfig, PcrfRuleConfig } from '#service/config-shape';
-import { inspectRequest } from '../diameter/request-inspection.ts';
 import { Findings, type NotedFinding } from '../hss/finding.ts';
-import { RecentRequests } from '../hss/recent-requests.ts';
-import { type AfContext, answerAaRequest, answerSessionTermination, isLeftUnanswered } from './af-requests.ts';
+import { AfIntake } from './af-intake.ts';
+import { type AfContext, answerAaRequest, answerSessionTermination } from './af-requests.ts';
 import { AfSessions } from './af-sessions.ts';
 import { BearerOrders } from './bearer-orders.ts';
 import { PolicyRules } from './policy-rules.ts';
-import { encodeRefusalFor, type RxFinding } from './rx-finding.ts';
 import { rxProtocol } from './rx-protocol.ts';
-import { sessionFindings } from './session-inspection.ts';
 
 export interface PcrfOptions {
   /** Milliseconds since 1970. */
@@ -73,13 +70,9 @@ export async function startPcrf(config: PcrfConfig, options: PcrfOptions = {}): 
   const sessions = new AfSessions(wallMs);
   const rules = new PolicyRules(config.rules);
   const findings = new Findings(wallMs, noted);
-  const recent = new RecentRequests(wallMs);
   const trace = options.trace === undefined ? openTrace('pcrf') : options.trace;
   const identity = { originHost: config.name, originRealm: config.realm };
   const originStateId = Math.floor(wallMs() / 1000);
-  const requests: Record<string, number> = {};
-  const results: Record<string, number> = {};
-  const retransmitted: Record<string, number> = {};
   const context: AfContext = {
     sessions,
     rules,
@@ -111,31 +104,20 @@ export async function startPcrf(config: PcrfConfig, options: PcrfOptions = {}): 
     connected ??= new Set(table.status().map((peer) => peer.host.toLowerCase()));
     return connected.has(host.toLowerCase());
   };
-  const take = (octets: Buffer) => {
-    const {
-      findings: found,
-      name,
-      peer,
-      request,
-      retransmitted: again,
-    } = inspectRequest(octets, { identity, isPeer }, rxProtocol);
-    bump(requests, name);
-    if (again) bump(retransmitted, name);
-    const all: RxFinding[] = [...found, ...(request === undefined ? [] : sessionFindings(request, sessions))];
-    for (const finding of all) findings.add(name, peer, finding);
-    const { endToEnd } = readHeader(octets);
-    if (recent.seen(peer, endToEnd) && !again) {
-      const words = `End-to-End Identifier ${endToEnd} twice within 4 minutes, without the T flag`;
-      findings.add(name, peer, { id: 'end-to-end-reused', words });
-    }
-    const breach = enforce ? all.find(({ resultCode }) => resultCode !== undefined) : undefined;
-    if (breach !== undefined) {
-      bump(results, `${name} ${breach.experimental === true ? 'x' : ''}${breach.resultCode}`);
-      answer(encodeRefusalFor(breach, octets, request, identity));
-    } else if (request?.command === rxCommands.aa.code && isLeftUnanswered(context, request)) {
-      bump(results, `${name} none`);
-    } else client.onMessage(octets);
+  const restarted = (peer: string, forgotten: number) => {
+    if (forgotten > 0) report({ words: `${peer} has restarted without ending its ${forgotten} sessions` });
   };
+  const intake = new AfIntake({
+    context,
+    findings,
+    identity,
+    enforce,
+    wallMs,
+    isPeer,
+    serve: (octets) => client.onMessage(octets),
+    answer,
+    restarted,
+  });
   const table = new PeerTable(
     {
       onAnswer: (message) => {
@@ -144,17 +126,14 @@ export async function startPcrf(config: PcrfConfig, options: PcrfOptions = {}): 
       },
       onRequest: (message) => {
         trace?.diameter('in', message);
-        take(message);
+        intake.take(message);
       },
       onLost: (hopByHop) => client.onFailed(hopByHop, 'peer-lost'),
       onEvent: (event) => {
         connected = null;
         report(event);
       },
-      onRestarted: (peer) => {
-        const count = sessions.orphan(peer);
-        if (count > 0) report({ words: `${peer} has restarted without ending its ${count} sessions` });
-      },
+      onRestarted: (peer) => restarted(peer, sessions.orphan(peer)),
     },
     {
       identity,
@@ -170,9 +149,9 @@ export async function startPcrf(config: PcrfConfig, options: PcrfOptions = {}): 
   const handle = (command: CommandDefinition, name: string, handler: RequestHandler) => {
     // What no procedure can do without every session message has; the rest of the tables is the inspection's to judge.
     const tolerant = { ...command, required: [], optional: [], repeated: [] };
-    client.handle(enforce ? command : tolerant, async (request: DiameterMessage) => {
+    client.handle(enforce ? command : tolerant, async (request) => {
       const content = await handler(request);
-      bump(results, `${name} ${content.result.kind === 'base' ? '' : 'x'}${content.result.code}`);
+      intake.answered(name, content.result);
       return content;
     });
   };
@@ -191,9 +170,9 @@ export async function startPcrf(config: PcrfConfig, options: PcrfOptions = {}): 
       return rules.count;
     },
     counters: () => ({
-      requests: { ...requests },
-      results: { ...results },
-      retransmitted: { ...retransmitted },
+      requests: { ...intake.requests },
+      results: { ...intake.results },
+      retransmitted: { ...intake.retransmitted },
       turnedDown: table.counters.requestsTurnedDown,
     }),
     peers: () => table.status(),
@@ -203,8 +182,4 @@ export async function startPcrf(config: PcrfConfig, options: PcrfOptions = {}): 
       client.stop();
     },
   };
-}
-
-function bump(counts: Record<string, number>, name: string): void {
-  counts[name] = (counts[name] ?? 0) + 1;
 }

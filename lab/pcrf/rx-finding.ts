@@ -12,6 +12,10 @@ export interface RxFinding extends Finding {
   readonly experimental?: boolean | undefined;
 }
 
+const longestWords = 300;
+/** Failed-AVP shows AVPs up to this size, octets. */
+const longestShown = 4096;
+
 /**
  * The answer that a finding deserves, as octets. `decoded`: the request, where it can be decoded; codes of Rx need it.
  * Source: RFC 6733 7.1.5, 7.5; TS 29.214 5.5.
@@ -22,7 +26,8 @@ export function encodeRefusalFor(
   decoded: DiameterMessage | undefined,
   identity: DiameterIdentity,
 ): Buffer {
-  const { failedAvp, words } = finding;
+  const failedAvp = finding.failedAvp === undefined ? undefined : withoutLongData(finding.failedAvp);
+  const words = finding.words.slice(0, longestWords);
   const resultCode = finding.resultCode!;
   if (finding.experimental !== true || decoded === undefined) {
     return encodeRefusal(octets, identity, { resultCode, words, failedAvp });
@@ -31,4 +36,12 @@ export function encodeRefusalFor(
   if (failedAvp !== undefined) avps.push(avp(baseAvps.failedAvp, [encodedAvps(failedAvp)]));
   const content: AnswerContent = { result: experimentalResult(resultCode), avps };
   return encodeAnswer(decoded, rxApplication, identity, content);
+}
+
+/** A long AVP as its header alone: a text or a group may be empty. */
+function withoutLongData(encoded: Buffer): Buffer {
+  if (encoded.length <= longestShown) return encoded;
+  const header = Buffer.from(encoded.subarray(0, (encoded[4]! & 0x80) === 0 ? 8 : 12));
+  header.writeUIntBE(header.length, 5, 3);
+  return header;
 }

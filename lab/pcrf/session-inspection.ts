@@ -1,5 +1,5 @@
 import { encodeAvps } from '#diameter/codec/encode';
-import type { DiameterMessage } from '#diameter/codec/message';
+import { type DiameterMessage, FLAG_RETRANSMITTED } from '#diameter/codec/message';
 import { baseAvps } from '#diameter/dictionary/base';
 import { rxAvps, rxCommands } from '#diameter/dictionary/rx';
 import { resultCodes } from '#diameter/errors';
@@ -65,8 +65,9 @@ function firstFindings(request: DiameterMessage, sessions: AfSessions, id: strin
       failedAvp: encodeAvps([{ definition: baseAvps.framedIpAddress, value: Buffer.alloc(4) }]),
     });
   }
-  for (const { flowStatus, number } of readMediaComponents(avps)) {
+  for (const { flowStatus, mediaType, number } of readMediaComponents(avps)) {
     if (flowStatus === flowStatuses.REMOVED) findings.push(neverThere(request, number));
+    else if (mediaType === undefined) findings.push(untyped(number));
   }
   if (!restores && !avps.has(baseAvps.subscriptionId)) {
     findings.push({ id: 'no-subscription-id', words: 'a new session without Subscription-Id; some PCRFs want one' });
@@ -77,17 +78,19 @@ function firstFindings(request: DiameterMessage, sessions: AfSessions, id: strin
 function updateFindings(request: DiameterMessage, session: AfSession): RxFinding[] {
   const { avps } = request;
   const findings: RxFinding[] = [];
-  if (session.pending > 0) {
+  // A request that a failover brought again is no other request.
+  const isAgain = (request.flags & FLAG_RETRANSMITTED) !== 0;
+  if (session.pending > 0 && !isAgain) {
     const words = 'another AAR of the session before the answer to the one before';
     findings.push(breach(request, 'aar-before-answer', words, resultCodes.UNABLE_TO_COMPLY));
   }
   if (session.state === 'aborting')
     findings.push({ id: 'aar-after-asr', words: 'an AAR instead of a STR after an ASR' });
-  if (avps.integer32(rxAvps.rxRequestType) === rxRequestTypes.INITIAL_REQUEST) {
+  if (avps.integer32(rxAvps.rxRequestType) === rxRequestTypes.INITIAL_REQUEST && !isAgain) {
     const words = 'Rx-Request-Type INITIAL_REQUEST in a session that is there';
     findings.push(breach(request, 'initial-again', words, resultCodes.INVALID_AVP_VALUE));
   }
-  if (!avps.has(baseAvps.destinationHost)) {
+  if (!avps.has(baseAvps.destinationHost) && !isAgain) {
     findings.push({
       id: 'no-destination-host',
       words: 'an update that does not name the PCRF which holds the session',
@@ -112,6 +115,8 @@ function componentFindings(request: DiameterMessage, session: AfSession): RxFind
       if (session.components.has(number)) return;
       if (!session.mediaTypes.has(number)) findings.push(neverThere(request, number));
       else findings.push({ id: 'removed-again', words: `media component ${number} was removed before` });
+    } else if (!session.mediaTypes.has(number)) {
+      if (mediaType === undefined) findings.push(untyped(number));
     } else if (before !== undefined && mediaType !== undefined && before !== mediaType) {
       const words = `media component ${number} was ${mediaTypeName(before)}, and is ${mediaTypeName(mediaType)} now`;
       const failedAvp = encoded[i];
@@ -125,6 +130,10 @@ function componentFindings(request: DiameterMessage, session: AfSession): RxFind
     findings.push({ id: 'component-left-out', words });
   }
   return findings;
+}
+
+function untyped(number: number): RxFinding {
+  return { id: 'no-media-type', words: `media component ${number} has no Media-Type; some PCRFs take it for audio` };
 }
 
 function neverThere({ avps }: DiameterMessage, number: number): RxFinding {
