@@ -32,6 +32,7 @@ async function main(options: Options): Promise<number> {
   const stop = () => void close().then(() => process.exit(1));
   process.once('SIGINT', stop);
   process.once('SIGTERM', stop);
+  process.once('SIGHUP', stop);
   try {
     core = await openCore(options, say);
     run = openRun(options, core, say);

@@ -31,6 +31,7 @@ export async function runUp(command: UpCommand): Promise<number> {
     };
     process.once('SIGINT', stop);
     process.once('SIGTERM', stop);
+    process.once('SIGHUP', stop);
   });
   let fallen = false;
   const hearing = listenIn();

@@ -143,9 +143,10 @@ async function reloadCertificates(
   peers: DiameterSide | null,
   context: ServiceContext,
 ): Promise<boolean> {
-  const isInUse = (await transport.reloadCertificates()) && ((await peers?.reload()) ?? true);
-  if (isInUse) warnOfDates(transport, context);
-  return isInUse;
+  // Both, whatever the other says: they may have files of their own.
+  const [bySip, byPeers] = await Promise.all([transport.reloadCertificates(), peers?.reload() ?? true]);
+  if (bySip) warnOfDates(transport, context);
+  return bySip && byPeers;
 }
 
 /** How the workers protect themselves. */

@@ -1,4 +1,4 @@
-import { bucketOf, isKey, type Store } from './store.ts';
+import { bucketOf, GENERATION_SLOTS, isKey, type Store } from './store.ts';
 
 interface Cached<T> {
   /** Our own copy of the key. */
@@ -8,7 +8,7 @@ interface Cached<T> {
   readonly generation: number;
 }
 
-/** Absent keys that are remembered at most: a flood of strangers costs no more memory than this. A power of two. */
+/** Absent keys that are remembered at most: a flood of strangers costs no more memory than this. */
 const maxAbsent = 8_192;
 
 /**
@@ -31,8 +31,9 @@ export class CachedReader<T> {
   #old = new Map<string, Cached<T>>();
   /** Keys that were not there, with the counter of their bucket at that time. */
   readonly #absent = new Map<string, number>();
-  /** Buckets missed lately, each in the place of its lower bits. */
-  readonly #missed = new Uint16Array(maxAbsent);
+  /** A bit for each bucket that was missed, and how many were since all bits were cleared. */
+  readonly #missed = new Uint32Array(GENERATION_SLOTS / 32);
+  #misses = 0;
 
   constructor(
     store: Pick<Store, 'generations' | 'get'>,
@@ -94,15 +95,23 @@ export class CachedReader<T> {
   }
 
   #miss(key: string, bucket: number, generation: number): void {
-    const place = bucket & (maxAbsent - 1);
-    if (this.#missed[place] !== bucket) {
-      this.#missed[place] = bucket;
-      return;
-    }
+    if (this.#isFirstMiss(bucket)) return;
     // What is too long for a key costs no lookup in the store, but would cost memory here.
     if (!isKey(key)) return;
     if (this.#absent.size >= this.#maxAbsent) this.#absent.clear();
     this.#absent.set(ownCopy(key), generation);
+  }
+
+  #isFirstMiss(bucket: number): boolean {
+    const place = bucket >>> 5;
+    const bit = 1 << (bucket & 31);
+    if ((this.#missed[place]! & bit) !== 0) return false;
+    if (++this.#misses > maxAbsent) {
+      this.#missed.fill(0);
+      this.#misses = 1;
+    }
+    this.#missed[place]! |= bit;
+    return true;
   }
 }
 
