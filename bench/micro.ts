@@ -4,7 +4,7 @@ import { type Bench, measure } from './bench.ts';
  * npm run bench [-- FILTER]: micro benches, each beside its baseline in the same run. Only ratios count: absolute
  * figures move with the machine.
  */
-const files = ['message', 'headers', 'transaction', 'dispatch', 'diameter', 'milenage', 'store'];
+const files = ['message', 'headers', 'transaction', 'dispatch', 'diameter', 'milenage', 'store', 'filter-criteria'];
 const filter = process.argv[2] ?? '';
 
 console.log(`${'bench'.padEnd(52)}${'us'.padStart(9)}${'baseline'.padStart(10)}${'ratio'.padStart(8)}  baseline is`);

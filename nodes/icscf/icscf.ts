@@ -1,4 +1,5 @@
 import type { CxClient } from '#diameter/cx/cx-client';
+import { type EnumDirectory, openEnum } from '#ims/enum';
 import { reasons } from '#ims/reasons';
 import { CidrTable } from '#service/cidr';
 import type { IcscfConfig } from '#service/config-shape';
@@ -7,7 +8,11 @@ import { Header } from '#sip/message/header-names';
 import type { NodeLogic } from '#sip/proxy/node-logic';
 import type { OwnNames } from '#sip/proxy/route-processing';
 import { ChallengeMemory } from './challenge-memory.ts';
+import { FailedScscfs } from './failed-scscfs.ts';
+import { HssMemory } from './hss-memory.ts';
+import { LocationCache } from './location-cache.ts';
 import {
+  isOutOfOrder,
   needsOtherScscf,
   noteRegisterResponse,
   type RegisterAttempt,
@@ -22,19 +27,30 @@ export interface IcscfState {
   readonly cx: CxClient;
   readonly own: OwnNames;
   readonly challenges: ChallengeMemory;
+  readonly failed: FailedScscfs;
+  readonly locations: LocationCache;
+  readonly hssOf: HssMemory;
+  /** Null where the configuration has no ENUM. */
+  readonly enumDirectory: EnumDirectory | null;
 }
 
 /**
  * The I-CSCF: finds the S-CSCF of a user by asking the HSS, adds nothing but Via.
- * Source: TS 24.229 5.3; requirements I-01 to I-04, I-18.
+ * Source: TS 24.229 5.3; requirements I-01 to I-04, I-18, I-28.
  */
 export function createIcscf(context: NodeContext<IcscfConfig>, cx: CxClient): NodeLogic {
   const trusted = new CidrTable(context.config.trusted.map((network) => [network, true] as const));
+  const { config } = context;
+  const now = () => context.clock.nowMs();
   const state: IcscfState = {
     context,
     cx,
     own: context.own,
-    challenges: new ChallengeMemory(() => context.clock.nowMs(), context.calls),
+    challenges: new ChallengeMemory(now, context.calls),
+    failed: new FailedScscfs(now, config.transport.setAside * 1000),
+    locations: new LocationCache(now, config.locationCache * 1000),
+    hssOf: new HssMemory(now, hssHosts(config)),
+    enumDirectory: openEnum(config.numbers.enum, config.dns.servers, now),
   };
   return {
     admit: (request) => (trusted.find(request.flow!.address) ? null : reasons.untrustedPeer),
@@ -51,13 +67,17 @@ export function createIcscf(context: NodeContext<IcscfConfig>, cx: CxClient): No
       const attempt = transaction.context as RegisterAttempt | LocationAttempt | null;
       if (attempt === null) return;
       if (attempt.kind === 'register') noteRegisterResponse(state, attempt, response);
-      else attempt.rings = true;
+      else {
+        attempt.rings = true;
+        state.failed.answered(attempt.scscf);
+      }
     },
 
     handleFailure(transaction, branch) {
       const attempt = transaction.context as RegisterAttempt | LocationAttempt | null;
+      if (attempt !== null && isOutOfOrder(branch)) state.failed.note(attempt.scscf);
       if (attempt?.kind === 'register' && needsOtherScscf(branch)) return reselectScscf(state, transaction, attempt);
-      if (attempt?.kind === 'location' && branch.failure !== null && !attempt.rings) {
+      if (attempt?.kind === 'location' && branch.failure !== null && !attempt.rings && !attempt.isDirect) {
         return reselectForRequest(state, transaction, attempt);
       }
       return false;
@@ -68,4 +88,11 @@ export function createIcscf(context: NodeContext<IcscfConfig>, cx: CxClient): No
 
     refused: (request, reason, detail) => context.refused(request, reason, detail),
   };
+}
+
+/** The hosts that the realm table sends requests for the HSS to. */
+function hssHosts({ diameter }: IcscfConfig): string[] {
+  const { cx, realms, defaultRoute } = diameter;
+  const row = realms.find(({ realm, application }) => application === 'cx' && realm === cx.realm);
+  return (row?.peers ?? defaultRoute).map(({ host }) => host);
 }

@@ -16,8 +16,9 @@ import type { ProxyBranch } from '#sip/proxy/proxy-branch';
 import type { ProxyTransaction } from '#sip/proxy/proxy-transaction';
 import type { Reason } from '#sip/reasons';
 import { parseUri } from '#sip/uri/uri';
+import { askAuthorization } from './hss-questions.ts';
 import type { IcscfState } from './icscf.ts';
-import { selectScscf, whatIsMissing, withScheme } from './scscf-selection.ts';
+import { chooseScscf, whatIsMissing, withScheme } from './scscf-selection.ts';
 
 /** What a REGISTER asks the HSS about. */
 export interface RegisterIdentity {
@@ -47,13 +48,8 @@ export async function routeRegister(state: IcscfState, transaction: ProxyTransac
     transaction.refuse(reasons.badIdentity, 'To or Authorization of the REGISTER');
     return;
   }
-  const answer = await state.cx.userAuthorization({
-    impi: identity.impi,
-    impu: identity.impu,
-    visitedNetwork: identity.visitedNetwork,
-    ...(identity.deregistration ? { type: userAuthorizationTypes.DE_REGISTRATION } : {}),
-    ...(identity.emergency ? { emergency: true } : {}),
-  });
+  const type = identity.deregistration ? userAuthorizationTypes.DE_REGISTRATION : null;
+  const answer = await askAuthorization(state, identity, type);
   const refusal = uarRefusal(answer);
   if (refusal !== null || answer.failure !== undefined) {
     refuseByHss(transaction, refusal ?? reasons.hssMalformed, outcomeDetail('UAR', answer));
@@ -75,6 +71,11 @@ export function needsOtherScscf(branch: ProxyBranch): boolean {
   return branch.failure !== null || movesOn(branch.final!.status);
 }
 
+/** Whether a branch says that the S-CSCF itself is out of order, not only that it will not serve this user. */
+export function isOutOfOrder(branch: ProxyBranch): boolean {
+  return branch.failure !== null || branch.final!.status === 503;
+}
+
 /**
  * The S-CSCF failed: another one is asked for and tried, at most as often as configured, then 504. Always true: the
  * request is taken care of.
@@ -87,14 +88,9 @@ export async function reselectScscf(
 ): Promise<boolean> {
   state.challenges.delete(attempt.impi, attempt.callId);
   if (attempt.tried.size < state.context.config.selection.tries) {
-    const answer = await state.cx.userAuthorization({
-      impi: attempt.impi,
-      impu: attempt.impu,
-      visitedNetwork: attempt.visitedNetwork,
-      type: userAuthorizationTypes.REGISTRATION_AND_CAPABILITIES,
-    });
+    const answer = await askAuthorization(state, attempt, userAuthorizationTypes.REGISTRATION_AND_CAPABILITIES);
     if (answer.failure === undefined && uarRefusal(answer) === null) {
-      const next = selectScscf(state.context.config.scscfs, answer.capabilities, attempt.tried, Math.random);
+      const next = chooseScscf(state, answer.capabilities, attempt.tried);
       if (next !== null) {
         tryScscf(state, transaction, attempt, next, answer);
         return true;
@@ -115,6 +111,8 @@ export function refuseByHss(transaction: ProxyTransaction, reason: Reason, detai
 
 /** Remembers where the challenge came from, until the REGISTER that answers it. Requirement I-17. */
 export function noteRegisterResponse(state: IcscfState, attempt: RegisterAttempt, response: SipResponse): void {
+  state.failed.answered(attempt.scscf);
+  state.locations.forget(attempt.impu);
   if (response.status === 401) state.challenges.set(attempt.impi, attempt.callId, attempt.scscf);
   else if (response.status >= 200) state.challenges.delete(attempt.impi, attempt.callId);
 }
@@ -128,7 +126,7 @@ function chosenServer(state: IcscfState, attempt: RegisterAttempt, answer: UserA
   const challenger = state.challenges.get(attempt.impi, attempt.callId);
   if (first && challenger !== null) return challenger;
   if (answer.serverName !== undefined && answer.serverName !== '') return withScheme(answer.serverName);
-  return selectScscf(state.context.config.scscfs, answer.capabilities, attempt.tried, Math.random);
+  return chooseScscf(state, answer.capabilities, attempt.tried);
 }
 
 function tryScscf(

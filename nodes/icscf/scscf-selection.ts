@@ -1,4 +1,5 @@
 import type { ServerCapabilities } from '#diameter/cx/cx-results';
+import type { IcscfState } from './icscf.ts';
 
 /** One entry of `scscfs:`. */
 export interface ScscfCandidate {
@@ -38,6 +39,18 @@ export function selectScscf(
     else if (order === 0) best.push(candidate);
   }
   return best.length === 0 ? null : weighted(best, random()).uri;
+}
+
+/** As `selectScscf`, of those that answered of late before those that did not. Requirement I-13. */
+export function chooseScscf(
+  { context, failed }: IcscfState,
+  wanted: ServerCapabilities | undefined,
+  tried: ReadonlySet<string>,
+): string | null {
+  const { scscfs } = context.config;
+  const passedOver = failed.with(tried);
+  const fit = selectScscf(scscfs, wanted, passedOver, Math.random);
+  return fit !== null || passedOver === tried ? fit : selectScscf(scscfs, wanted, tried, Math.random);
 }
 
 /** Words for a refusal: what no candidate could offer. */

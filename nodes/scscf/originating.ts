@@ -9,8 +9,8 @@ import type { SipRequest } from '#sip/message/request';
 import type { ProxyTransaction } from '#sip/proxy/proxy-transaction';
 import { opensDialog } from '#sip/proxy/record-route';
 import type { SipUri } from '#sip/uri/sip-uri';
-import { withoutSeparators } from '#sip/uri/tel-uri';
-import { parseUri, type Uri } from '#sip/uri/uri';
+import { routeOnwards } from './onward-routing.ts';
+import { assertService } from './preferred-service.ts';
 import { identityOf, type RegisteredIdentity, type Registration } from './registration.ts';
 import type { RegistrationStore } from './registration-store.ts';
 import type { ScscfState } from './state.ts';
@@ -22,10 +22,11 @@ export function isOriginating(ownRoute: SipUri | null): boolean {
 }
 
 /**
- * An initial request of one of our users: checks who it is, then sends it towards the called one.
- * Source: TS 24.229 5.4.3.2; requirements S-26, S-81, S-86, S-110, S-112, S-113.
+ * An initial request of one of our users: checks who it is, then sends it towards the called one. A promise only where
+ * that takes a look at the DNS.
+ * Source: TS 24.229 5.4.3.2; requirements S-26, S-81, S-86, S-110 to S-113.
  */
-export function handleOriginating(state: ScscfState, transaction: ProxyTransaction): void {
+export function handleOriginating(state: ScscfState, transaction: ProxyTransaction): void | Promise<void> {
   const { request, ownRoute } = transaction;
   const { config } = state.context;
   // What came by the Service-Route is the UE's own; only an application server speaks for others.
@@ -48,6 +49,7 @@ export function handleOriginating(state: ScscfState, transaction: ProxyTransacti
     transaction.refuse(reasons.callerBarred, served);
     return;
   }
+  if (!assertService(transaction, config.allowedServices ?? null)) return;
 
   request.by('assertSecondIdentity (TS 24.229 5.4.3.2)');
   const second = secondIdentity(registration, identity, asserted, config.homeDomain);
@@ -56,7 +58,7 @@ export function handleOriginating(state: ScscfState, transaction: ProxyTransacti
   request.headers.remove(Header['P-Served-User']);
   addOriginatingNetwork(request, config.homeDomain);
   if (opensDialog(request.method)) request.headers.prepend(Header['Record-Route'], state.routes.originating);
-  routeOnwards(transaction, config.homeDomain);
+  return routeOnwards(state, transaction);
 }
 
 /** Identities of P-Asserted-Identity, as keys, in order; what is no identity is left out. */
@@ -120,46 +122,4 @@ function addOriginatingNetwork(request: SipRequest, homeDomain: string): void {
       ? { icid: newIcid(), icidGeneratedAt: '', termIoi: '', others: [] }
       : vector;
   headers.set(Header['P-Charging-Vector'], formatChargingVector({ ...known, origIoi: homeDomain }));
-}
-
-/** Where a request goes that leaves the originating side. Source: TS 24.229 5.4.3.2; requirement S-113. */
-function routeOnwards(transaction: ProxyTransaction, homeDomain: string): void {
-  const { request } = transaction;
-  // More Route entries are the way someone trusted chose.
-  if (!request.headers.has(Header.Route)) {
-    const uri = parseUri(request.requestUri);
-    const target = uri instanceof ParseFailure ? null : targetOf(uri, homeDomain);
-    if (target === null) {
-      transaction.refuse(reasons.notRoutable, request.requestUri);
-      return;
-    }
-    if (target !== '') request.setRequestUri(target);
-    // Addresses of our charging functions are nobody else's. Requirement S-112.
-    else if (!isHome(uri, homeDomain)) request.headers.remove(Header['P-Charging-Function-Addresses']);
-  }
-  transaction.forward();
-}
-
-/**
- * The Request-URI to send a request with: '' when it may stay, null when nothing leads there. Without ENUM a global
- * telephone number, or a local one of the home domain, is taken to the home network, whose HSS knows its own numbers;
- * one that it does not know ends there with 404.
- */
-export function targetOf(uri: Uri, homeDomain: string): string | null {
-  switch (uri.kind) {
-    case 'sip':
-      return '';
-    case 'tel': {
-      const context = uri.parameters.get('phone-context');
-      const global = context === null && uri.number.startsWith('+');
-      if (!global && context?.toLowerCase() !== homeDomain) return null;
-      return `sip:${withoutSeparators(uri.number)}@${homeDomain};user=phone`;
-    }
-    case 'other':
-      return null;
-  }
-}
-
-function isHome(uri: Uri | ParseFailure, homeDomain: string): boolean {
-  return !(uri instanceof ParseFailure) && uri.kind === 'sip' && uri.host === homeDomain;
 }

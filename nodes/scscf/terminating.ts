@@ -1,4 +1,5 @@
 import { impuOf, lookupIdentityOf } from '#ims/identity';
+import { hideCaller } from '#ims/network-border';
 import { reasons } from '#ims/reasons';
 import { ParseFailure } from '#sip/errors';
 import { Header } from '#sip/message/header-names';
@@ -84,6 +85,8 @@ function retarget(state: ScscfState, request: SipRequest): void {
 function branchTo(request: SipRequest, binding: Binding): BranchPlan {
   const copy = request.clone();
   if (binding.path !== '') copy.headers.set(Header.Route, binding.path);
+  // No P-CSCF in between: the next hop is the phone itself. Requirement S-121.
+  else hideCaller(copy);
   copy.setRequestUri(binding.uri);
   return { request: copy };
 }

@@ -16,14 +16,18 @@ type Node =
   | { readonly kind: 'set'; readonly set: Uint8Array }
   | { readonly kind: 'begin' | 'end' }
   | { readonly kind: 'all'; readonly parts: readonly Node[] }
+  | { readonly kind: 'group'; readonly part: Node; readonly number: number }
   | { readonly kind: 'any'; readonly parts: readonly Node[] }
   | { readonly kind: 'repeat'; readonly part: Node; readonly min: number; readonly max: number };
 
-/** One state. `set`: takes a character and goes to `to`; the others take none, `split` goes both ways. */
+/**
+ * One state. `set`: takes a character and goes to `to`; the others take none, `split` goes both ways, `to` before `or`.
+ * `save`: here a bracketed group begins (twice its number) or ends (one more).
+ */
 export type ExpressionState =
   | { readonly kind: 'set'; readonly set: Uint8Array; readonly to: number }
   | { readonly kind: 'begin' | 'end'; readonly to: number }
-  | { readonly kind: 'split'; to: number; readonly or: number }
+  | { readonly kind: 'split'; to: number; readonly or: number; readonly save?: number }
   | { readonly kind: 'match' };
 
 /** A compiled expression. Read only: it may be shared. */
@@ -39,6 +43,8 @@ export interface ExpressionOptions {
   /** Characters of the expression. */
   readonly maxLength?: number;
   readonly maxStates?: number;
+  /** Whether states say where groups begin and end. */
+  readonly groups?: boolean;
 }
 
 /**
@@ -48,9 +54,9 @@ export interface ExpressionOptions {
  * Source: IEEE 1003.1 9.4, TS 23.003 13.5.
  */
 export function compileExpression(text: string, options: ExpressionOptions = {}): ExtendedExpression | ParseFailure {
-  const { ignoreCase = false, maxLength = MAX_EXPRESSION, maxStates = MAX_STATES } = options;
+  const { ignoreCase = false, maxLength = MAX_EXPRESSION, maxStates = MAX_STATES, groups = false } = options;
   if (text.length > maxLength) return new ParseFailure(`expression of ${text.length} characters`);
-  const parser = new Parser(text, ignoreCase);
+  const parser = new Parser(text, ignoreCase, groups);
   const node = parser.alternatives(0);
   if (parser.failure !== null) return parser.failure;
   if (parser.at < text.length) return new ParseFailure('unbalanced )', parser.at);
@@ -115,6 +121,12 @@ function addStates(states: ExpressionState[], node: Node, to: number, max: numbe
       }
       return first;
     }
+    case 'group': {
+      const slot = 2 * node.number;
+      const end = states.push({ kind: 'split', to, or: to, save: slot + 1 }) - 1;
+      const begin = addStates(states, node.part, end, max);
+      return states.push({ kind: 'split', to: begin, or: begin, save: slot }) - 1;
+    }
     case 'repeat': {
       let first = to;
       if (node.max === Number.POSITIVE_INFINITY) {
@@ -141,12 +153,15 @@ function addStates(states: ExpressionState[], node: Node, to: number, max: numbe
 class Parser {
   readonly #text: string;
   readonly #ignoreCase: boolean;
+  readonly #hasGroups: boolean;
+  #groups = 0;
   at = 0;
   failure: ParseFailure | null = null;
 
-  constructor(text: string, ignoreCase: boolean) {
+  constructor(text: string, ignoreCase: boolean, hasGroups: boolean) {
     this.#text = text;
     this.#ignoreCase = ignoreCase;
+    this.#hasGroups = hasGroups;
   }
 
   alternatives(depth: number): Node {
@@ -173,9 +188,10 @@ class Parser {
     this.at++;
     switch (c) {
       case '(': {
-        const node = this.alternatives(depth + 1);
+        const number = ++this.#groups;
+        const part = this.alternatives(depth + 1);
         if (this.failure === null && this.#text[this.at++] !== ')') return this.#fail('a ( without )');
-        return node;
+        return this.#hasGroups ? { kind: 'group', part, number } : part;
       }
       case '[':
         return this.#bracket();

@@ -71,6 +71,9 @@ export const reasons = Object.freeze({
   calleeNotRegistered: reason('callee-not-registered', 480, 'the called user is not registered'),
   serverNameNotStored: reason('no-server-stored', 480, 'the HSS has no S-CSCF for the called user (2004)'),
   notRoutable: reason('not-routable', 404, 'no route leads to this Request-URI'),
+  numberUnknown: reason('number-unknown', 404, 'no dial plan, ENUM record or BGCF leads to this telephone number'),
+  emergencyNotServed: reason('emergency-not-served', 403, 'emergency calls are not served here; see routes.ecscf'),
+  serviceNotAllowed: reason('service-not-allowed', 403, 'this user may not use the service the request asks for'),
   inDialogWithoutRoute: reason('in-dialog-without-route', 404, 'a request inside a dialog came without Route'),
 
   // Authentication (S-03 to S-14)
@@ -104,4 +107,9 @@ export const reasons = Object.freeze({
   calleeBarred: reason('callee-barred', 404, 'the called identity is barred'),
   noContact: reason('no-contact', 480, 'the called user has no contact to reach'),
   unknownGruu: reason('unknown-gruu', 404, 'this GRUU was not given here, or is void'),
+
+  // Registration events (S-60)
+  mayNotWatch: reason('may-not-watch', 403, 'who asks may not watch registrations of this user'),
+  notServed: reason('not-served', 404, 'nobody with this identity is served here'),
+  tooManyWatchers: reason('too-many-watchers', 403, 'too many watch this registration'),
 });

@@ -238,12 +238,15 @@ describe('user profiles of Cx', () => {
   });
 
   it.each([
-    ['', 'no root element at 0'],
-    ['<a/>', 'root element is not IMSSubscription'],
-    ['<IMSSubscription/>', 'no public identity in the profile'],
-    [subscription(''), 'no public identity in the profile'],
-    [subscription(identity(' \n ')), 'no public identity in the profile'],
-    [`<!DOCTYPE x [<!ENTITY a "b">]>${subscription(identity('sip:a@b'))}`, 'DOCTYPE or unknown markup refused at 0'],
+    ['', 'no root element in line 1'],
+    ['<a/>', 'root element is not IMSSubscription in line 1'],
+    ['<IMSSubscription/>', 'no public identity in line 1'],
+    [subscription(''), 'no public identity in line 1'],
+    [subscription(identity(' \n ')), 'no public identity in line 1'],
+    [
+      `<!DOCTYPE x [<!ENTITY a "b">]>${subscription(identity('sip:a@b'))}`,
+      'DOCTYPE or unknown markup refused in line 1',
+    ],
   ])('X-D9 refuses %j', (text, reason) => {
     expect(refusal(text)).toBe(reason);
   });
@@ -254,9 +257,9 @@ describe('user profiles of Cx', () => {
     expect(refusal(Buffer.from(subscription(identity('sip:\xff@ims.test')), 'latin1'))).toMatch(/not UTF-8/);
     const criterion =
       '<InitialFilterCriteria><Priority>1</Priority><TriggerPoint><SPT><Method>(a+)+$</Method></SPT></TriggerPoint><ApplicationServer><ServerName>sip:a</ServerName></ApplicationServer></InitialFilterCriteria>';
-    const many = subscription(identity('sip:a@ims.test') + criterion.repeat(2500));
-    expect(read(many).serviceProfiles[0]?.filterCriteria).toHaveLength(2500);
-    expect(quickest(500, () => read(many))).toBeLessThan(500);
+    const many = subscription(identity('sip:a@ims.test') + criterion.repeat(256));
+    expect(read(many).serviceProfiles[0]?.filterCriteria).toHaveLength(256);
+    expect(quickest(100, () => read(many))).toBeLessThan(100);
     const warned = read(subscription(identity('sip:a@ims.test') + '<PublicIdentity/>'.repeat(1000)));
     expect(warned.warnings).toHaveLength(20);
   });

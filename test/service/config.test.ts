@@ -43,7 +43,7 @@ describe('what a configuration gives', () => {
     const all = [{ host: 'hss.ims.test', priority: 0, weight: 1 }];
     expect(diameter.realms).toEqual([{ realm: 'ims.test', application: 'cx', peers: all }]);
     expect(diameter.defaultRoute).toEqual(all);
-    const peer = { host: 'hss.ims.test', address: '127.0.0.1', port: 3868, connect: true, tls: false };
+    const peer = { host: 'hss.ims.test', address: '127.0.0.1', port: 3868, connect: true, tls: false, anyDestination: false };
     expect(diameter.peers).toEqual([peer]);
   });
 
@@ -316,7 +316,7 @@ rx: { mode: of }
     ['role: scscf\n', '1:1 homeDomain: this key is missing'],
     [
       'listeners: { mw: [udp:127.0.0.1:6060] }\nrole: scsc\n',
-      '2:7 role: "scsc" is no role; there are pcscf, icscf, scscf, hss | did you mean scscf?',
+      '2:7 role: "scsc" is no role; there are pcscf, icscf, scscf, hss, pcrf | did you mean scscf?',
     ],
     ['homeDomain: ims.test\n', '1:1 role: key "role" is missing | write role: pcscf, icscf or scscf'],
     [`${smallScscf}registrar: { minExpires: 100, maxExpires: 50 }\n`, '5:12 registrar: 100, 3600, 50 are not in order'],

@@ -30,9 +30,10 @@ const diameter = {
   reconnectCap: 30,
   acceptUnknown: false,
   redirect: 'known',
+  ignoreUnknownM: [{ vendor: 10415, code: 1 }],
   cx: { realm: 'h', announce: ['sifc'], dialect: '3gpp' },
   listen: [{ address: '127.0.0.1', port: 3868, tls: false }],
-  peers: [{ host: 'h', address: '127.0.0.1', port: 3868, connect: true, tls: false }],
+  peers: [{ host: 'h', address: '127.0.0.1', port: 3868, connect: true, tls: false, anyDestination: false }],
   realms: [{ realm: 'r', application: 'cx', peers: [{ host: 'h', priority: 0, weight: 1 }] }],
   defaultRoute: [{ host: 'h', priority: 0, weight: 1 }],
 } as const;
@@ -63,6 +64,13 @@ const common = {
 const timers = { t1: 1, t2: 1, t4: 1, timerC: 1 } as const;
 const store = { type: 'lmdb', path: '/p' } as const;
 
+const numbers = {
+  enum: { suffix: 's', timeout: 1, servers: ['s'] },
+  bgcf: 'b',
+  dialPlan: [{ prefix: '0', replace: '+', length: 0, context: 'c' }],
+} as const;
+const routes = { ibcf: 'i', ecscf: 'e', trustedDomains: ['d'] } as const;
+
 const pcscf = {
   ...common,
   role: 'pcscf',
@@ -79,13 +87,19 @@ const icscf = {
   role: 'icscf',
   timers,
   scscfs: [{ uri: 'u', capabilities: [1], priority: 1, weight: 1 }],
-  selection: { tries: 3, responseTimeout: 10 },
+  selection: { tries: 3, responseTimeout: 10, restoration: true },
+  locationCache: 0,
+  numbers,
+  routes,
   unknownUser: 604,
 } as const satisfies Complete<IcscfConfig>;
 const scscf = {
   ...common,
   role: 'scscf',
   uri: 'u',
+  numbers,
+  routes,
+  allowedServices: ['u'],
   timers,
   auth: {
     defaultScheme: 'SIP Digest',
@@ -95,6 +109,37 @@ const scscf = {
     schemeSpelling: { 'Digest-AKAv1-MD5': 'a', 'Digest-AKAv2-MD5': 'b', 'SIP Digest': 'c', Unknown: 'd' },
   },
   registrar: { minExpires: 1, defaultExpires: 1, maxExpires: 1, maxContacts: 1, sarOnReRegistration: false },
+  regEvent: { minExpires: 1, defaultExpires: 1, maxExpires: 1, watchers: ['u'] },
+  sharedIfcSets: [
+    {
+      id: 1,
+      criteria: [
+        {
+          priority: 1,
+          serverName: 's',
+          defaultHandling: 'SESSION_CONTINUED',
+          serviceInfo: 's',
+          includeRegisterRequest: false,
+          includeRegisterResponse: false,
+          profilePart: 'both',
+          conditionTypeCnf: false,
+          spts: [
+            {
+              groups: [0],
+              negated: false,
+              method: 'm',
+              registrationTypes: [0],
+              requestUri: 'u',
+              sessionCase: 0,
+              header: 'h',
+              line: 'l',
+              content: 'c',
+            },
+          ],
+        },
+      ],
+    },
+  ],
   store,
 } as const satisfies Complete<ScscfConfig>;
 const hss = {
@@ -221,7 +266,22 @@ describe('what loading gives', () => {
   it('has every key of the type that is not optional', () => {
     const text = `role: scscf\nhomeDomain: d\nlisteners: { mw: [udp:127.0.0.1:1] }\ndiameter: { peers: [{ host: h }] }\n`;
     const { config } = loadConfig({ file: writeFiles({ 'a.yaml': text }), role: 'scscf', env: {} });
-    const optional = ['.server', '.dns.servers', '.diameter.listen[]', '.tls', '.store.url', '.auth.schemeSpelling.'];
+    const optional = [
+      '.server',
+      '.dns.servers',
+      '.diameter.listen[]',
+      '.diameter.ignoreUnknownM[]',
+      '.tls',
+      '.store.url',
+      '.auth.schemeSpelling.',
+      '.sharedIfcSets[]',
+      '.numbers.enum',
+      '.numbers.bgcf',
+      '.numbers.dialPlan[]',
+      '.routes.ibcf',
+      '.routes.ecscf',
+      '.allowedServices',
+    ];
     const wanted = keysOf(scscf).filter((key) => !optional.some((start) => key.startsWith(start)));
     expect(keysOf(config).sort()).toEqual(wanted.sort());
   });

@@ -74,7 +74,7 @@ export class DnsCache {
   }
 
   #take<T extends DnsType>(type: T, name: string, answer: DnsAnswer<T>): void {
-    const slots = this.#names.get(name) ?? { A: null, AAAA: null, SRV: null, NAPTR: null };
+    const slots = this.#names.get(name) ?? { A: null, AAAA: null, SRV: null, NAPTR: null, ENUM: null };
     (slots as Record<DnsType, unknown>)[type] = this.#slotOf(answer, slots[type] as Slot<T> | null);
     this.#use(name, slots);
     if (this.#names.size > this.#capacity) this.#names.delete(this.#names.keys().next().value!);

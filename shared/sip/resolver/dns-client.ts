@@ -15,12 +15,21 @@ export interface NaptrRecord {
   readonly replacement: string;
 }
 
-/** The records that a question of each type is answered with. */
+/** A NAPTR record that rewrites a telephone number and has nothing to be asked after it. Source: RFC 6116 3.2. */
+export interface EnumRecord {
+  readonly order: number;
+  readonly preference: number;
+  readonly service: string;
+  readonly regexp: string;
+}
+
+/** The records that a question of each type is answered with; NAPTR without, ENUM with an expression. */
 export interface DnsRecords {
   readonly A: readonly string[];
   readonly AAAA: readonly string[];
   readonly SRV: readonly SrvRecord[];
   readonly NAPTR: readonly NaptrRecord[];
+  readonly ENUM: readonly EnumRecord[];
 }
 
 export type DnsType = keyof DnsRecords;
@@ -82,6 +91,13 @@ async function query(resolver: Resolver, type: DnsType, name: string): Promise<D
       found.sort((a, b) => a.order - b.order || a.preference - b.preference);
       return unlimited(found.slice(0, maxRecords));
     }
+    case 'ENUM': {
+      const found = (await resolver.resolveNaptr(name)).filter(
+        ({ flags, regexp }) => flags.toLowerCase() === 'u' && regexp !== '',
+      );
+      found.sort((a, b) => a.order - b.order || a.preference - b.preference);
+      return unlimited(found.slice(0, maxRecords));
+    }
   }
 }
 
@@ -92,6 +108,6 @@ function addresses(found: readonly { readonly address: string; readonly ttl: num
 }
 
 /** node:dns tells no lifetime of SRV and NAPTR records. */
-function unlimited<T extends 'SRV' | 'NAPTR'>(records: DnsRecords[T]): DnsAnswer<T> {
+function unlimited<T extends 'SRV' | 'NAPTR' | 'ENUM'>(records: DnsRecords[T]): DnsAnswer<T> {
   return { records, ttlSeconds: -1, failed: false };
 }

@@ -23,7 +23,16 @@ const config = {
     { uri: scscf, capabilities: [1, 2], priority: 1, weight: 1 },
     { uri: 'sip:127.0.0.2:6060', capabilities: [2], priority: 2, weight: 1 },
   ],
-  selection: { tries: 3, responseTimeout: 10 },
+  selection: { tries: 3, responseTimeout: 10, restoration: true },
+  locationCache: 0,
+  numbers: { dialPlan: [] },
+  routes: { trustedDomains: [] },
+  dns: { budget: 2 },
+  transport: { setAside: 30 },
+  diameter: {
+    cx: { realm: 'ims.test' },
+    realms: [{ realm: 'ims.test', application: 'cx', peers: [{ host: 'hss.ims.test', priority: 1, weight: 1 }] }],
+  },
   unknownUser: 604,
 } as unknown as IcscfConfig;
 
@@ -34,7 +43,7 @@ export class Network {
 
   constructor(changes: Partial<IcscfConfig> = {}, options: Partial<CxClientOptions> = {}) {
     this.harness = startWorker({
-      listeners: ['mw udp:127.0.0.1:4060'],
+      listeners: ['mw udp:127.0.0.1:4060', 'mw tcp:127.0.0.1:4060'],
       name: config.name,
       diameter: (port) => {
         this.#client = new DiameterClient(

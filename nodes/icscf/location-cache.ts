@@ -1,0 +1,54 @@
+import type { LocationInfoAnswer } from '#diameter/cx/cx-results';
+
+/** Who is looked for: the called user, or the one a request out of the blue is originated for. */
+export interface LocatedUser {
+  readonly impu: string;
+  readonly originating: boolean;
+}
+
+/**
+ * Where users were found of late, so that several requests for one user in a row ask the HSS once. Only what leads to an
+ * S-CSCF is kept, for seconds. Requirement I-27.
+ */
+export class LocationCache {
+  readonly #entries = new Map<string, { readonly answer: LocationInfoAnswer; readonly untilMs: number }>();
+  readonly #now: () => number;
+  readonly #lifeMs: number;
+
+  /** `now`: monotonic milliseconds. `lifeMs`: 0 for a cache that keeps nothing. */
+  constructor(now: () => number, lifeMs: number) {
+    this.#now = now;
+    this.#lifeMs = lifeMs;
+  }
+
+  get(user: LocatedUser): LocationInfoAnswer | null {
+    if (this.#lifeMs === 0) return null;
+    const entry = this.#entries.get(keyOf(user));
+    return entry !== undefined && entry.untilMs > this.#now() ? entry.answer : null;
+  }
+
+  set(user: LocatedUser, answer: LocationInfoAnswer): void {
+    if (this.#lifeMs === 0) return;
+    const now = this.#now();
+    for (const [key, entry] of this.#entries) {
+      if (entry.untilMs > now && this.#entries.size < maxEntries) break;
+      this.#entries.delete(key);
+    }
+    const key = keyOf(user);
+    this.#entries.delete(key);
+    this.#entries.set(key, { answer, untilMs: now + this.#lifeMs });
+  }
+
+  /** What is known of a user is not true any more. */
+  forget(impu: string): void {
+    if (this.#entries.size === 0) return;
+    this.#entries.delete(keyOf({ impu, originating: false }));
+    this.#entries.delete(keyOf({ impu, originating: true }));
+  }
+}
+
+const maxEntries = 10_000;
+
+function keyOf({ impu, originating }: LocatedUser): string {
+  return `${originating ? 'o' : 't'}${impu}`;
+}
