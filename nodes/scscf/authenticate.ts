@@ -57,6 +57,7 @@ export function judge(register: RegisterRequest, challenge: Challenge | null, bi
     if (protection !== 'yes' || auts !== null) return { kind: 'challenge', stale: false };
     // Taking away over the security association is not asked for twice; nor is a refresh of what is bound.
     const removes = !register.binds && (register.star || register.contacts.length > 0);
+    if (!removes && awaitsAuthentication(bindings, register.impi)) return { kind: 'challenge', stale: false };
     return { kind: removes || isBound(bindings, register) ? 'trusted' : 'unbound' };
   }
   const isAka = challenge.kind !== 'SIP Digest';
@@ -67,6 +68,11 @@ export function judge(register: RegisterRequest, challenge: Challenge | null, bi
   // The right answer has to come through the security association that the challenge set up.
   if (protection === 'no') return { kind: 'challenge', stale: false };
   return verify(credentials, challenge, register.impi);
+}
+
+/** Whether the network has asked the user to authenticate anew. Source: TS 24.229 5.4.1.6; requirement S-43. */
+function awaitsAuthentication(bindings: readonly Binding[], impi: string): boolean {
+  return bindings.some((binding) => binding.impi === impi && binding.history.event === 'shortened');
 }
 
 function resynchronisation(nonce: string, text: string): Verdict {

@@ -6,6 +6,7 @@ import type { Registration } from './registration.ts';
 import { GRACE_MS, REGISTRATIONS } from './registration-store.ts';
 import { assignedImpus, release } from './server-assignment.ts';
 import type { ScscfState } from './state.ts';
+import { SUBSCRIPTIONS } from './subscription-store.ts';
 
 const PERIOD_MS = 1000;
 /** Next look when there was more than one look could take. */
@@ -57,6 +58,7 @@ export class ExpirySweep implements TimerOwner {
     for (const { table, key, value } of records) {
       if (table === CHALLENGES) expireChallenge(this.#state, key, value);
       else if (table === REGISTRATIONS) expireContacts(this.#state, key);
+      else if (table === SUBSCRIPTIONS) this.#state.regEvents.attend(key);
     }
     store.commit();
     return records.length;
@@ -77,7 +79,7 @@ function expireContacts(state: ScscfState, key: string): void {
   const endMs = state.context.clock.wallMs() - GRACE_MS;
   let left: string[] = [];
   let before: Registration | null = null;
-  state.registrations.change(key, (current) => {
+  const after = state.registrations.change(key, (current) => {
     left = [];
     before = current;
     if (current === null) return undefined;
@@ -92,6 +94,7 @@ function expireContacts(state: ScscfState, key: string): void {
     state.context.store.remove(REGISTRATIONS, key);
     return;
   }
+  state.regEvents.changed(before, after, () => 'expired');
   for (const impi of left) {
     state.context.count('expiry');
     release(state, impi, assignedImpus(before), serverAssignmentTypes.TIMEOUT_DEREGISTRATION);

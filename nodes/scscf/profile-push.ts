@@ -113,10 +113,14 @@ function replace(state: ScscfState, target: Registration, pushed: Pushed): void 
   const key = keyFor(state, target, identities);
   if (key === target.key) {
     const change = (current: Registration | null) => (current === null ? undefined : next(current));
-    state.registrations.change(key, change, pushed.profile ?? undefined);
+    tell(state, target, state.registrations.change(key, change, pushed.profile ?? undefined));
     return;
   }
-  rename(state, target.key, (current) => ({ ...next(current), key }), pushed.profile);
+  tell(
+    state,
+    target,
+    rename(state, target.key, (current) => ({ ...next(current), key }), pushed.profile),
+  );
 }
 
 /** The key that a registration has with these identities: the one it has, unless that is none of them any more. */
@@ -131,18 +135,28 @@ function rename(
   key: string,
   next: (current: Registration) => Registration,
   profile: Buffer | null,
-): void {
+): Registration | null {
   for (let i = 0; i < MAX_TRIES; i++) {
     const current = state.registrations.get(key);
-    if (current === null || state.registrations.rename(current, next(current), profile)) return;
+    const renamed = current === null ? null : next(current);
+    if (current === null || renamed === null) return null;
+    if (state.registrations.rename(current, renamed, profile)) return renamed;
   }
   throw new StoreError('ERR_STORE_STUCK', `the registration ${key} changes too often to be renamed`);
+}
+
+/** Watchers hear of identities that came, went or were barred. Requirement S-73. */
+function tell(state: ScscfState, before: Registration, after: Registration | null): void {
+  const named = ({ identities }: Registration) => identities.map(({ uri, barred }) => `${barred} ${uri}`).join('\n');
+  if (after === null || named(before) === named(after)) return;
+  state.regEvents.changed(before, after, () => 'deactivated', 'later');
 }
 
 /** Nobody may be registered with barred identities alone: the contacts go, and the HSS is told. Requirement S-73. */
 function end(state: ScscfState, target: Registration): void {
   const impis = [...new Set(target.bindings.map(({ impi }) => impi))];
-  const { removed } = endContacts(state, target.key, impis);
+  const { before, after, removed } = endContacts(state, target.key, impis);
+  state.regEvents.changed(before, after, () => 'deactivated', 'later');
   for (const impi of new Set(removed.map((binding) => binding.impi))) {
     state.context.count('network-deregistration');
     release(state, impi, assignedImpus(target), serverAssignmentTypes.ADMINISTRATIVE_DEREGISTRATION);

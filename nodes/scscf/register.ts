@@ -14,7 +14,7 @@ import { StoreError } from '#store/store';
 import { authenticate, authenticationInfo } from './authenticate.ts';
 import { contactWithGruus, gruuIdentity, makeGruus } from './gruu.ts';
 import { type RegisterRequest, readRegister } from './register-request.ts';
-import { applyContacts } from './registrar.ts';
+import { applyContacts, endingEvent } from './registrar.ts';
 import { associatedUris, hasBindingOf, identityOf, type Registration } from './registration.ts';
 import { type Assignment, assign, assignedImpus, release } from './server-assignment.ts';
 import type { ScscfState } from './state.ts';
@@ -73,11 +73,13 @@ export async function handleRegister(state: ScscfState, transaction: ProxyTransa
   if (change.left !== null) await deregister(state, register, change.left);
   if (register.binds) state.context.count(first ? 'registration' : 're-registration');
   answer(state, transaction, register, change.after);
+  state.regEvents.changed(change.before, change.after, (binding) => endingEvent(binding, register));
 }
 
 /** What became of a registration. */
 interface Change {
   readonly refusal: Reason | null;
+  readonly before: Registration | null;
   readonly after: Registration | null;
   /** The registration as it was, when the last contact of the private identity went; else null. */
   readonly left: Registration | null;
@@ -87,16 +89,18 @@ function store(state: ScscfState, register: RegisterRequest, assignment: Assignm
   const { registrations, context } = state;
   const { impi, impu } = register;
   const key = keyOf(state, impu, assignment);
-  if (key === null) return { refusal: null, after: null, left: null };
+  if (key === null) return { refusal: null, before: null, after: null, left: null };
   const nowMs = context.clock.wallMs();
   const { maxContacts } = context.config.registrar;
   let refusal: Reason | null = null;
   let left: Registration | null = null;
+  let was: Registration | null = null;
   const after = registrations.change(
     key,
     (current) => {
       refusal = null;
       left = null;
+      was = current;
       if (current === null && assignment === null) return undefined;
       const before = current?.bindings ?? [];
       const bindings = applyContacts(before, register, maxContacts, nowMs);
@@ -114,7 +118,7 @@ function store(state: ScscfState, register: RegisterRequest, assignment: Assignm
     },
     assignment?.profile,
   );
-  return { refusal, after, left };
+  return { refusal, before: was, after, left };
 }
 
 /** The record to write: the one there is, also under another identity of the set, else one named after the default. */

@@ -5,7 +5,7 @@ import type { Reason } from '#sip/reasons';
 import { parseUri } from '#sip/uri/uri';
 import { uriTextEquals } from '#sip/uri/uri-equality';
 import type { RegisterRequest, RequestedContact } from './register-request.ts';
-import { type Binding, makeBinding } from './registration.ts';
+import { type Binding, makeBinding, newHistory } from './registration.ts';
 
 /**
  * The bindings after a REGISTER, all of it or nothing; a reason when it is refused. `bindings` are those of the
@@ -26,15 +26,17 @@ export function applyContacts(
   for (const requested of register.contacts) {
     const binding = bindingFor(register, requested, nowMs);
     if (binding === null) return reasons.badContact;
+    let earlier: Binding | null = null;
     for (const older of bindings) {
       if (older.impi !== register.impi || !givesWay(older, binding, requested.seconds > 0)) continue;
       if (isStale(older, register)) return reasons.cseqTooLow;
+      if (isSameBinding(older, binding)) earlier = older;
       if (requested.seconds > 0 || !isEmergency(older)) leaving.add(older);
     }
     // The same contact twice in one REGISTER: the last one counts.
     const twin = added.findIndex((other) => isSameBinding(other, binding));
     if (twin >= 0) added.splice(twin, 1);
-    if (requested.seconds > 0) added.push(binding);
+    if (requested.seconds > 0) added.push(earlier === null ? binding : refreshed(binding, earlier));
   }
   const after = bindings.filter((binding) => !leaving.has(binding)).concat(added);
   return added.length > 0 && after.length > maxContacts ? reasons.tooManyContacts : after;
@@ -55,6 +57,20 @@ export function isEmergency(binding: Pick<Binding, 'uri'>): boolean {
   return !(uri instanceof ParseFailure) && uri.kind === 'sip' && uri.parameters.has('sos');
 }
 
+/**
+ * Why a REGISTER ended a contact: the UE took it away, or another one came in its place. Source: RFC 3680 3.2;
+ * requirements S-32, S-64.
+ */
+export function endingEvent(binding: Binding, register: RegisterRequest): 'unregistered' | 'deactivated' {
+  const isMeant = ({ contact, seconds }: RequestedContact) => seconds === 0 && isSameContact(binding, contact);
+  return !register.binds || register.contacts.some(isMeant) ? 'unregistered' : 'deactivated';
+}
+
+function refreshed(binding: Binding, { callId, history }: Binding): Binding {
+  const firstCseq = callId === binding.callId ? history.firstCseq : binding.cseq;
+  return { ...binding, history: { ...history, event: 'refreshed', firstCseq } };
+}
+
 function removeAll(bindings: readonly Binding[], register: RegisterRequest): readonly Binding[] | Reason {
   const kept: Binding[] = [];
   for (const binding of bindings) {
@@ -66,14 +82,15 @@ function removeAll(bindings: readonly Binding[], register: RegisterRequest): rea
 }
 
 function bindingFor(register: RegisterRequest, { contact, seconds }: RequestedContact, nowMs: number): Binding | null {
-  return makeBinding({
+  const source = {
     impi: register.impi,
     contact: contact.raw,
     path: register.path,
     callId: register.callId,
     cseq: register.cseq,
     expiresAtMs: nowMs + seconds * 1000,
-  });
+  };
+  return makeBinding({ ...source, history: newHistory(source, register.impu, nowMs) });
 }
 
 /**

@@ -2,6 +2,7 @@ import type { AnswerContent } from '#diameter/answer';
 import type { DiameterMessage } from '#diameter/codec/message';
 import { cxResultCodes } from '#diameter/cx/cx-results';
 import {
+  deregistrationReasons,
   type EmergencyIdentity,
   readRegistrationTermination,
   registrationTerminationAnswer,
@@ -53,6 +54,9 @@ export function terminateRegistrations(state: ScscfState, message: DiameterMessa
   }
   const ended = meant.registrations.map((registration) => endContacts(state, registration.key, impis));
   for (const each of impis) state.challenges.remove(each);
+  const event = reasonCode === deregistrationReasons.PERMANENT_TERMINATION ? 'rejected' : 'deactivated';
+  // The RTA goes first.
+  for (const { before, after } of ended) state.regEvents.changed(before, after, () => event, 'later');
   const gone = new Set(ended.flatMap(({ removed }) => removed.map((binding) => binding.impi)));
   for (const _each of gone) context.count('network-deregistration');
   context.log.info({ ...about, ended: [...gone] }, 'the HSS ends registrations');

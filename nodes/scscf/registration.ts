@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { ParseFailure } from '#sip/errors';
 import { parseContact } from '#sip/header/contact';
 import { quote } from '#sip/header/token';
@@ -35,10 +36,32 @@ export interface Binding {
   readonly callId: string;
   readonly cseq: number;
   readonly expiresAtMs: number;
+  readonly history: BindingHistory;
 }
 
+/** What watchers of a registration are told of a binding. Source: RFC 3680 3.2; requirements S-63, S-64. */
+export interface BindingHistory {
+  /** The same for as long as the contact is bound. */
+  readonly id: number;
+  /** When it was bound, milliseconds since 1970; 0 when that was not noted. */
+  readonly sinceMs: number;
+  /** CSeq of its first REGISTER with this Call-ID. */
+  readonly firstCseq: number;
+  /** What happened to it last. */
+  readonly event: BindingEvent;
+  /** The identity that it was bound to by name, '' when that was not noted. */
+  readonly impu: string;
+}
+
+export type BindingEvent = (typeof bindingEvents)[number];
+/** Their places are those of records. */
+const bindingEvents = ['registered', 'refreshed', 'shortened'] as const;
+
 /** What one binding consists of before its Contact value is read. */
-export type BindingSource = Pick<Binding, 'impi' | 'contact' | 'path' | 'callId' | 'cseq' | 'expiresAtMs'>;
+export type BindingSource = Pick<Binding, 'impi' | 'contact' | 'path' | 'callId' | 'cseq' | 'expiresAtMs'> & {
+  /** Left out: that of a binding of which nothing was noted. */
+  readonly history?: BindingHistory;
+};
 
 /** Addresses for P-Charging-Function-Addresses, '' where the HSS gave none. */
 export interface ChargingAddresses {
@@ -57,7 +80,7 @@ export interface Registration {
 }
 
 const RECORD_TYPE = 1;
-const RECORD_VERSION = 1;
+const RECORD_VERSION = 2;
 const BARRED = 1;
 const WILDCARD = 2;
 
@@ -66,7 +89,21 @@ export function makeBinding(source: BindingSource): Binding | null {
   const contact = parseContact(source.contact);
   if (contact instanceof ParseFailure) return null;
   const { uri, q, instance, regId } = contact;
-  return { ...source, uri, q: q < 0 ? 1000 : q, instance, regId: instance === '' ? 0 : regId };
+  const history = source.history ?? newHistory(source, '', 0);
+  return { ...source, uri, q: q < 0 ? 1000 : q, instance, regId: instance === '' ? 0 : regId, history };
+}
+
+/** The history of a binding that was made just now by a REGISTER for `impu`. */
+export function newHistory(source: BindingSource, impu: string, nowMs: number): BindingHistory {
+  const { impi, contact, callId, cseq } = source;
+  const hash = createHash('sha256').update(`${impi}\n${contact}\n${callId}\n${cseq}`, 'latin1').digest();
+  return { id: hash.readUIntBE(0, 6), sinceMs: nowMs, firstCseq: cseq, event: 'registered', impu };
+}
+
+/** What of the contacts of `before` is not bound in `after` any more. */
+export function endedBindings(before: Registration | null, after: Registration | null): readonly Binding[] {
+  if (before === null || before.bindings === after?.bindings) return [];
+  return before.bindings.filter(({ history }) => !after?.bindings.some((left) => left.history.id === history.id));
 }
 
 /** The identity of a registration with this name, null when it is not of the set. */
@@ -99,25 +136,11 @@ export function associatedUris(registration: Registration): string {
 export function encodeRegistration(registration: Registration): Buffer {
   const { identities, charging, bindings } = registration;
   return new RecordWriter(RECORD_TYPE, RECORD_VERSION)
-    .list(identities, (writer, identity) => {
-      writer
-        .string(identity.impu)
-        .string(identity.uri === identity.impu ? '' : identity.uri)
-        .number((identity.barred ? BARRED : 0) | (identity.wildcard ? WILDCARD : 0))
-        .number(identity.alias)
-        .string(identity.displayName);
-    })
+    .list(identities, writeIdentity)
     .string(charging.ccf)
     .string(charging.ecf)
-    .list(bindings, (writer, binding) => {
-      writer
-        .string(binding.impi)
-        .string(binding.contact)
-        .string(binding.path)
-        .string(binding.callId)
-        .number(binding.cseq)
-        .number(binding.expiresAtMs);
-    })
+    .list(bindings, writeBinding)
+    .list(bindings, writeHistory)
     .finish();
 }
 
@@ -125,33 +148,86 @@ export function encodeRegistration(registration: Registration): Buffer {
 export function decodeRegistration(octets: Buffer, key: string): Registration | null {
   const reader = openRecord(octets, RECORD_TYPE, RECORD_VERSION);
   if (!(reader instanceof RecordReader)) return null;
-  const identities = reader.list((record) => {
-    const impu = record.string();
-    const uri = record.string();
-    const flags = record.number();
-    return {
-      impu,
-      uri: uri === '' ? impu : uri,
-      barred: (flags & BARRED) !== 0,
-      wildcard: (flags & WILDCARD) !== 0,
-      alias: record.number(),
-      displayName: record.string(),
-    };
-  });
+  const identities = reader.list(readIdentity);
   const charging = { ccf: reader.string(), ecf: reader.string() };
-  const sources = reader.list((record) => ({
-    impi: record.string(),
-    contact: record.string(),
-    path: record.string(),
-    callId: record.string(),
-    cseq: record.number(),
-    expiresAtMs: record.number(),
-  }));
+  const sources = reader.list(readBinding);
+  // Records of version 1 have none.
+  const histories = reader.list(readHistory);
   if (reader.damaged) return null;
   const bindings: Binding[] = [];
-  for (const source of sources) {
-    const binding = makeBinding(source);
+  for (const [i, source] of sources.entries()) {
+    const history = histories[i];
+    const binding = makeBinding(history === undefined ? source : { ...source, history });
     if (binding !== null) bindings.push(binding);
   }
   return { key, identities, charging, bindings };
+}
+
+/** Writes one identity into a record. */
+export function writeIdentity(writer: RecordWriter, identity: RegisteredIdentity): void {
+  writer
+    .string(identity.impu)
+    .string(identity.uri === identity.impu ? '' : identity.uri)
+    .number((identity.barred ? BARRED : 0) | (identity.wildcard ? WILDCARD : 0))
+    .number(identity.alias)
+    .string(identity.displayName);
+}
+
+/** Reads what `writeIdentity` wrote. */
+export function readIdentity(reader: RecordReader): RegisteredIdentity {
+  const impu = reader.string();
+  const uri = reader.string();
+  const flags = reader.number();
+  return {
+    impu,
+    uri: uri === '' ? impu : uri,
+    barred: (flags & BARRED) !== 0,
+    wildcard: (flags & WILDCARD) !== 0,
+    alias: reader.number(),
+    displayName: reader.string(),
+  };
+}
+
+/** Writes one binding into a record, but for its history. */
+export function writeBinding(writer: RecordWriter, binding: Binding): void {
+  writer
+    .string(binding.impi)
+    .string(binding.contact)
+    .string(binding.path)
+    .string(binding.callId)
+    .number(binding.cseq)
+    .number(binding.expiresAtMs);
+}
+
+/** Reads what `writeBinding` wrote. */
+export function readBinding(reader: RecordReader): BindingSource {
+  return {
+    impi: reader.string(),
+    contact: reader.string(),
+    path: reader.string(),
+    callId: reader.string(),
+    cseq: reader.number(),
+    expiresAtMs: reader.number(),
+  };
+}
+
+/** Writes the history of one binding into a record. */
+export function writeHistory(writer: RecordWriter, { history }: Binding): void {
+  writer
+    .number(history.id)
+    .number(history.sinceMs)
+    .number(history.firstCseq)
+    .number(bindingEvents.indexOf(history.event))
+    .string(history.impu);
+}
+
+/** Reads what `writeHistory` wrote. */
+export function readHistory(reader: RecordReader): BindingHistory {
+  return {
+    id: reader.number(),
+    sinceMs: reader.number(),
+    firstCseq: reader.number(),
+    event: bindingEvents[reader.number()] ?? 'registered',
+    impu: reader.string(),
+  };
 }

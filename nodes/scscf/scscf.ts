@@ -1,5 +1,6 @@
 import type { CxClient } from '#diameter/cx/cx-client';
 import { cxCommands } from '#diameter/dictionary/cx';
+import { openEnum } from '#ims/enum';
 import { reasons } from '#ims/reasons';
 import { CidrTable } from '#service/cidr';
 import type { ScscfConfig } from '#service/config-shape';
@@ -14,19 +15,32 @@ import { ExpirySweep } from './expiry.ts';
 import { GRUU_SECRETS, gruuSecret, translateGruu } from './gruu-routing.ts';
 import { handleOriginating, isOriginating } from './originating.ts';
 import { pushProfile } from './profile-push.ts';
+import { shortenOnDemand } from './reauthentication.ts';
+import { RegEvents } from './reg-event.ts';
 import { handleRegister } from './register.ts';
 import { RegistrationStore, registrationTables } from './registration-store.ts';
 import { terminateRegistrations } from './registration-termination.ts';
 import type { OwnRoutes, ScscfState } from './state.ts';
+import { handleSubscribe } from './subscription.ts';
+import { subscriptionTables } from './subscription-store.ts';
 import { handleTerminating } from './terminating.ts';
 import { WildcardIndex } from './wildcard-index.ts';
 
 /** The tables that the store of an S-CSCF is opened with. */
-export const scscfTables: readonly string[] = [...registrationTables, CHALLENGES, GRUU_SECRETS];
+export const scscfTables: readonly string[] = [
+  ...registrationTables,
+  ...subscriptionTables,
+  CHALLENGES,
+  GRUU_SECRETS,
+];
 
 export interface ScscfLogic extends NodeLogic {
   /** How many registrations there are, those of all workers. */
   registrations(): number;
+  /** Word of another worker: the key of a registration whose watchers are to be looked at. */
+  workerMessage(payload: string): void;
+  /** Does what the control side asks for: `ReauthenticationRequest`. */
+  control(request: unknown): unknown;
   /** Ends the timers. */
   stop(): void;
 }
@@ -39,17 +53,21 @@ export interface ScscfLogic extends NodeLogic {
  */
 export function createScscf(context: NodeContext<ScscfConfig>, cx: CxClient): ScscfLogic {
   const trusted = new CidrTable(context.config.trusted.map((network) => [network, true] as const));
+  const registrations = new RegistrationStore(context.store);
+  const secret = gruuSecret(context.store);
   const state: ScscfState = {
     context,
     cx,
-    registrations: new RegistrationStore(context.store),
+    registrations,
+    regEvents: new RegEvents(context, registrations, secret),
     wildcards: new WildcardIndex(context.store, (wildcard, reason) =>
       context.log.error({ wildcard, reason }, 'a wildcarded identity cannot be used, it matches nobody'),
     ),
     challenges: new ChallengeStore(context.volatile),
     challengeLimit: new ChallengeLimit(),
     routes: ownRoutes(context.config.uri),
-    gruuSecret: gruuSecret(context.store),
+    gruuSecret: secret,
+    enumDirectory: openEnum(context.config.numbers.enum, context.config.dns.servers, () => context.clock.nowMs()),
   };
   const sweep = new ExpirySweep(state);
   sweep.start();
@@ -61,13 +79,20 @@ export function createScscf(context: NodeContext<ScscfConfig>, cx: CxClient): Sc
     handleRequest(transaction) {
       const { request, ownRoute, inDialog } = transaction;
       if (request.method === 'REGISTER') return handleRegister(state, transaction);
+      if (request.method === 'SUBSCRIBE' && handleSubscribe(state, transaction, false)) return;
       if (inDialog) {
         const reason = ownRoute === null ? null : translateGruu(state, request);
         if (reason !== null) transaction.refuse(reason, request.requestUri);
         else if (ownRoute !== null || request.headers.has(Header.Route)) transaction.forward();
         else transaction.refuse(reasons.noDialog);
-      } else if (isOriginating(ownRoute)) handleOriginating(state, transaction);
+      } else if (isOriginating(ownRoute)) return handleOriginating(state, transaction);
       else handleTerminating(state, transaction);
+    },
+
+    handleLocal(transaction) {
+      const { request } = transaction;
+      if (request.method === 'SUBSCRIBE' && handleSubscribe(state, transaction, true)) return;
+      transaction.refuse(reasons.noDialog);
     },
 
     // Without a Route an ACK has nowhere to go that we could know of.
@@ -78,6 +103,8 @@ export function createScscf(context: NodeContext<ScscfConfig>, cx: CxClient): Sc
 
     refused: (request, reason, detail) => context.refused(request, reason, detail),
     registrations: () => state.registrations.count(),
+    workerMessage: (key) => state.regEvents.attend(key),
+    control: (request) => shortenOnDemand(state, request),
     stop: () => sweep.stop(),
   };
 }

@@ -92,12 +92,13 @@ function checkAvps(
       }
     } else {
       if (flags & UNKNOWN_FLAGS || (isOfVendor && vendor === 0)) {
-        return refusal(resultCodes.INVALID_AVP_BITS, `${definition.name} has unknown flags`, octets, at, next);
+        const words = `${definition.name} has unknown flags`;
+        return refusal(resultCodes.INVALID_AVP_BITS, words, octets, at, next, definition);
       }
       const slot = slots.get(definition) ?? 0;
       if (slot > 0 && seen[slot] === 1) {
         const words = `${definition.name} comes more often than once`;
-        return refusal(resultCodes.AVP_OCCURS_TOO_MANY_TIMES, words, octets, at, next);
+        return refusal(resultCodes.AVP_OCCURS_TOO_MANY_TIMES, words, octets, at, next, definition);
       }
       seen[Math.abs(slot)] = 1;
       const dataStart = at + (isOfVendor ? 12 : 8);
@@ -176,11 +177,20 @@ function valuesOf(definition: AvpDefinition): ReadonlySet<number> {
   return known;
 }
 
-/** Shows the offending AVP as it came, a long one without its end. */
-function refusal(resultCode: number, words: string, octets: Buffer, at: number, next: number): Refusal {
+/** Shows the offending AVP as it came, a long one without its end; a long group is empty, for it could not be decoded. */
+function refusal(
+  resultCode: number,
+  words: string,
+  octets: Buffer,
+  at: number,
+  next: number,
+  definition?: AvpDefinition,
+): Refusal {
   if (next - at <= MAX_SHOWN_OCTETS) return { resultCode, words, failedAvp: octets.subarray(at, next) };
-  const failedAvp = Buffer.from(octets.subarray(at, at + MAX_SHOWN_OCTETS));
-  failedAvp.writeUIntBE(MAX_SHOWN_OCTETS, 5, 3);
+  const headerLength = octets[at + 4]! & VENDOR ? 12 : 8;
+  const shown = definition?.type === 'Grouped' ? headerLength : MAX_SHOWN_OCTETS;
+  const failedAvp = Buffer.from(octets.subarray(at, at + shown));
+  failedAvp.writeUIntBE(shown, 5, 3);
   return { resultCode, words, failedAvp };
 }
 

@@ -14,6 +14,7 @@ import {
 } from './codec/message.ts';
 import { baseAvps } from './dictionary/base.ts';
 import type { ApplicationDefinition, CommandDefinition, Dictionary } from './dictionary/dictionary.ts';
+import { EndToEndSequence } from './end-to-end-sequence.ts';
 import { DecodeFailure, DiameterError } from './errors.ts';
 import { composeHopByHop, counterOf, MAX_WORKERS, workerOf } from './hop-by-hop.ts';
 import { type DiameterIdentity, isDiameterIdentity } from './identity.ts';
@@ -54,7 +55,10 @@ export interface DiameterRequest {
   readonly timeoutMs?: number | undefined;
 }
 
-/** Answers a request from a peer; what it throws or rejects with becomes 5012. */
+/**
+ * Answers a request from a peer; what it throws or rejects with becomes 5012, as does what it says after the client's
+ * time for an answer.
+ */
 export type RequestHandler = (request: DiameterMessage) => AnswerContent | Promise<AnswerContent>;
 
 export interface DiameterClientOptions {
@@ -65,7 +69,7 @@ export interface DiameterClientOptions {
   readonly clock?: Clock;
   /** Unix seconds of the start, the high part of Session-Ids; now when left out. */
   readonly bootSeconds?: number;
-  /** Default 5000. */
+  /** What an answer may take, of a peer or of a handler. Default 5000. */
   readonly timeoutMs?: number;
   /** Unknown AVPs with M that requests may carry, as `vendor:code`. */
   readonly ignoreUnknownMandatory?: readonly string[];
@@ -141,10 +145,10 @@ export class DiameterClient {
   /** By application id: the AVPs between Session-Id and Destination-*, encoded once. */
   readonly #prefixes = new Map<number, Avp>();
   readonly #server: RequestServer;
+  readonly #endToEnd: EndToEndSequence;
   /** By the counter part of the hop-by-hop identifier. */
   readonly #pending = new Map<number, Pending>();
   #counter = Math.floor(Math.random() * 2 ** 26);
-  #endToEnd = Math.floor(Math.random() * 2 ** 14);
   #session = 0;
   #timer: unknown;
   #timerAtMs = Number.POSITIVE_INFINITY;
@@ -162,6 +166,7 @@ export class DiameterClient {
     this.#port = port;
     this.#clock = options.clock ?? systemClock;
     this.#worker = worker;
+    this.#endToEnd = new EndToEndSequence(worker, Date.now);
     this.#identity = identity;
     this.#dictionary = options.dictionary;
     this.#timeoutMs = options.timeoutMs ?? DEFAULT_TIMEOUT_MS;
@@ -172,6 +177,8 @@ export class DiameterClient {
       dictionary: options.dictionary,
       ignored: new Set(options.ignoreUnknownMandatory),
       maxServing: options.maxServing ?? DEFAULT_MAX_SERVING,
+      clock: this.#clock,
+      timeoutMs: this.#timeoutMs,
       counters: this.counters,
       failed: this.#failed,
       answer: (message) => port.answer(message),
@@ -217,7 +224,7 @@ export class DiameterClient {
         command: command.code,
         application: application.id,
         hopByHop: composeHopByHop(this.#worker, counter),
-        endToEnd: this.#nextEndToEnd(),
+        endToEnd: this.#endToEnd.next(),
       },
       avps,
     );
@@ -258,8 +265,9 @@ export class DiameterClient {
     pending.settle({ failure: reason, words });
   }
 
-  /** Fails what is pending (as `peer-lost`) and stops the timer. */
+  /** Fails what is pending (as `peer-lost`) and stops the timers; what handlers still say is sent. */
   stop(): void {
+    this.#server.stop();
     if (this.#timer !== undefined) this.#clock.clearTimer(this.#timer);
     this.#timer = undefined;
     this.#timerAtMs = Number.POSITIVE_INFINITY;
@@ -333,16 +341,6 @@ export class DiameterClient {
     do this.#counter = counterOf(this.#counter + 1);
     while (this.#pending.has(this.#counter));
     return this.#counter;
-  }
-
-  /**
-   * 12 bits of time, then worker and counter: no other request of this Origin-Host has it within 4 minutes.
-   * Source: RFC 6733 3.
-   */
-  #nextEndToEnd(): number {
-    this.#endToEnd = (this.#endToEnd + 1) & 0x3fff;
-    const seconds = Math.floor(Date.now() / 1000) & 0xfff;
-    return ((seconds << 20) | (this.#worker << 14) | this.#endToEnd) >>> 0;
   }
 
   #armTimer(deadlineMs: number): void {

@@ -1,10 +1,11 @@
-import { encodeAnswer, encodeRefusal, type Refusal, refusalOf } from './answer.ts';
+import { type AnswerContent, encodeAnswer, encodeRefusal, type Refusal, refusalOf } from './answer.ts';
 import { checkRequest, type RequestRules, requestRules } from './check-request.ts';
 import type { RequestHandler } from './client.ts';
+import type { Clock } from './clock.ts';
 import { decodeMessage } from './codec/decode.ts';
 import { type DiameterMessage, FLAG_ERROR, readHeader } from './codec/message.ts';
 import type { ApplicationDefinition, CommandDefinition, Dictionary } from './dictionary/dictionary.ts';
-import { DecodeFailure, resultCodes } from './errors.ts';
+import { DecodeFailure, DiameterError, resultCodes } from './errors.ts';
 import type { DiameterIdentity } from './identity.ts';
 
 export interface RequestServerOptions {
@@ -14,6 +15,9 @@ export interface RequestServerOptions {
   readonly ignored: ReadonlySet<string>;
   /** Requests that handlers may be busy with; one more is answered 3004. */
   readonly maxServing: number;
+  readonly clock: Clock;
+  /** What a handler may take; one that takes longer is answered for with 5012. */
+  readonly timeoutMs: number;
   readonly counters: { requestsTaken: number; requestsRefused: number; handlerErrors: number };
   /** Told what a handler threw. */
   readonly failed: (error: unknown) => void;
@@ -27,12 +31,21 @@ interface Served {
   readonly handle: RequestHandler;
 }
 
+/** A request whose handler is not done yet. */
+interface Serving {
+  readonly request: DiameterMessage;
+  readonly application: ApplicationDefinition;
+  readonly deadlineMs: number;
+}
+
 /** Gives requests of peers to their handlers, and answers those itself that no handler may see. Requirement D-14. */
 export class RequestServer {
   readonly #options: RequestServerOptions;
   readonly #commands = new Map<number, Served>();
   readonly #applications = new Set<number>();
-  #serving = 0;
+  /** What handlers are busy with, in the order in which it came, which is that of its deadlines. */
+  readonly #serving = new Set<Serving>();
+  #timer: unknown;
 
   constructor(options: RequestServerOptions) {
     this.#options = options;
@@ -67,31 +80,87 @@ export class RequestServer {
     const refusal = request instanceof DecodeFailure ? refusalOf(request) : checkRequest(request, served.rules);
     if (refusal !== undefined || request instanceof DecodeFailure) {
       this.#sendRefusal(octets, refusal!, application);
-    } else if (this.#serving >= this.#options.maxServing) {
+    } else if (this.#serving.size >= this.#options.maxServing) {
       this.#refuse(octets, resultCodes.TOO_BUSY, 'too many requests are under way here');
     } else {
       this.#options.counters.requestsTaken++;
-      void this.#answer(request, application, served.handle);
+      this.#handle(request, application, served.handle);
     }
   }
 
-  /** A handler that fails is answered for with 5012; so is one whose answer cannot be encoded. */
-  async #answer(request: DiameterMessage, application: ApplicationDefinition, handle: RequestHandler): Promise<void> {
-    const { answer, counters, failed, identity } = this.#options;
-    let message: Buffer;
-    this.#serving++;
+  /** Stops the timer: what is being served is answered only when its handler is done. */
+  stop(): void {
+    if (this.#timer !== undefined) this.#options.clock.clearTimer(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #handle(request: DiameterMessage, application: ApplicationDefinition, handle: RequestHandler): void {
+    let given: ReturnType<RequestHandler>;
     try {
-      const given = handle(request);
-      const content = given instanceof Promise ? await given : given;
-      message = encodeAnswer(request, application, identity, content);
+      given = handle(request);
     } catch (error) {
-      counters.handlerErrors++;
-      failed(error);
-      const refusal = { resultCode: resultCodes.UNABLE_TO_COMPLY, words: 'the request could not be handled' };
-      message = encodeRefusal(request.octets, identity, refusal, application);
+      this.#fail(request, application, error);
+      return;
     }
-    this.#serving--;
-    answer(message);
+    if (!(given instanceof Promise)) {
+      this.#answer(request, application, given);
+      return;
+    }
+    const { clock, timeoutMs } = this.#options;
+    const serving = { request, application, deadlineMs: clock.now() + timeoutMs };
+    this.#serving.add(serving);
+    if (this.#timer === undefined) this.#armTimer(serving);
+    // What comes after the deadline comes too late: it was answered for.
+    given.then(
+      (content) => {
+        if (this.#serving.delete(serving)) this.#answer(request, application, content);
+      },
+      (error) => {
+        if (this.#serving.delete(serving)) this.#fail(request, application, error);
+      },
+    );
+  }
+
+  /** What cannot be encoded is the handler's failure too. */
+  #answer(request: DiameterMessage, application: ApplicationDefinition, content: AnswerContent): void {
+    let message: Buffer;
+    try {
+      message = encodeAnswer(request, application, this.#options.identity, content);
+    } catch (error) {
+      this.#fail(request, application, error);
+      return;
+    }
+    this.#options.answer(message);
+  }
+
+  #fail({ octets }: DiameterMessage, application: ApplicationDefinition, error: unknown): void {
+    const { answer, counters, failed, identity } = this.#options;
+    counters.handlerErrors++;
+    failed(error);
+    const refusal = { resultCode: resultCodes.UNABLE_TO_COMPLY, words: 'the request could not be handled' };
+    answer(encodeRefusal(octets, identity, refusal, application));
+  }
+
+  #armTimer({ deadlineMs }: Serving): void {
+    const { clock } = this.#options;
+    this.#timer = clock.setTimer(Math.max(1, deadlineMs - clock.now()), () => this.#expire());
+  }
+
+  /** Runs when the oldest request is due that was being served when it was armed. */
+  #expire(): void {
+    const { clock, timeoutMs } = this.#options;
+    this.#timer = undefined;
+    const nowMs = clock.now();
+    for (const serving of this.#serving) {
+      if (serving.deadlineMs > nowMs) {
+        this.#armTimer(serving);
+        return;
+      }
+      this.#serving.delete(serving);
+      const { application, request } = serving;
+      const words = `the handler of command ${request.command} did not answer within ${timeoutMs} ms`;
+      this.#fail(request, application, new DiameterError('ERR_DIAMETER_HANDLER_TIMEOUT', words));
+    }
   }
 
   #refuse(octets: Buffer, resultCode: number, words: string): void {

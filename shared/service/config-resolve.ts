@@ -7,17 +7,26 @@ import {
   type Endpoint,
   formatEndpoint,
   formatHostPort,
+  isDomain,
   isFault,
   isWildcard,
   parseAdvertise,
   parseEndpoint,
 } from './address.ts';
 import { type ConfigProblem, problemAt } from './config-problem.ts';
-import type { Config, DiameterConfig, HostEntry, IdentityConfig, SubscriberConfig } from './config-shape.ts';
+import type {
+  Config,
+  DiameterConfig,
+  HostEntry,
+  IdentityConfig,
+  SharedFilterSetConfig,
+  SubscriberConfig,
+} from './config-shape.ts';
 import { type MapNode, nodeAt, positionOf } from './config-tree.ts';
 import { resolveDiameter } from './diameter-config.ts';
 import { resolvePcrfRules } from './pcrf-rules.ts';
 import { loadSchema, type Role, type Schema } from './schema.ts';
+import { checkSharedSets } from './shared-ifc-config.ts';
 import { nearest } from './suggestion.ts';
 
 type Data = Record<string, unknown>;
@@ -80,6 +89,11 @@ class Resolver {
     if (this.#role === 'pcscf') return this.#pcscf(common, homeDomain);
     if (common.diameter !== undefined && this.#sound('diameter'))
       this.#needsApplication(common.diameter as DiameterConfig, 'cx', ['diameter']);
+    if (this.#sound('numbers')) common.numbers = this.#numbers(common.numbers as Data, homeDomain);
+    if (this.#sound('routes')) {
+      const routes = common.routes as { trustedDomains: readonly string[] };
+      common.routes = { ...routes, trustedDomains: routes.trustedDomains.map((name) => name.toLowerCase()) };
+    }
     if (this.#role === 'scscf') return this.#scscf(common);
     return common;
   }
@@ -280,14 +294,45 @@ class Resolver {
     return { ...common, visitedNetwork: common.visitedNetwork ?? homeDomain };
   }
 
-  #scscf(common: Data): Data {
-    const registrar = common.registrar as Record<string, number>;
-    const { minExpires = 0, defaultExpires = 0, maxExpires = 0 } = registrar;
-    if (this.#sound('registrar') && !(minExpires <= defaultExpires && defaultExpires <= maxExpires)) {
+  #numbers(raw: Data, homeDomain: string): Data {
+    const lookup = raw.enum as { servers?: readonly string[] } | undefined;
+    const dns = this.#data.dns as { servers?: readonly string[] } | undefined;
+    if (lookup !== undefined && lookup.servers === undefined && dns?.servers?.length === 0) {
       this.#problem(
-        ['registrar'],
-        `${minExpires}, ${defaultExpires}, ${maxExpires} are not in order`,
-        'minExpires <= defaultExpires <= maxExpires',
+        ['numbers', 'enum'],
+        'ENUM asks the DNS, but dns.servers is empty',
+        'add numbers.enum.servers: [127.0.0.1:53], or leave dns.servers out',
+      );
+    }
+    const rules = raw.dialPlan as readonly Data[];
+    const dialPlan = rules.map((rule, i) => {
+      const context = String(rule.context ?? homeDomain).toLowerCase();
+      if (!isPhoneContext(context))
+        this.#problem(
+          ['numbers', 'dialPlan', String(i), 'context'],
+          `"${context}" is no phone-context`,
+          'write a domain such as ims.test, or the beginning of a number such as "+1-555"',
+        );
+      if (context.startsWith('+')) return { ...rule, context: context.replaceAll(/[-.()]/g, '') };
+      return { ...rule, context: context === homeDomain.toLowerCase() ? '' : context };
+    });
+    return { ...raw, dialPlan };
+  }
+
+  #scscf(common: Data): Data {
+    for (const part of ['registrar', 'regEvent']) {
+      const { minExpires = 0, defaultExpires = 0, maxExpires = 0 } = common[part] as Record<string, number>;
+      if (this.#sound(part) && !(minExpires <= defaultExpires && defaultExpires <= maxExpires)) {
+        this.#problem(
+          [part],
+          `${minExpires}, ${defaultExpires}, ${maxExpires} are not in order`,
+          'minExpires <= defaultExpires <= maxExpires',
+        );
+      }
+    }
+    if (this.#sound('sharedIfcSets')) {
+      checkSharedSets(common.sharedIfcSets as SharedFilterSetConfig[], (path, message, suggestion) =>
+        this.#problem(['sharedIfcSets', ...path], message, suggestion),
       );
     }
     const first = (common.listeners as readonly Listener[] | undefined)?.[0];
@@ -378,6 +423,11 @@ function overlaps(wild: Endpoint, other: Endpoint): boolean {
   // A datagram socket and a stream one never collide; tcp and tls do.
   const sameKind = (wild.transport === 'udp') === (other.transport === 'udp');
   return sameFamily && sameKind && wild.port === other.port;
+}
+
+/** Source: RFC 3966 3. */
+function isPhoneContext(text: string): boolean {
+  return text.startsWith('+') ? /^\+[-.()]*[0-9][-.()0-9]*$/.test(text) : isDomain(text);
 }
 
 function resolveHosts(hosts: Data): HostEntry[] {

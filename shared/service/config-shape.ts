@@ -97,6 +97,8 @@ export interface DiameterConfig {
   readonly reconnectCap: number;
   readonly acceptUnknown: boolean;
   readonly redirect: 'known' | 'connect' | 'ignore';
+  /** Unknown AVPs with the M bit that requests of peers may carry. */
+  readonly ignoreUnknownM?: readonly { readonly vendor: number; readonly code: number }[];
   readonly cx: CxConfig;
   readonly listen: readonly DiameterListener[];
   readonly peers: readonly DiameterPeer[];
@@ -122,6 +124,8 @@ export interface DiameterPeer {
   /** Whether this node connects; else the peer does. */
   readonly connect: boolean;
   readonly tls: boolean;
+  /** Whether its requests are for us whatever destination they name. */
+  readonly anyDestination: boolean;
 }
 
 /** A peer in a route: the lowest priority first, among equals by weight. */
@@ -167,6 +171,28 @@ export interface PcscfConfig extends CommonConfig {
   readonly store: StoreConfig;
 }
 
+/** How telephone numbers are routed. */
+export interface NumbersConfig {
+  readonly enum?: { readonly suffix: string; readonly timeout: number; readonly servers?: readonly string[] };
+  readonly bgcf?: string;
+  readonly dialPlan: readonly {
+    readonly prefix: string;
+    readonly replace: string;
+    /** 0: any. */
+    readonly length: number;
+    /** Lower case, numeric ones without separators; '' for the home domain. */
+    readonly context: string;
+  }[];
+}
+
+/** Ways out of the home network. */
+export interface RoutesConfig {
+  readonly ibcf?: string;
+  readonly ecscf?: string;
+  /** Lower case. */
+  readonly trustedDomains: readonly string[];
+}
+
 export interface IcscfConfig extends CommonConfig {
   readonly role: 'icscf';
   readonly diameter: DiameterConfig;
@@ -176,7 +202,11 @@ export interface IcscfConfig extends CommonConfig {
     readonly priority: number;
     readonly weight: number;
   }[];
-  readonly selection: { readonly tries: number; readonly responseTimeout: number };
+  readonly selection: { readonly tries: number; readonly responseTimeout: number; readonly restoration: boolean };
+  /** Seconds. */
+  readonly locationCache: number;
+  readonly numbers: NumbersConfig;
+  readonly routes: RoutesConfig;
   readonly unknownUser: 604 | 404;
 }
 
@@ -185,6 +215,10 @@ export type AuthScheme = 'Digest-AKAv1-MD5' | 'Digest-AKAv2-MD5' | 'SIP Digest' 
 export interface ScscfConfig extends CommonConfig {
   readonly role: 'scscf';
   readonly uri: string;
+  readonly numbers: NumbersConfig;
+  readonly routes: RoutesConfig;
+  /** Services users may ask for; left out: all. */
+  readonly allowedServices?: readonly string[];
   readonly diameter: DiameterConfig;
   readonly auth: {
     readonly defaultScheme: AuthScheme;
@@ -200,7 +234,45 @@ export interface ScscfConfig extends CommonConfig {
     readonly maxContacts: number;
     readonly sarOnReRegistration: boolean;
   };
+  /** Subscriptions to registrations; seconds. */
+  readonly regEvent: {
+    readonly minExpires: number;
+    readonly defaultExpires: number;
+    readonly maxExpires: number;
+    /** SIP URIs of servers that may watch everybody. */
+    readonly watchers: readonly string[];
+  };
+  readonly sharedIfcSets: readonly SharedFilterSetConfig[];
   readonly store: StoreConfig;
+}
+
+/** Filter criteria that profiles name by number. */
+export interface SharedFilterSetConfig {
+  readonly id: number;
+  readonly criteria: readonly {
+    readonly priority: number;
+    readonly serverName: string;
+    readonly defaultHandling: 'SESSION_CONTINUED' | 'SESSION_TERMINATED';
+    readonly serviceInfo: string;
+    readonly includeRegisterRequest: boolean;
+    readonly includeRegisterResponse: boolean;
+    readonly profilePart: 'registered' | 'unregistered' | 'both';
+    readonly conditionTypeCnf: boolean;
+    readonly spts: readonly SharedTriggerConfig[];
+  }[];
+}
+
+/** An SPT; exactly one of method, requestUri, sessionCase, header and line. */
+export interface SharedTriggerConfig {
+  readonly groups: readonly number[];
+  readonly negated: boolean;
+  readonly method?: string;
+  readonly registrationTypes: readonly number[];
+  readonly requestUri?: string;
+  readonly sessionCase?: number;
+  readonly header?: string;
+  readonly line?: string;
+  readonly content?: string;
 }
 
 /** The lab's HSS. */

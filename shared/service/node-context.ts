@@ -2,6 +2,7 @@ import type { DiameterClient, RequestHandler } from '#diameter/client';
 import type { CxClient } from '#diameter/cx/cx-client';
 import type { CommandDefinition } from '#diameter/dictionary/dictionary';
 import type { SipRequest } from '#sip/message/request';
+import type { BranchUser, ForwardOptions, ProxyBranch } from '#sip/proxy/proxy-branch';
 import type { OwnNames } from '#sip/proxy/route-processing';
 import type { Reason } from '#sip/reasons';
 import type { TimerWheel } from '#sip/transaction/timer-wheel';
@@ -19,6 +20,30 @@ export interface NodeLog {
   error(fields: object, message: string): void;
 }
 
+/**
+ * What a node begins by itself: requests that nobody sent to it, and word to its other workers. What comes back for a
+ * request is dispatched by its Call-ID, so this worker has to claim it before it sends.
+ */
+export interface Originator {
+  /** Sends a request that has all its header fields but Via; see `ProxyCore.originate`. */
+  originate(request: SipRequest, user: BranchUser, options?: ForwardOptions): ProxyBranch;
+  newTag(): string;
+  /** A new Call-ID, claimed. Its hold is released when nothing more can come. */
+  newCallId(): ClaimedCall;
+  /** Claims a Call-ID that is known already: null while something of it lives in another worker. */
+  claim(callId: string): ClaimedCall | null;
+  /** The worker that owns a Call-ID, -1 when nobody does. */
+  ownerOf(callId: string): number;
+  /** Gives word to a worker of this node, which hears it as `workerMessage` of its logic; to itself in the next batch. */
+  tell(worker: number, payload: string): void;
+}
+
+/** A Call-ID of which everything comes to this worker until `calls.release(hold)`. */
+export interface ClaimedCall {
+  readonly callId: string;
+  readonly hold: number;
+}
+
 /** Everything the procedures of one node, in one worker, are given. */
 export interface NodeContext<C extends CommonConfig = CommonConfig> {
   readonly config: C;
@@ -30,6 +55,7 @@ export interface NodeContext<C extends CommonConfig = CommonConfig> {
   readonly own: OwnNames;
   /** Keeps the Call-IDs of dialogs with this worker. */
   readonly calls: CallOwnership;
+  readonly origin: Originator;
   readonly wheel: TimerWheel;
   readonly clock: Clock;
   /** Wall clock when the daemon started, milliseconds since 1970: numbers of connections noted before mean nothing. */

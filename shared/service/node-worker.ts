@@ -31,6 +31,7 @@ import { Counters } from './metrics.ts';
 import { nextHops } from './next-hops.ts';
 import type { NodeContext } from './node-context.ts';
 import type { WorkerAnswer } from './node-main.ts';
+import { originator } from './originator.ts';
 import { guardedHandler } from './serve-diameter.ts';
 
 /** What the daemon hands to each of its workers; plain data and shared memory. */
@@ -63,6 +64,10 @@ export interface NodeRole<C extends CommonConfig> {
     peerRestarted?(host: string): void;
     /** Whether a registered UE sends by this flow; a node that registers nobody leaves it out. */
     isRegistered?(flow: Flow): boolean;
+    /** Word of a worker of this node: what it gave to `origin.tell`. */
+    workerMessage?(payload: string): void;
+    /** Does what the control side asks for; plain data both ways. */
+    control?(request: unknown): unknown;
     registrations?(): number;
     sessions?(): number;
     stop?(): void;
@@ -221,6 +226,7 @@ function build<C extends CommonConfig>(
         listeners,
         own,
         calls: ownership,
+        origin: originator(() => side.core, ownership, port),
         wheel,
         clock: systemClock,
         bootMs: data.bootMs,
@@ -241,6 +247,7 @@ function build<C extends CommonConfig>(
     },
     client,
   );
+  side.onWorkerMessage((_from, _kind, payload) => logic?.workerMessage?.(payload));
   side.onConnectionClosed((connection) => logic?.connectionClosed?.(connection));
   side.onPeerRestarted((host) => logic?.peerRestarted?.(host));
   return Object.assign(side, {
@@ -256,7 +263,7 @@ function build<C extends CommonConfig>(
     },
     control(request: unknown): unknown {
       if (request === 'drain') side.core.drain();
-      if (request !== 'status') return null;
+      if (request !== 'status') return request === 'drain' ? null : (logic?.control?.(request) ?? null);
       const registrations = logic?.registrations?.() ?? 0;
       const { servers, clients } = side.layer.counts;
       counters.set(ids.busy, meter.sample());
@@ -316,6 +323,7 @@ function diameterClient(
       dictionary: config.role === 'pcscf' ? rxDictionary : cxDictionary,
       bootSeconds,
       timeoutMs: diameter.timeout * 1000,
+      ignoreUnknownMandatory: (diameter.ignoreUnknownM ?? []).map(({ code, vendor }) => `${vendor}:${code}`),
       failed,
     },
   );

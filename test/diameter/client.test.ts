@@ -435,6 +435,44 @@ describe('requests of peers', () => {
     expect(answers.map((octets) => codeOf(decoded(octets)))).toEqual([3004, 2001, 2001]);
   });
 
+  it('D-13 D-14 get 5012 when the handler is not done in time; what it says later is dropped, and its place is free', async () => {
+    const told: unknown[] = [];
+    const { client, answers, clock } = setUp({ maxServing: 2, timeoutMs: 3000, failed: (error) => told.push(error) });
+    const late: (() => void)[] = [];
+    client.handle(cxCommands.registrationTermination, async (message) => {
+      // The first never settles, the second fails after its time, the third is in time.
+      if (message.hopByHop === 1) await new Promise(() => {});
+      await new Promise<void>((resolve) => late.push(resolve));
+      if (message.hopByHop === 2) throw new Error('late');
+      return { result: baseResult(2001), avps: [] };
+    });
+    const come = (hopByHop: number) => client.onMessage(encodeMessage({ ...header, hopByHop }, full));
+    come(1);
+    clock.advance(1000);
+    come(2);
+    clock.advance(1999);
+    come(3);
+    expect(answers.map((octets) => [readHeader(octets).hopByHop, codeOf(decoded(octets))])).toEqual([[3, 3004]]);
+    clock.advance(1);
+    come(4);
+    clock.advance(1000);
+    const all = () => answers.map((octets) => [readHeader(octets).hopByHop, codeOf(decoded(octets))]).slice(1);
+    expect(all()).toEqual([
+      [1, 5012],
+      [2, 5012],
+    ]);
+    for (const go of late) go();
+    await tick();
+    expect(all().slice(2)).toEqual([[4, 2001]]);
+    expect(told).toHaveLength(2);
+    expect(told[0]).toMatchObject({ code: 'ERR_DIAMETER_HANDLER_TIMEOUT' });
+    expect(client.counters.handlerErrors).toBe(2);
+    // One timer is left for the fourth; it finds nothing, and no other follows.
+    clock.advance(3000);
+    expect(clock.timers).toBe(0);
+    expect(answers).toHaveLength(4);
+  });
+
   it('D-14 get 5002 when the handler knows no such session', async () => {
     const { client, answers } = setUp();
     client.handle(cxCommands.registrationTermination, () => ({ result: baseResult(5002), avps: [] }));

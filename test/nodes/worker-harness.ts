@@ -1,7 +1,8 @@
 import { DiameterClient, type RequestHandler } from '#diameter/client';
 import type { CommandDefinition } from '#diameter/dictionary/dictionary';
 import { ManualClock } from '#service/clock';
-import type { NodeLog } from '#service/node-context';
+import type { NodeLog, Originator } from '#service/node-context';
+import { originator } from '#service/originator';
 import { guardedHandler } from '#service/serve-diameter';
 import type { SipRequest } from '#sip/message/request';
 import type { NodeLogic } from '#sip/proxy/node-logic';
@@ -25,6 +26,7 @@ export interface WorkerParts {
   readonly clock: ManualClock;
   readonly bootMs: number;
   readonly calls: CallOwnership;
+  readonly origin: Originator;
   readonly log: NodeLog;
   /** Where the worker sends; a Diameter client of the test sends there as well. */
   readonly port: TransportPort;
@@ -141,6 +143,8 @@ export class WorkerHarness<Logic extends NodeLogic> implements TransportPort {
   readonly failures: unknown[] = [];
   /** Calls held for transactions and dialogs, by Call-ID. */
   readonly held = new Map<string, number>();
+  /** Call-IDs that another worker owns, with its number: they cannot be claimed here. */
+  readonly owners = new Map<string, number>();
 
   constructor(options: WorkerOptions<Logic>) {
     this.clock = new ManualClock(options.wallStartMs ?? Date.parse('2026-11-21T12:00:00Z'));
@@ -160,6 +164,12 @@ export class WorkerHarness<Logic extends NodeLogic> implements TransportPort {
         else this.held.delete(callId);
         if (left < 0) this.failures.push(new Error(`${callId} was released more often than retained`));
       },
+    };
+    const owner = (callId: string) => this.owners.get(callId) ?? -1;
+    const ownership = {
+      ...calls,
+      claim: (callId: string) => owner(callId) <= 0 && calls.retain(callId) >= 0,
+      ownerOf: (callId: string) => owner(callId),
     };
     const hosts = new Map<string, HostAddress[]>();
     for (const [name, targets] of Object.entries(options.hosts ?? {})) hosts.set(name, targets.map(parseEndpoint));
@@ -196,6 +206,7 @@ export class WorkerHarness<Logic extends NodeLogic> implements TransportPort {
           clock: this.clock,
           bootMs: this.clock.wallMs(),
           calls,
+          origin: originator(() => this.side.core, ownership, this),
           log: this.#log(),
           port: this,
           holdConnection: (connection, held) => this.holdConnection(connection, held),
@@ -213,6 +224,8 @@ export class WorkerHarness<Logic extends NodeLogic> implements TransportPort {
       inbox,
     );
     this.logic = logic!;
+    const heard: NodeLogic & { workerMessage?(payload: string): void } = this.logic;
+    this.side.onWorkerMessage((_from, _kind, payload) => heard.workerMessage?.(payload));
   }
 
   /** Hands one message in; `from` as `udp 127.0.0.1:5060`, with ` #3` for a connection number. */
@@ -270,6 +283,15 @@ export class WorkerHarness<Logic extends NodeLogic> implements TransportPort {
   /** Lets promises that can go on go on. */
   async settle(): Promise<void> {
     await new Promise((resolve) => setImmediate(resolve));
+    // Word to itself, as the pool delivers it.
+    const own = this.workerSent.filter(({ to }) => to === 0);
+    for (const { kind, payload } of own) {
+      this.side.beginBatch();
+      this.side.workerMessage(0, kind, payload);
+      this.side.endBatch();
+    }
+    const others = this.workerSent.filter((message) => !own.includes(message));
+    this.workerSent.splice(0, this.workerSent.length, ...others);
   }
 
   stop(): void {

@@ -49,31 +49,33 @@ interface Walk {
 function checkAvps(octets: Buffer, start: number, end: number, depth: number, walk: Walk): DecodeFailure | undefined {
   let at = start;
   while (at < end) {
-    if (end - at < 8) return badLength('AVP header is cut off', octets, at, end, undefined);
-    if (walk.end === scratch.length) return tooMany(`more than ${MAX_AVPS} AVPs`, octets, at, end);
+    if (end - at < 8) return badLength('AVP header is cut off', octets, at, end, walk.dictionary);
+    if (walk.end === scratch.length) return tooMany(`more than ${MAX_AVPS} AVPs`, octets, at, walk.dictionary);
     const code = uint32(octets, at) | 0;
     const flags = octets[at + 4]!;
     const dataEnd = at + uint24(octets, at + 5);
     const dataStart = at + (flags & 0x80 ? 12 : 8);
-    if (dataStart > end) return badLength('AVP header is cut off', octets, at, end, undefined);
+    if (dataStart > end) return badLength('AVP header is cut off', octets, at, end, walk.dictionary);
     const vendor = flags & 0x80 ? uint32(octets, at + 8) | 0 : 0;
     const definition = walk.dictionary.find(code, vendor);
     const place = walk.end;
     walk.end += INDEX_ENTRY;
     if (dataEnd < dataStart || dataEnd > end) {
-      return badLength(`${nameOf(definition, code)} has length ${dataEnd - at}`, octets, at, end, definition);
+      return badLength(`${nameOf(definition, code)} has length ${dataEnd - at}`, octets, at, end, walk.dictionary);
     }
     if (definition === undefined) {
       if (flags & 0x40 && depth === 1) walk.unknownMandatory = true;
     } else if (definition.type === 'Grouped') {
-      if (depth >= MAX_AVP_NESTING) return tooMany(`groups nested deeper than ${MAX_AVP_NESTING}`, octets, at, end);
+      if (depth >= MAX_AVP_NESTING) {
+        return tooMany(`groups nested deeper than ${MAX_AVP_NESTING}`, octets, at, walk.dictionary);
+      }
       const failure = checkAvps(octets, dataStart, dataEnd, depth + 1, walk);
       if (failure !== undefined) return failure;
     } else if (
       !dataLengthFits(definition, dataEnd - dataStart) ||
       (definition.type === 'Address' && !addressFits(octets, dataStart, dataEnd))
     ) {
-      return badLength(`${definition.name} has ${dataEnd - dataStart} octets of data`, octets, at, end, definition);
+      return badLength(`${definition.name} has ${dataEnd - dataStart} octets of data`, octets, at, end, walk.dictionary);
     }
     scratch[place] = code;
     scratch[place + 1] = vendor;
@@ -88,34 +90,33 @@ function nameOf(definition: AvpDefinition | undefined, code: number): string {
   return definition?.name ?? `AVP ${code >>> 0}`;
 }
 
-/** The AVP shown is the one that is too much, without its data. */
-function tooMany(reason: string, octets: Buffer, at: number, end: number): DecodeFailure {
-  const { failedAvp } = badLength(reason, octets, at, Math.min(end, at + (octets[at + 4]! & 0x80 ? 12 : 8)), undefined);
+/** The AVP shown is the one that is too much, with no more data than its type needs. */
+function tooMany(reason: string, octets: Buffer, at: number, dictionary: Dictionary): DecodeFailure {
+  const { failedAvp } = badLength(reason, octets, at, at + (octets[at + 4]! & 0x80 ? 12 : 8), dictionary);
   return new DecodeFailure(resultCodes.AVP_OCCURS_TOO_MANY_TIMES, reason, at, failedAvp);
 }
 
 /**
- * The AVP shown is well-formed: its own header with the length put right, its data cut or zero-filled.
- * Source: RFC 6733 7.1.5 (DIAMETER_INVALID_AVP_LENGTH).
+ * The AVP shown is one that can be decoded: its own header with the length put right, its data cut, or zero-filled to
+ * the least that its type needs; a group is empty. Source: RFC 6733 7.1.5 (DIAMETER_INVALID_AVP_LENGTH), 7.5.
  */
-function badLength(
-  reason: string,
-  octets: Buffer,
-  at: number,
-  end: number,
-  definition: AvpDefinition | undefined,
-): DecodeFailure {
+function badLength(reason: string, octets: Buffer, at: number, end: number, dictionary: Dictionary): DecodeFailure {
   const header = Buffer.alloc(12);
   octets.copy(header, 0, at, Math.min(end, at + 12));
-  const headerLength = header[4]! & 0x80 ? 12 : 8;
+  const isOfVendor = (header[4]! & 0x80) !== 0;
+  const headerLength = isOfVendor ? 12 : 8;
+  const definition = dictionary.find(uint32(header, 0) | 0, isOfVendor ? uint32(header, 8) | 0 : 0);
   const claimed = at + headerLength > end ? 0 : uint24(octets, at + 5) - headerLength;
   const present = Math.max(0, Math.min(claimed, end - at - headerLength, MAX_SHOWN_DATA));
   const least = definition === undefined ? 0 : leastDataLength(definition);
-  const dataLength = least > 0 ? least : present;
+  const isGroup = definition?.type === 'Grouped';
+  const dataLength = least > 0 || isGroup ? least : present;
   const shown = Buffer.alloc((headerLength + dataLength + 3) & ~3);
   header.copy(shown, 0, 0, headerLength);
   shown.writeUIntBE(headerLength + dataLength, 5, 3);
+  // The family of an Address would ask for a length of its own.
+  const kept = definition?.type === 'Address' ? 0 : Math.min(present, dataLength);
   const dataStart = at + headerLength;
-  shown.set(octets.subarray(dataStart, dataStart + Math.min(present, dataLength)), headerLength);
+  shown.set(octets.subarray(dataStart, dataStart + kept), headerLength);
   return new DecodeFailure(resultCodes.INVALID_AVP_LENGTH, reason, at, shown);
 }

@@ -172,12 +172,20 @@ export function readLocationInfoAnswer(answer: DiameterMessage): LocationInfoAns
   };
 }
 
-/** Source: TS 29.229 6.1.8. */
+/**
+ * An answer in which a part of a vector has an impossible length is malformed: what is left of it may not be used.
+ * Source: TS 29.229 6.1.8, TS 33.102 6.3.7; requirement X-D2.
+ */
 export function readMultimediaAuthAnswer(answer: DiameterMessage): MultimediaAuthAnswer | RequestFailure {
   const common = readCxAnswer(answer);
   if (common.failure !== undefined) return common;
   const { avps } = answer;
-  const items = avps.groups(cxAvps.sipAuthDataItem).map(readAuthDataItem);
+  const groups = avps.groups(cxAvps.sipAuthDataItem);
+  for (const group of groups) {
+    const damaged = damagedPart(group);
+    if (damaged !== undefined) return { failure: 'malformed', words: damaged };
+  }
+  const items = groups.map(readAuthDataItem);
   if (items.length > 1) items.sort((a, b) => a.itemNumber - b.itemNumber);
   return {
     ...common,
@@ -259,6 +267,25 @@ export function readAuthDataItem(group: AvpList): AuthDataItem {
     digest: readDigest(group),
     lineIdentifiers: group.has(etsiAvps.lineIdentifier) ? readLineIdentifiers(group) : [],
   };
+}
+
+/** The parts of a vector and the octets that they have, least and most. Source: TS 33.102 6.3.7; TS 29.228 6.3.1. */
+const vectorParts = [
+  [cxAvps.sipAuthenticate, 32, 32],
+  [cxAvps.sipAuthorization, 4, 16],
+  [cxAvps.confidentialityKey, 16, 16],
+  [cxAvps.integrityKey, 16, 16],
+] as const;
+
+/** What is wrong with the lengths in one SIP-Auth-Data-Item; undefined when nothing is. */
+function damagedPart(group: AvpList): string | undefined {
+  for (const [definition, least, most] of vectorParts) {
+    const length = group.octets(definition)?.length ?? least;
+    if (length >= least && length <= most) continue;
+    const wanted = least === most ? `${least}` : `${least} to ${most}`;
+    return `${definition.name} has ${length} octets instead of ${wanted}`;
+  }
+  return undefined;
 }
 
 function readDigest(group: AvpList): SipDigestAuthenticate | undefined {

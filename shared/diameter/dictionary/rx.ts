@@ -1,4 +1,4 @@
-import { baseAvps } from './base.ts';
+import { baseAvps, baseGroups } from './base.ts';
 import { cxAvps } from './cx.ts';
 import type {
   ApplicationDefinition,
@@ -337,7 +337,7 @@ export const rxGroups = [
 ] as const satisfies readonly GroupDefinition[];
 
 /** Everything that an Rx node may meet. */
-export const rxDictionary: Dictionary = withGroups(createDictionary(baseAvps, rxAvps), rxGroups);
+export const rxDictionary: Dictionary = withGroups(createDictionary(baseAvps, rxAvps), baseGroups, rxGroups);
 
 /** Source: TS 29.214 5.1. */
 export const rxApplication: ApplicationDefinition = { name: 'Rx', id: 16777236, vendor: 10415, stateless: false };
@@ -451,6 +451,7 @@ export const rxCommands = {
     code: 274,
     application: rxApplication,
     required: [destinationRealm, destinationHost, authApplicationId, rxAvps.abortCause],
+    optional: [],
     answer: { required: [] },
   },
 } as const satisfies Readonly<Record<string, CommandDefinition>>;

@@ -1,8 +1,6 @@
 import type { AvpList } from '../codec/avp-list.ts';
-import { decodeAddress } from '../codec/avp-types.ts';
 import type { DiameterMessage } from '../codec/message.ts';
 import { baseAvps } from '../dictionary/base.ts';
-import type { AvpDefinition } from '../dictionary/dictionary.ts';
 import { rxAvps } from '../dictionary/rx.ts';
 import { readFramedAddress } from './framed-address.ts';
 import { readMediaComponents } from './media-component.ts';
@@ -31,7 +29,7 @@ export function readAaRequest(request: DiameterMessage): AaRequest {
     serviceInfoStatus: avps.integer32(rxAvps.serviceInfoStatus),
     chargingIdentifier: avps.text(rxAvps.afChargingIdentifier),
     forkingIndication: avps.integer32(rxAvps.sipForkingIndication),
-    specificActions: enumerated(avps, rxAvps.specificAction),
+    specificActions: avps.integer32s(rxAvps.specificAction),
     subscriptionIds: readSubscriptionIds(avps),
     supportedFeatures: readFeatures(avps),
     reservationPriority: avps.integer32(rxAvps.reservationPriority),
@@ -40,7 +38,7 @@ export function readAaRequest(request: DiameterMessage): AaRequest {
     serviceUrn: avps.text(rxAvps.serviceUrn),
     mpsIdentifier: avps.text(rxAvps.mpsIdentifier),
     requestType: avps.integer32(rxAvps.rxRequestType),
-    requiredAccessInfo: enumerated(avps, rxAvps.requiredAccessInfo),
+    requiredAccessInfo: avps.integer32s(rxAvps.requiredAccessInfo),
   };
 }
 
@@ -50,7 +48,7 @@ export function readSessionTermination(request: DiameterMessage): SessionTermina
   return {
     ...readAddress(avps),
     cause: avps.integer32(baseAvps.terminationCause),
-    requiredAccessInfo: enumerated(avps, rxAvps.requiredAccessInfo),
+    requiredAccessInfo: avps.integer32s(rxAvps.requiredAccessInfo),
     classes: readClasses(avps),
   };
 }
@@ -60,7 +58,7 @@ export function readReAuth(request: DiameterMessage): ReAuth {
   const { avps } = request;
   return {
     ...readAddress(avps),
-    specificActions: enumerated(avps, rxAvps.specificAction),
+    specificActions: avps.integer32s(rxAvps.specificAction),
     accessCharging: readAccessCharging(avps),
     accessChargingAddress: avps.address(rxAvps.accessNetworkChargingAddress),
     flows: avps.groups(rxAvps.flows).map(readFlows),
@@ -80,7 +78,7 @@ export function readAccessNetwork(avps: AvpList): AccessNetworkInfo {
   return {
     ipCanType: avps.integer32(rxAvps.ipCanType),
     ratType: avps.integer32(rxAvps.ratType),
-    anGwAddresses: readAddresses(avps),
+    anGwAddresses: avps.addresses(rxAvps.anGwAddress),
     userLocation: copy(avps.octets(rxAvps.tgppUserLocationInfo)),
     userLocationTime: avps.time(rxAvps.userLocationInfoTime),
     timeZone: copy(avps.octets(rxAvps.tgppMsTimezone)),
@@ -138,21 +136,6 @@ function readSubscriptionIds(avps: AvpList): SubscriptionId[] {
     type: group.integer32(baseAvps.subscriptionIdType) ?? 0,
     data: group.text(baseAvps.subscriptionIdData) ?? '',
   }));
-}
-
-/** Several AVPs that hold one number each; the decoder has seen that they have four octets. */
-function enumerated(avps: AvpList, definition: AvpDefinition<'Enumerated'>): number[] {
-  return avps.encoded(definition).map((octets) => octets.readInt32BE(definition.vendor === 0 ? 8 : 12));
-}
-
-/** The text forms of all AN-GW-Address AVPs: one of each family, as a rule. */
-function readAddresses(avps: AvpList): string[] {
-  const found: string[] = [];
-  for (const octets of avps.encoded(rxAvps.anGwAddress)) {
-    const address = decodeAddress(octets, 12, octets.readUIntBE(5, 3));
-    if (address !== undefined) found.push(address);
-  }
-  return found;
 }
 
 function copy(octets: Buffer | undefined): Buffer | undefined {

@@ -6,6 +6,7 @@ import { baseAvps } from '#diameter/dictionary/base';
 import { rxApplication, rxCommands } from '#diameter/dictionary/rx';
 import { DecodeFailure } from '#diameter/errors';
 import { aaRequestAvps } from '#diameter/rx/rx-requests';
+import { isBreach } from '#lab/diameter/finding-refusal';
 import { inspectRequest } from '#lab/diameter/request-inspection';
 import { type AfContext, answerAaRequest, isLeftUnanswered } from '#lab/pcrf/af-requests';
 import { AfSessions } from '#lab/pcrf/af-sessions';
@@ -51,10 +52,9 @@ it('X-D2 X-D3 whatever an AAR is turned into, it is judged and refused without a
     const all = [...findings, ...(request === undefined ? [] : sessionFindings(request, sessions))];
     for (const finding of all) {
       ids.add(finding.id);
-      if (finding.resultCode === undefined) continue;
+      if (!isBreach(finding)) continue;
       const answer = decodeMessage(encodeRefusalFor(finding, octets, request, identity), rxProtocol.dictionary);
-      // What cannot be decoded is shown as it came.
-      if (answer instanceof DecodeFailure && finding.id !== 'damaged') throw new Error(answer.reason);
+      if (answer instanceof DecodeFailure) throw new Error(`${finding.words}: ${answer.reason}`);
     }
     if (request === undefined) continue;
     decodable++;

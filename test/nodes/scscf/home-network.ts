@@ -23,6 +23,9 @@ export const config = {
   name: 'scscf.ims.test',
   homeDomain: 'ims.test',
   uri: 'sip:127.0.0.1:6060',
+  numbers: { dialPlan: [] },
+  routes: { trustedDomains: [] },
+  dns: { budget: 2 },
   trusted: ['127.0.0.0/8'],
   diameter: {
     originHost: 'scscf.ims.test',
@@ -32,6 +35,7 @@ export const config = {
     realms: [{ realm: 'ims.test', application: 'cx', peers: [{ host: 'hss.ims.test' }, { host: 'hss01' }] }],
   },
   auth: { defaultScheme: 'Digest-AKAv1-MD5', resyncs: 2, failures: 2, qop: true, schemeSpelling: {} },
+  regEvent: { minExpires: 60, defaultExpires: 3761, maxExpires: 600_000, watchers: ['sip:presence.ims.test'] },
   registrar: { minExpires: 60, defaultExpires: 3600, maxExpires: 600_000, maxContacts: 3, sarOnReRegistration: false },
 } as unknown as ScscfConfig;
 

@@ -85,8 +85,8 @@ describe('originating', () => {
     const [global] = await net.send('INVITE', 'tel:+1-555-0002', originating);
     expect([global!.requestUri, global!.to]).toEqual(['sip:+15550002@ims.test;user=phone', icscf]);
     expect((await net.send('INVITE', 'tel:0002;phone-context=other.test', originating))[0]!.status).toBe(404);
-    expect((await net.send('INVITE', 'urn:service:sos', originating))[0]!.status).toBe(404);
-    expect(net.harness.refusals).toEqual(['not-routable', 'not-routable']);
+    expect((await net.send('INVITE', 'urn:service:x', originating))[0]!.status).toBe(404);
+    expect(net.harness.refusals).toEqual(['number-unknown', 'not-routable']);
   });
 
   it('S-112 S-113 sends a foreign domain where DNS says, without our charging functions', async () => {
