@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import yargs, { type Argv } from 'yargs';
 import { packageVersion } from '#service/version';
+import { asCommands, runServer } from './as/as-options.ts';
 import { hssCommands } from './hss/hss-options.ts';
 import { pcrfCommands } from './pcrf/pcrf-options.ts';
 import type { UeAction } from './ue/ue-command.ts';
@@ -43,8 +44,9 @@ await yargs(process.argv.slice(2))
       process.exit(await runPcrf({ config, sets, check, enforce }));
     },
   )
+  .command('as', 'run an application server, or call and write in the name of a user', asCommands, runServer)
   .command('ue', 'run one phone', ueCommands)
-  .demandCommand(1, 'which command? up, hss, pcrf or ue')
+  .demandCommand(1, 'which command? up, hss, pcrf, as or ue')
   .example('$0 up', 'the network, a registration, a call, a message, with every message shown')
   .example('$0 up --once', 'the same, then stop; exit status 0 when all went well')
   .example('$0 ue call sip:bob@ims.test --user alice', 'one call through a running network')
@@ -56,7 +58,7 @@ await yargs(process.argv.slice(2))
   .fail((message, error) => {
     const phone = ['register', 'answer', 'call', 'message'];
     const orders = ['rtr', 'ppr', 'rar', 'asr', 'show', 'list', 'status', 'findings', 'reload'];
-    const known = ['up', 'hss', 'pcrf', 'ue', ...phone, ...orders];
+    const known = ['up', 'hss', 'pcrf', 'as', 'ue', ...phone, ...orders];
     const command = process.argv.slice(2).filter((word) => known.includes(word));
     const few = message?.startsWith('Not enough non-option arguments') === true;
     const words = few ? `${command.join(' ')} needs more: whom, and for message what` : (message ?? error?.message);

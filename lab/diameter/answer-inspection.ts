@@ -4,7 +4,7 @@ import { baseAvps } from '#diameter/dictionary/base';
 import type { AvpDefinition, CommandDefinition } from '#diameter/dictionary/dictionary';
 import { resultCodes } from '#diameter/errors';
 import { isProtocolError } from '#diameter/result';
-import type { Finding } from '../hss/finding.ts';
+import type { Finding } from './finding.ts';
 import { avpFindings, ruleFindings } from './avp-inspection.ts';
 import type { InspectedProtocol } from './inspected-protocol.ts';
 
@@ -16,6 +16,9 @@ const anywhere: readonly AvpDefinition[] = [
   baseAvps.errorMessage,
   baseAvps.originStateId,
 ];
+
+/** What answers of Cx carry beside. Source: TS 29.229 6.1. */
+const applicationNames = [baseAvps.vendorSpecificApplicationId, baseAvps.authSessionState];
 
 /**
  * Finds what is wrong with the answer to a request of ours: what it echoes, its result, its AVPs.
@@ -45,8 +48,12 @@ export function inspectAnswer(
     wrong('error-flag', words, resultCodes.INVALID_HDR_BITS);
   }
   const rules = command.answer ?? { required: [] };
-  const required = [baseAvps.originHost, baseAvps.originRealm, ...(isError ? [] : rules.required)];
-  const optional = [...(rules.optional ?? []), ...anywhere];
+  const named = protocol.application.stateless ? applicationNames : [];
+  // One that a Diameter node makes without the application is of the form of RFC 6733 7.2.
+  const isPlain = isError || (result !== undefined && result >= 3000);
+  const asked = isError ? [] : [...(isPlain ? [] : named), ...rules.required];
+  const required = [baseAvps.originHost, baseAvps.originRealm, ...asked];
+  const optional = [...(rules.optional ?? []), ...named, ...anywhere];
   findings.push(
     ...ruleFindings(avps, { ...rules, required, optional }, '', protocol),
     ...avpFindings(octets, HEADER_LENGTH, octets.length, protocol),

@@ -4,7 +4,7 @@ import { encodeAvps } from '#diameter/codec/encode';
 import type { DiameterMessage } from '#diameter/codec/message';
 import type { AvpDefinition, AvpRules } from '#diameter/dictionary/dictionary';
 import { resultCodes } from '#diameter/errors';
-import type { Finding } from '../hss/finding.ts';
+import type { Finding } from './finding.ts';
 import type { InspectedProtocol } from './inspected-protocol.ts';
 
 type Avps = DiameterMessage['avps'];

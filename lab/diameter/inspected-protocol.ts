@@ -5,7 +5,7 @@ import type {
   CommandDefinition,
   Dictionary,
 } from '#diameter/dictionary/dictionary';
-import type { Finding } from '../hss/finding.ts';
+import type { Finding } from './finding.ts';
 
 /** One request of an application, and what is asked of it beyond its table. */
 export interface InspectedCommand {

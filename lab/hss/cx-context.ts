@@ -6,8 +6,9 @@ import { cxResultCodes } from '#diameter/cx/cx-results';
 import { baseAvps } from '#diameter/dictionary/base';
 import { resultCodes } from '#diameter/errors';
 import { baseResult, type DiameterResult, experimentalResult } from '#diameter/result';
+import type { Finding } from '../diameter/finding.ts';
+import { refusalOfBreach } from '../diameter/finding-refusal.ts';
 import type { AuthenticationCentre } from './authentication-centre.ts';
-import type { Finding } from './finding.ts';
 import type { ServingNode, SubscriberStates } from './subscriber-state.ts';
 import type { FoundPrivate, FoundPublic, SubscriberTable, Subscription } from './subscriber-table.ts';
 
@@ -63,7 +64,9 @@ export function servingNode(request: DiameterMessage, name: string): ServingNode
 
 /** The answer that a finding deserves. Source: RFC 6733 7.1.5, 7.5. */
 export function refusalFor(finding: Finding): AnswerContent {
-  const avps: Avp[] = [avp(baseAvps.errorMessage, finding.words)];
-  if (finding.failedAvp !== undefined) avps.push(avp(baseAvps.failedAvp, [encodedAvps(finding.failedAvp)]));
-  return { result: baseResult(finding.resultCode ?? resultCodes.UNABLE_TO_COMPLY), avps };
+  const breach = { ...finding, resultCode: finding.resultCode ?? resultCodes.UNABLE_TO_COMPLY };
+  const { failedAvp, resultCode, words } = refusalOfBreach(breach);
+  const avps: Avp[] = [avp(baseAvps.errorMessage, words)];
+  if (failedAvp !== undefined) avps.push(avp(baseAvps.failedAvp, [encodedAvps(failedAvp)]));
+  return { result: baseResult(resultCode), avps };
 }

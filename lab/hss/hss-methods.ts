@@ -1,7 +1,7 @@
 import { type Method, type MethodParam, MethodRegistry, RpcError, rpcCodes } from '#manage/json-rpc';
 import type { ChargingConfig } from '#service/config-shape';
 import type { NodeStatus } from '#service/node-status';
-import type { FindingCount, NotedFinding } from './finding.ts';
+import type { FindingCount, NotedFinding } from '../diameter/finding.ts';
 import type { Hss, HssCounters } from './hss.ts';
 import { stateOf } from './registration-state.ts';
 import { OrderError, type TerminationReason, terminationReasons } from './server-orders.ts';

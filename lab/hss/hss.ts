@@ -1,7 +1,7 @@
 import type { AnswerContent } from '#diameter/answer';
 import { encodeRefusal } from '#diameter/answer';
 import { DiameterClient } from '#diameter/client';
-import { type DiameterMessage, readHeader, readHopByHop } from '#diameter/codec/message';
+import { type DiameterMessage, readHopByHop } from '#diameter/codec/message';
 import { baseAvps } from '#diameter/dictionary/base';
 import { cxApplication, cxAvps, cxCommands, cxDictionary, etsiAvps } from '#diameter/dictionary/cx';
 import { type AvpDefinition, type CommandDefinition, createDictionary } from '#diameter/dictionary/dictionary';
@@ -13,15 +13,17 @@ import type { HssConfig } from '#service/config-shape';
 import { openLmdbStore } from '#store/lmdb-store';
 import { openMemoryStore } from '#store/memory-store';
 import type { Store } from '#store/store';
+import { Findings, type NotedFinding } from '../diameter/finding.ts';
+import { isBreach, refusalOfBreach } from '../diameter/finding-refusal.ts';
+import { RecentRequests } from '../diameter/recent-requests.ts';
+import { inspectRequest } from '../diameter/request-inspection.ts';
 import { answerServerAssignment } from './assign-server.ts';
 import { answerMultimediaAuth } from './authenticate-user.ts';
 import { AuthenticationCentre } from './authentication-centre.ts';
 import { answerUserAuthorization } from './authorize-user.ts';
 import type { CxContext } from './cx-context.ts';
-import { Findings, type NotedFinding } from './finding.ts';
+import { cxProtocol, requestName } from './cx-protocol.ts';
 import { answerLocationInfo } from './locate-user.ts';
-import { RecentRequests } from './recent-requests.ts';
-import { inspectRequest, requestName } from './request-inspection.ts';
 import { ServerOrders } from './server-orders.ts';
 import { hssTables, SubscriberStates } from './subscriber-state.ts';
 import { SubscriberTable } from './subscriber-table.ts';
@@ -134,21 +136,18 @@ export async function startHss(config: HssConfig, options: HssOptions): Promise<
     return connected.has(host.toLowerCase());
   };
   const take = (message: Buffer) => {
-    const { findings: found, name, peer, retransmitted: again } = inspectRequest(message, { identity, isPeer });
+    const inspected = inspectRequest(message, { identity, isPeer }, cxProtocol);
+    const { name, peer, retransmitted: again } = inspected;
+    const found = [...inspected.findings, ...recent.inspect(message, peer, again)];
     bump(requests, name);
     if (again) bump(retransmitted, name);
     for (const finding of found) findings.add(name, peer, finding);
-    const { endToEnd } = readHeader(message);
-    if (recent.seen(peer, endToEnd) && !again) {
-      const words = `End-to-End Identifier ${endToEnd} twice within 4 minutes, without the T flag`;
-      findings.add(name, peer, { id: 'end-to-end-reused', words });
-    }
-    const breach = enforce ? found.find(({ resultCode }) => resultCode !== undefined) : undefined;
+    const breach = enforce ? found.find(isBreach) : undefined;
     if (breach === undefined) return client.onMessage(message);
-    const { failedAvp, words } = breach;
-    const resultCode = breach.resultCode!;
-    bump(results, `${name} ${resultCode}`);
-    answer(encodeRefusal(message, identity, { resultCode, words, failedAvp }));
+    bump(results, `${name} ${breach.resultCode}`);
+    // A request of a command that is not of Cx is not answered as one of Cx.
+    const application = inspected.request === undefined ? undefined : cxApplication;
+    answer(encodeRefusal(message, identity, refusalOfBreach(breach), application));
   };
   const table = new PeerTable(
     {

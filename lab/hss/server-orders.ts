@@ -10,8 +10,9 @@ import { cxCommands } from '#diameter/dictionary/cx';
 import type { CommandDefinition } from '#diameter/dictionary/dictionary';
 import type { DiameterResult } from '#diameter/result';
 import type { ChargingConfig } from '#service/config-shape';
-import { inspectAnswer } from './answer-inspection.ts';
-import type { Findings } from './finding.ts';
+import { inspectAnswer } from '../diameter/answer-inspection.ts';
+import type { Findings } from '../diameter/finding.ts';
+import { cxProtocol } from './cx-protocol.ts';
 import { endRegistrations, stateOf } from './registration-state.ts';
 import { resultWords } from './result-words.ts';
 import type { ServingNode, SubscriberStates } from './subscriber-state.ts';
@@ -165,7 +166,7 @@ export class ServerOrders {
     const answer = await this.#client.request(
       { command, destinationRealm: server.realm, destinationHost: server.host, avps, sessionId },
       (message): Answered | RequestFailure => {
-        const found = inspectAnswer(message, command, sessionId);
+        const found = inspectAnswer(message, command, sessionId, cxProtocol);
         for (const finding of found) this.#findings.add(name, server.host, finding);
         findings = found.map(({ words }) => words);
         const read = readRegistrationTerminationAnswer(message);

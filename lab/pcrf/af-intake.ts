@@ -1,11 +1,11 @@
-import { readHeader } from '#diameter/codec/message';
 import { baseAvps } from '#diameter/dictionary/base';
 import { rxCommands } from '#diameter/dictionary/rx';
 import type { DiameterIdentity } from '#diameter/identity';
 import type { DiameterResult } from '#diameter/result';
+import type { Findings } from '../diameter/finding.ts';
+import { isBreach } from '../diameter/finding-refusal.ts';
+import { RecentRequests } from '../diameter/recent-requests.ts';
 import { inspectRequest } from '../diameter/request-inspection.ts';
-import type { Findings } from '../hss/finding.ts';
-import { RecentRequests } from '../hss/recent-requests.ts';
 import { type AfContext, isLeftUnanswered } from './af-requests.ts';
 import { encodeRefusalFor, type RxFinding } from './rx-finding.ts';
 import { rxProtocol } from './rx-protocol.ts';
@@ -52,10 +52,10 @@ export class AfIntake {
     bump(this.requests, name);
     if (inspected.retransmitted) bump(this.retransmitted, name);
     const ofSession = request === undefined ? [] : sessionFindings(request, context.sessions);
-    const found: readonly RxFinding[] = [...inspected.findings, ...ofSession];
+    const ofIdentifier = this.#recent.inspect(octets, peer, inspected.retransmitted);
+    const found: readonly RxFinding[] = [...inspected.findings, ...ofSession, ...ofIdentifier];
     for (const finding of found) findings.add(name, peer, finding);
-    this.#checkEndToEnd(octets, name, peer, inspected.retransmitted);
-    const breach = enforce ? found.find(({ resultCode }) => resultCode !== undefined) : undefined;
+    const breach = enforce ? found.find(isBreach) : undefined;
     if (breach !== undefined) {
       bump(this.results, `${name} ${breach.experimental === true ? 'x' : ''}${breach.resultCode}`);
       this.#options.answer(encodeRefusalFor(breach, octets, request, identity));
@@ -67,14 +67,6 @@ export class AfIntake {
   /** Counts the answer to a request that was served. */
   answered(name: string, { code, kind }: DiameterResult): void {
     bump(this.results, `${name} ${kind === 'base' ? '' : 'x'}${code}`);
-  }
-
-  /** Source: RFC 6733 3; requirement D-12. */
-  #checkEndToEnd(octets: Buffer, name: string, peer: string, isAgain: boolean): void {
-    const { endToEnd } = readHeader(octets);
-    if (!this.#recent.seen(peer, endToEnd) || isAgain) return;
-    const words = `End-to-End Identifier ${endToEnd} twice within 4 minutes, without the T flag`;
-    this.#options.findings.add(name, peer, { id: 'end-to-end-reused', words });
   }
 }
 

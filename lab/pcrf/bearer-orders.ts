@@ -6,7 +6,7 @@ import { resultCodes } from '#diameter/errors';
 import { abortSessionAvps, type Flows, type RxSender, reAuthAvps } from '#diameter/rx/rx-requests';
 import { type RxAnswer, readRxAnswer, rxResultWords } from '#diameter/rx/rx-results';
 import { inspectAnswer } from '../diameter/answer-inspection.ts';
-import type { Findings } from '../hss/finding.ts';
+import type { Findings } from '../diameter/finding.ts';
 import type { AfSession, AfSessions } from './af-sessions.ts';
 import { type ActionName, actionNames, type CauseName, causeNames } from './order-names.ts';
 import { rxProtocol } from './rx-protocol.ts';

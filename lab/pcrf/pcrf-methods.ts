@@ -2,7 +2,7 @@ import type { MediaComponent } from '#diameter/rx/media-component';
 import { flowStatuses, specificActions } from '#diameter/rx/rx-values';
 import { type Method, type MethodParam, MethodRegistry, RpcError, rpcCodes } from '#manage/json-rpc';
 import type { NodeStatus } from '#service/node-status';
-import type { FindingCount, NotedFinding } from '../hss/finding.ts';
+import type { FindingCount, NotedFinding } from '../diameter/finding.ts';
 import type { AfSession } from './af-sessions.ts';
 import { OrderError, type OrderTarget, parseFlows } from './bearer-orders.ts';
 import { mediaTypeName } from './media-type-name.ts';

@@ -1,6 +1,5 @@
-import { baseAvps, baseGroups } from '#diameter/dictionary/base';
+import { baseAvps } from '#diameter/dictionary/base';
 import type { AvpDefinition } from '#diameter/dictionary/dictionary';
-import { withGroups } from '#diameter/dictionary/dictionary';
 import { rxApplication, rxAvps, rxCommands, rxDictionary } from '#diameter/dictionary/rx';
 import type { InspectedCommand, InspectedProtocol } from '../diameter/inspected-protocol.ts';
 import { serviceFindings, terminationFindings } from './service-inspection.ts';
@@ -32,7 +31,7 @@ const requests: readonly InspectedCommand[] = [
 /** What a PCRF holds the messages of Rx against. Source: TS 29.214 5.3, 5.6. */
 export const rxProtocol: InspectedProtocol = {
   application: rxApplication,
-  dictionary: withGroups(rxDictionary, baseGroups),
+  dictionary: rxDictionary,
   freeMandatory,
   requests: new Map(requests.map((row) => [row.command.code, row])),
 };

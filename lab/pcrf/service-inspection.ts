@@ -60,7 +60,7 @@ function framedAddressFindings(avps: Avps): RxFinding[] {
     findings.push({
       id: 'two-framed-addresses',
       words: 'both Framed-IP-Address and Framed-IPv6-Prefix',
-      resultCode: CONTRADICTING_AVPS,
+      resultCode: resultCodes.CONTRADICTING_AVPS,
       failedAvp: avps.encoded(baseAvps.framedIpv6Prefix)[0],
     });
   }
@@ -76,8 +76,6 @@ function framedAddressFindings(avps: Avps): RxFinding[] {
   } else if (hasHostBits(prefix, bits)) bad(`has bits behind its ${bits}`);
   return findings;
 }
-
-const CONTRADICTING_AVPS = 5007;
 
 function hasHostBits(prefix: Buffer, bits: number): boolean {
   for (let bit = bits; bit < 128; bit++) if (((prefix[2 + (bit >> 3)]! << (bit & 7)) & 0x80) !== 0) return true;

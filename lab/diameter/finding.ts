@@ -1,6 +1,6 @@
 import type { Buffer } from 'node:buffer';
 
-/** A breach of TS 29.229 or RFC 6733 in what a peer sent. */
+/** A breach of RFC 6733, or of the tables of its application, in what a peer sent. */
 export interface Finding {
   /** Stable, for counting and for logs. */
   readonly id: string;
@@ -14,7 +14,7 @@ export interface Finding {
 /** A finding as it was noted. */
 export interface NotedFinding {
   readonly id: string;
-  /** Short name of the message, such as SAR. */
+  /** Short name of the message, such as SAR or AAR. */
   readonly message: string;
   readonly words: string;
   /** Origin-Host of who sent it. */
