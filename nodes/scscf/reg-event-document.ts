@@ -5,7 +5,7 @@ import { parseContact } from '#sip/header/contact';
 import { unquote } from '#sip/header/token';
 import type { Parameters } from '#sip/uri/parameters';
 import type { Gruus } from './gruu.ts';
-import type { Binding, RegisteredIdentity, Registration } from './registration.ts';
+import { type Binding, endedBindings, type RegisteredIdentity, type Registration } from './registration.ts';
 import type { EndedContact } from './subscription-store.ts';
 
 /** Contact parameters that have attributes or elements of their own. */
@@ -22,6 +22,9 @@ export interface RegEventState {
   /** Whether the registration has ended; else nobody was registered. */
   readonly ended: boolean;
 }
+
+/** Why a contact that is gone is gone. */
+export type EventSource = (binding: Binding) => ContactEvent;
 
 /** Where the GRUUs of a contact come from; null for one without. */
 export type GruuSource = (binding: Binding, impu: string) => Gruus | null;
@@ -54,6 +57,18 @@ export function regInfoOf(state: RegEventState, version: number, nowMs: number, 
     registrations.push({ aor, id, state: 'terminated', wildcard: '', contacts: gone });
   }
   return { version, state: 'full', registrations };
+}
+
+/** Contacts that are gone, and contacts that identities have lost which do not belong to the set any more. */
+export function newsOf(before: Registration | null, after: Registration | null, eventOf: EventSource): EndedContact[] {
+  const gone = endedBindings(before, after);
+  const news = gone.map((binding): EndedContact => ({ binding, event: eventOf(binding), aors: [] }));
+  if (before === null || after === null || before.identities === after.identities) return news;
+  const stays = ({ uri }: RegisteredIdentity) => after.identities.some((other) => other.uri === uri && !other.barred);
+  const aors = before.identities.filter((identity) => !identity.barred && !stays(identity)).map(({ uri }) => uri);
+  if (aors.length === 0) return news;
+  const left = before.bindings.filter((binding) => !gone.includes(binding));
+  return [...news, ...left.map((binding): EndedContact => ({ binding, event: 'deactivated', aors }))];
 }
 
 function activeContact(

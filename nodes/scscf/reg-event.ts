@@ -1,6 +1,6 @@
 import { formatChargingVector, newIcid } from '#ims/charging';
 import { reasons } from '#ims/reasons';
-import { type ContactEvent, formatRegInfo, regInfoType } from '#ims/reginfo';
+import { formatRegInfo, regInfoType } from '#ims/reginfo';
 import type { ScscfConfig } from '#service/config-shape';
 import type { ClaimedCall, NodeContext } from '#service/node-context';
 import { isRefusal, type Refusal, refusal } from '#sip/dialog/refusal';
@@ -14,10 +14,10 @@ import type { SipResponse } from '#sip/message/response';
 import { coreReasons } from '#sip/reasons';
 import { isKey, StoreError } from '#store/store';
 import { makeGruus } from './gruu.ts';
-import { regInfoOf } from './reg-event-document.ts';
-import { endedBindings, type RegisteredIdentity, type Registration } from './registration.ts';
+import { type EventSource, newsOf, regInfoOf } from './reg-event-document.ts';
+import type { Registration } from './registration.ts';
 import type { RegistrationStore } from './registration-store.ts';
-import { type EndedContact, maxNews, SubscriptionStore, type Watch, type Watcher } from './subscription-store.ts';
+import { maxNews, SubscriptionStore, type Watch, type Watcher } from './subscription-store.ts';
 
 /** Subscriptions to one registration; a UE, its P-CSCF and some application servers are usual. */
 const maxWatchers = 64;
@@ -103,10 +103,29 @@ export class RegEvents {
       turn.watch.watchers = [...turn.watch.watchers, watcher];
       this.#notify(turn, watcher);
     };
+    const seen = this.#registrations.get(key);
     this.#change(key, [callIdOf(request)], open, () => {
       if (!isRefusal(outcome)) accepted(outcome);
     });
-    return isRefusal(outcome) ? outcome : null;
+    if (isRefusal(outcome)) return outcome;
+    this.#guard(key, () => this.#lookAgain(key, callIdOf(request), localTag, seen));
+    return null;
+  }
+
+  /** Another worker may have changed the registration while the subscription was not to be seen yet. */
+  #lookAgain(key: string, callId: string, localTag: string, seen: Registration | null): void {
+    const now = this.#registrations.find(key);
+    if (now === seen) return;
+    if (now !== null && now.key !== key) this.#adopt(null, now);
+    this.#change(now?.key ?? key, [callId], (turn) => {
+      const watcher = watcherOf(turn.watch, callId, localTag);
+      if (watcher === undefined || watcher.subscription.ending !== null) return;
+      if (now === null) {
+        turn.watch.ended = seen?.identities ?? [];
+        watcher.subscription.ending = { reason: 'noresource', retryAfter: -1 };
+      }
+      this.#notify(turn, watcher);
+    });
   }
 
   /** Whether a request belongs to the dialog of a subscription. */
@@ -145,7 +164,7 @@ export class RegEvents {
   changed(
     before: Registration | null,
     after: Registration | null,
-    eventOf: (binding: EndedContact['binding']) => ContactEvent,
+    eventOf: EventSource,
     when: 'now' | 'later' = 'now',
   ): void {
     const key = (after ?? before)?.key;
@@ -353,22 +372,6 @@ export class RegEvents {
       this.#context.log.error(fields, 'watchers of a registration could not be told');
     }
   }
-}
-
-/** Contacts that are gone, and contacts that identities have lost which do not belong to the set any more. */
-function newsOf(
-  before: Registration | null,
-  after: Registration | null,
-  eventOf: (binding: EndedContact['binding']) => ContactEvent,
-): EndedContact[] {
-  const gone = endedBindings(before, after);
-  const news = gone.map((binding): EndedContact => ({ binding, event: eventOf(binding), aors: [] }));
-  if (before === null || after === null || before.identities === after.identities) return news;
-  const stays = ({ uri }: RegisteredIdentity) => after.identities.some((other) => other.uri === uri && !other.barred);
-  const aors = before.identities.filter((identity) => !identity.barred && !stays(identity)).map(({ uri }) => uri);
-  if (aors.length === 0) return news;
-  const left = before.bindings.filter((binding) => !gone.includes(binding));
-  return [...news, ...left.map((binding): EndedContact => ({ binding, event: 'deactivated', aors }))];
 }
 
 function unregistered(impu: string) {

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { ParseFailure } from '#sip/errors';
 import { parseContact } from '#sip/header/contact';
 import { quote } from '#sip/header/token';
@@ -96,8 +95,20 @@ export function makeBinding(source: BindingSource): Binding | null {
 /** The history of a binding that was made just now by a REGISTER for `impu`. */
 export function newHistory(source: BindingSource, impu: string, nowMs: number): BindingHistory {
   const { impi, contact, callId, cseq } = source;
-  const hash = createHash('sha256').update(`${impi}\n${contact}\n${callId}\n${cseq}`, 'latin1').digest();
-  return { id: hash.readUIntBE(0, 6), sinceMs: nowMs, firstCseq: cseq, event: 'registered', impu };
+  const id = idOf(`${cseq} ${impi} ${callId} ${contact}`);
+  return { id, sinceMs: nowMs, firstCseq: cseq, event: 'registered', impu };
+}
+
+/** 48 bits of a text, quickly made: a user who finds two alike confuses his own watchers only. */
+function idOf(text: string): number {
+  let high = 0x811c9dc5;
+  let low = 0x9747b28c;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    high = Math.imul(high ^ code, 0x01000193);
+    low = Math.imul(low ^ code, 0x5bd1e995);
+  }
+  return (high >>> 0) * 0x10000 + ((low ^ (low >>> 16)) & 0xffff);
 }
 
 /** What of the contacts of `before` is not bound in `after` any more. */

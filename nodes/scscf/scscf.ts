@@ -27,12 +27,7 @@ import { handleTerminating } from './terminating.ts';
 import { WildcardIndex } from './wildcard-index.ts';
 
 /** The tables that the store of an S-CSCF is opened with. */
-export const scscfTables: readonly string[] = [
-  ...registrationTables,
-  ...subscriptionTables,
-  CHALLENGES,
-  GRUU_SECRETS,
-];
+export const scscfTables: readonly string[] = [...registrationTables, ...subscriptionTables, CHALLENGES, GRUU_SECRETS];
 
 export interface ScscfLogic extends NodeLogic {
   /** How many registrations there are, those of all workers. */

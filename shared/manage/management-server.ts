@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import type { Logger } from '#service/log';
 import type { StatusSource } from '#service/node-status';
 import { answerRequest, errorAnswer, MethodRegistry, rpcCodes, rpcLimits } from './json-rpc.ts';
+import { reauthenticateMethod } from './methods/reauthenticate.ts';
 import { statusMethod } from './methods/status.ts';
 import { testTriggerMethod } from './methods/test-trigger.ts';
 
@@ -19,6 +20,7 @@ export async function startManagement(
 ): Promise<ManagementServer> {
   const registry = new MethodRegistry().add(statusMethod(source));
   if (source.trigger !== undefined) registry.add(testTriggerMethod(source.trigger));
+  if (source.ask !== undefined && source.status().role === 'scscf') registry.add(reauthenticateMethod(source.ask));
   return ManagementServer.listen(socketPath, registry, log);
 }
 

@@ -87,6 +87,7 @@ export async function startNode<C extends CommonConfig>(
     peers: config.diameter?.peers.map((peer) => peer.host) ?? [],
     status: () => live.status(),
     trigger: (worker, what, ms) => workers.trigger(worker, what, ms),
+    ask: (request) => askOne(workers, numbers, request),
     ...(config.tls === undefined ? {} : { reload: () => reloadCertificates(transport, peers, context) }),
     async drain(seconds) {
       live.stop();
@@ -100,6 +101,19 @@ export async function startNode<C extends CommonConfig>(
       await transport.close();
     },
   };
+}
+
+/** Asks one worker after the other until one answers: the first may just be replaced. */
+async function askOne(workers: Workers, numbers: readonly number[], request: unknown): Promise<unknown> {
+  let failure: unknown;
+  for (const worker of numbers) {
+    try {
+      return await workers.ask(worker, request);
+    } catch (error) {
+      failure = error;
+    }
+  }
+  throw failure;
 }
 
 /** The bounds of the stream connections, within what the process may open. */

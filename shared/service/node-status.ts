@@ -86,4 +86,6 @@ export interface StatusSource {
   status(): NodeStatus;
   /** Only there when the environment asks for it: CSCF_TEST_TRIGGER=1. */
   readonly trigger?: TestTrigger | undefined;
+  /** Asks a worker of the node to do something that all of them can; left out where there are no workers. */
+  readonly ask?: ((request: unknown) => Promise<unknown>) | undefined;
 }

@@ -27,6 +27,8 @@ export interface RunningNode {
   status(): LiveStatus;
   /** For tests of resilience, only where CSCF_TEST_TRIGGER is 1: ends a worker, or keeps it busy. False: not enabled. */
   trigger?(worker: number, what: 'crash' | 'busy', ms: number): boolean;
+  /** Asks a worker to do something that all of them can; plain data both ways. */
+  ask?(request: unknown): Promise<unknown>;
   /**
    * Reads the certificate files anew. Gives whether they are in use now; else those before stay, and the log has said why.
    * Left out where there is nothing to read.
@@ -124,6 +126,7 @@ export async function runService<R extends Role>(options: ServiceOptions<R>): Pr
         ...running.status(),
       }),
       trigger: process.env.CSCF_TEST_TRIGGER === '1' ? running.trigger : undefined,
+      ask: running.ask,
     };
     management = await options.manage?.(config.management.socket, source, log);
   } catch (error) {

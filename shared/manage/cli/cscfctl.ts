@@ -28,9 +28,21 @@ async function run(argv: readonly string[]): Promise<void> {
         print(json === true ? JSON.stringify(status, null, 2) : statusView(status));
       },
     )
+    .command(
+      'reauthenticate <impu>',
+      'makes a user of an S-CSCF authenticate anew',
+      (command) =>
+        command
+          .positional('impu', { type: 'string', demandOption: true, describe: 'one of the public identities' })
+          .option('seconds', { type: 'number', default: 600, describe: 'time left to the user' }),
+      async ({ socket, json, impu, seconds }) => {
+        const contacts = await callManagement(String(socket), 'reauthenticate', { impu, seconds });
+        print(json === true ? JSON.stringify({ contacts }) : `contacts shortened: ${contacts}`);
+      },
+    )
     .example('$0 --socket config/var/pcscf.sock status', 'as tables')
     .example('$0 --socket config/var/pcscf.sock status --json', 'for programs')
-    .demandCommand(1, 'which command? there is: status')
+    .demandCommand(1, 'which command? there are: status, reauthenticate')
     .version(packageVersion())
     .strict()
     .wrap(110)

@@ -1,9 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { deregistrationReasons, pushProfileAvps, registrationTerminationAvps } from '#diameter/cx/hss-requests';
 import { cxCommands } from '#diameter/dictionary/cx';
+import { decodeRegistration, encodeRegistration, makeBinding, writeBinding } from '#nodes/scscf/registration';
+import { RegistrationStore } from '#nodes/scscf/registration-store';
 import { scscfTables } from '#nodes/scscf/scscf';
 import { subscriptionTables } from '#nodes/scscf/subscription-store';
 import { openMemoryStore } from '#store/memory-store';
+import { RecordWriter } from '#store/records';
+import { StoreError } from '#store/store';
 import { profileXml } from '../../fixtures/test-hss.ts';
 import { HomeNetwork } from './home-network.ts';
 import { distinct, documentOf, notified, notifiedOnce, statesIn, subscribe, tagOf, watched } from './watching.ts';
@@ -182,6 +186,16 @@ describe('the first NOTIFY', () => {
     expect(notify!.header('Contact')).toBe('<sip:127.0.0.1:6060>');
     expect(notify!.header('Content-Type')).toBe('application/reginfo+xml');
     expect(notify!.header('P-Charging-Vector')).toMatch(/^icid-value=.+;orig-ioi=ims.test$/);
+  });
+
+  it('S-62 goes to the Contact of a P-CSCF or server, which puts no Record-Route', async () => {
+    await net.registered();
+    const { notify } = await watched(net, { ...asPcscf, recordRoutes: [] });
+    expect([notify.requestUri, notify.all('Route'), notify.to]).toEqual([
+      'sip:127.0.0.1:5070',
+      [],
+      'udp 127.0.0.1:5070',
+    ]);
   });
 
   it('S-25 S-63 S-64 tells of each identity that is not barred: what was registered, and what was created for it', async () => {
@@ -632,6 +646,36 @@ describe('the dialog of a subscription', () => {
 });
 
 describe('subscriptions live in the store', () => {
+  it('S-62 a store that takes no writes refuses a subscription, and keeps no registration from being made', async () => {
+    await net.registered();
+    const { toTag } = await watched(net);
+    const { store } = net;
+    const update: typeof store.update = (table, key, change) => {
+      if (table === 'subscriptions') throw new StoreError('ERR_STORE_WRITE', 'disk full');
+      return Object.getPrototypeOf(store).update.call(store, table, key, change);
+    };
+    Object.defineProperty(store, 'update', { value: update, configurable: true });
+    expect(outcome(await subscribe(net, { callId: 'other' }))).toEqual(['500']);
+    expect(outcome(await subscribe(net, { uri: 'sip:127.0.0.1:6060', toTag, cseq: 2 }))).toEqual(['500']);
+    expect(net.harness.refusals).toEqual(['store-failed', 'store-failed']);
+    expect((await refresh(3)).status).toBe(200);
+    expect(net.harness.logged.at(-1)).toMatchObject({ level: 'error', fields: { reason: 'store-failed' } });
+  });
+
+  it('S-42 S-63 a registration of the release before has no history, and contacts whose ids stay', async () => {
+    const bound = makeBinding({ impi: 'a@x', contact: '<sip:a@1>', path: '', callId: 'c', cseq: 7, expiresAtMs: 9 })!;
+    const whole = { key: 'sip:a@x', identities: [], charging: { ccf: '', ecf: '' }, bindings: [bound] };
+    const old = new RecordWriter(1, 1)
+      .list([], () => undefined)
+      .string('')
+      .string('')
+      .list([bound], writeBinding);
+    const read = decodeRegistration(old.finish(), 'sip:a@x')!;
+    expect(read.bindings[0]!.history).toMatchObject({ sinceMs: 0, firstCseq: 7, event: 'registered', impu: '' });
+    expect(read.bindings[0]!.history.id).toBe(bound.history.id);
+    expect(decodeRegistration(encodeRegistration(whole), 'sip:a@x')).toEqual(whole);
+  });
+
   it('S-42 S-63 they survive a restart, and versions go on', async () => {
     const store = openMemoryStore(scscfTables);
     net.stop();
@@ -698,6 +742,51 @@ describe('subscriptions live in the store', () => {
     const last = await notifiedOnce(net);
     expect(statesIn(last)[0]).toBe('sip:alice@ims.test terminated: terminated/rejected');
     expect(nothingKept()).toEqual([0, 0]);
+  });
+
+  /** What another worker does just before a subscription is stored. */
+  const meanwhile = (act: (other: RegistrationStore) => void) => {
+    const { store } = net;
+    const update: typeof store.update = (table, key, change) => {
+      const original = Object.getPrototypeOf(store).update;
+      if (table === 'subscriptions') {
+        Object.defineProperty(store, 'update', { value: original, configurable: true });
+        act(new RegistrationStore(store));
+      }
+      return original.call(store, table, key, change);
+    };
+    Object.defineProperty(store, 'update', { value: update, configurable: true });
+  };
+
+  it('S-65 a registration that another worker ends at the same time is told to have ended', async () => {
+    await net.registered();
+    meanwhile((other) => void other.change('sip:alice@ims.test', () => null));
+    const [accepted, first, ...more] = await subscribe(net);
+    expect([accepted!.status, more]).toEqual([200, []]);
+    net.harness.answer(first!, 200);
+    const last = await notifiedOnce(net);
+    expect(last.header('Subscription-State')).toBe('terminated;reason=noresource');
+    expect(statesIn(last)).toEqual(['sip:alice@ims.test terminated:', 'tel:+15550001 terminated:']);
+    expect(nothingKept()).toEqual([0, 0]);
+  });
+
+  it('S-60 a registration that another worker makes at the same time is told', async () => {
+    const bound = makeBinding({
+      impi: 'alice@ims.test',
+      contact: '<sip:alice@10.0.0.1>',
+      path: '',
+      callId: 'c',
+      cseq: 1,
+      expiresAtMs: net.harness.clock.wallMs() + 60_000,
+    })!;
+    const identity = (uri: string) => ({ impu: uri, uri, barred: false, wildcard: false, alias: 0, displayName: '' });
+    const identities = ['sip:alice@ims.test', 'tel:+15550001'].map(identity);
+    const made = { key: 'sip:alice@ims.test', identities, charging: { ccf: '', ecf: '' }, bindings: [bound] };
+    meanwhile((other) => void other.change(made.key, () => made));
+    const [, first] = await subscribe(net, { uri: 'tel:+15550001', asserted: '<tel:+15550001>' });
+    expect(statesIn(first!)).toEqual(['tel:+15550001 init:']);
+    net.harness.answer(first!, 200);
+    expect(statesIn(await notifiedOnce(net))).toHaveLength(2);
   });
 
   it('S-62 holds no Call-ID when nothing is under way', async () => {

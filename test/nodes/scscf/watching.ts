@@ -20,6 +20,8 @@ export interface SubscribeOptions {
   readonly contact?: string;
   readonly route?: string;
   readonly from?: string;
+  /** Values of Record-Route; those of a P-CSCF when left out. */
+  readonly recordRoutes?: readonly string[];
   readonly lines?: readonly string[];
 }
 
@@ -29,6 +31,7 @@ let branch = 0;
 export async function subscribe(net: HomeNetwork, options: SubscribeOptions = {}): Promise<SentMessage[]> {
   const { uri = 'sip:alice@ims.test', asserted = '<sip:alice@ims.test>', event = 'reg', callId = 'sub-1' } = options;
   const { accept = 'application/reginfo+xml', expires = '600000', cseq = 1, toTag = '', route = '' } = options;
+  const { recordRoutes = ['<sip:tok@127.0.0.1:5070;lr>', '<sip:tok@127.0.0.1:6100;lr>'] } = options;
   const { contact = '<sip:alice@10.0.0.1:5060>', from = '<sip:alice@ims.test>' } = options;
   net.harness.receive(
     sip([
@@ -36,8 +39,7 @@ export async function subscribe(net: HomeNetwork, options: SubscribeOptions = {}
       `Via: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bKs${++branch}`,
       'Max-Forwards: 68',
       ...(route === '' ? [] : [`Route: ${route}`]),
-      'Record-Route: <sip:tok@127.0.0.1:5070;lr>',
-      'Record-Route: <sip:tok@127.0.0.1:6100;lr>',
+      ...recordRoutes.map((route) => `Record-Route: ${route}`),
       `From: ${from};tag=w`,
       `To: <sip:alice@ims.test>${toTag === '' ? '' : `;tag=${toTag}`}`,
       `Call-ID: ${callId}`,
