@@ -1,6 +1,10 @@
 import { createSocket } from 'node:dgram';
 import { createServer } from 'node:net';
 
+/** Below the ports that systems give to outgoing connections: such a one could take a port between look and use. */
+const lowest = 10_000;
+const highest = 32_000;
+
 /** Takes ports of one address that are free for UDP and TCP, each only once. */
 export class PortFinder {
   readonly #address: string;
@@ -17,7 +21,7 @@ export class PortFinder {
       return wanted;
     }
     for (let tried = 0; tried < 50; tried++) {
-      const port = await this.#anyUdp();
+      const port = lowest + Math.floor(Math.random() * (highest - lowest));
       if (this.#taken.has(port) || !(await this.#free(port))) continue;
       this.#taken.add(port);
       return port;
@@ -26,25 +30,17 @@ export class PortFinder {
   }
 
   async #free(port: number): Promise<boolean> {
-    return (await this.#udp(port)) !== 0 && (await this.#tcp(port));
+    return (await this.#udp(port)) && (await this.#tcp(port));
   }
 
-  #anyUdp(): Promise<number> {
-    return this.#udp(0);
-  }
-
-  /** The port bound for a moment, 0 when it is in use. */
-  #udp(port: number): Promise<number> {
+  #udp(port: number): Promise<boolean> {
     return new Promise((resolve) => {
       const socket = createSocket(this.#address.includes(':') ? 'udp6' : 'udp4');
       socket.once('error', () => {
         socket.close();
-        resolve(0);
+        resolve(false);
       });
-      socket.bind({ port, address: this.#address, exclusive: true }, () => {
-        const bound = socket.address().port;
-        socket.close(() => resolve(bound));
-      });
+      socket.bind({ port, address: this.#address, exclusive: true }, () => socket.close(() => resolve(true)));
     });
   }
 

@@ -6,7 +6,7 @@ import { encodeAvps, encodeMessage } from '#diameter/codec/encode';
 import { baseAvps, baseCommands, baseDictionary } from '#diameter/dictionary/base';
 import { cxAvps, cxCommands, cxDictionary } from '#diameter/dictionary/cx';
 import type { AvpDefinition, CommandDefinition, Dictionary } from '#diameter/dictionary/dictionary';
-import { rxCommands, rxDictionary } from '#diameter/dictionary/rx';
+import { rxAvps, rxCommands, rxDictionary } from '#diameter/dictionary/rx';
 import { DecodeFailure } from '#diameter/errors';
 import { exampleRequest } from './example-messages.ts';
 
@@ -66,6 +66,35 @@ describe('requests against the tables', () => {
     expect(check(changed(undefined, avp(cxAvps.rtrFlags, 1), avp(cxAvps.rtrFlags, 1)))).toMatchObject({
       resultCode: 5009,
     });
+  });
+
+  it('D-14 X-D3 get a long group back without its members, and a long text without its end', () => {
+    const long = avp(cxAvps.deregistrationReason, [
+      avp(cxAvps.reasonCode, 0),
+      avp(cxAvps.reasonInfo, 'x'.repeat(5000)),
+    ]);
+    const names = [avp(baseAvps.userName, 'a@ims.test'), avp(baseAvps.userName, 'x'.repeat(5000))];
+    for (const [octets, length] of [
+      [changed(undefined, long), 12],
+      [changed(baseAvps.userName, ...names), 1024],
+    ] as const) {
+      const refused = check(octets);
+      expect(refused).toMatchObject({ resultCode: 5009 });
+      expect(refused?.failedAvp).toHaveLength(length);
+      const failed = avp(baseAvps.failedAvp, [encodedAvps(refused!.failedAvp!)]);
+      expect(decodeMessage(encodeMessage(header, [failed]), cxDictionary)).not.toBeInstanceOf(DecodeFailure);
+    }
+  });
+
+  it('D-14 D-60 are held against rows and groups of Rx too: Abort-Cause twice, half a Subscription-Id', () => {
+    const cause = avp(rxAvps.abortCause, 0);
+    const asr = exampleRequest(rxCommands.abortSession, rxDictionary);
+    const twice = encodeMessage({ ...header, command: 274 }, [encodedAvps(asr.subarray(20)), cause]);
+    expect(check(twice, rxCommands.abortSession, rxDictionary)).toMatchObject({ resultCode: 5009 });
+    const half = avp(baseAvps.subscriptionId, [avp(baseAvps.subscriptionIdData, 'x')]);
+    const rar = exampleRequest(rxCommands.reAuth, rxDictionary);
+    const more = encodeMessage({ ...header, command: 258 }, [encodedAvps(rar.subarray(20)), half]);
+    expect(check(more, rxCommands.reAuth, rxDictionary)).toMatchObject({ resultCode: 5005 });
   });
 
   it('D-14 may repeat what the row repeats, and what it does not name', () => {

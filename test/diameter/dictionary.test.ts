@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { AvpList } from '#diameter/codec/avp-list';
+import { AvpList, codeBit } from '#diameter/codec/avp-list';
 import { encodedAvps } from '#diameter/codec/avp-types';
 import { decodeMessage } from '#diameter/codec/decode';
 import { encodeMessage } from '#diameter/codec/encode';
@@ -198,7 +198,7 @@ describe('typed getters', () => {
       expect(avps.grouped(definition('Grouped'))?.has(definition('Unsigned32'))).toBe(false);
       expect(avps.octets(definition('OctetString'))).toHaveLength(length);
     }
-    const nan = new AvpList(Buffer.from('000023280000000cffffffff', 'hex'), [9000, 0, 0, 4], 0, 4);
+    const nan = new AvpList(Buffer.from('000023280000000cffffffff', 'hex'), [9000, 0, 0, 5, 0], 0, 5, codeBit(9000));
     expect(nan.float(definition('Float32'))).toBeUndefined();
     expect(nan.unsigned32(definition('Unsigned32'))).toBe(0xffff_ffff);
   });

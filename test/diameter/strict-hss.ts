@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { DiameterClient } from '#diameter/client';
@@ -10,16 +9,9 @@ import { baseAvps } from '#diameter/dictionary/base';
 import { cxApplication, cxCommands, cxDictionary } from '#diameter/dictionary/cx';
 import { PeerTable } from '#diameter/peer/peer-table';
 import { baseResult } from '#diameter/result';
+import { freePort } from '../free-port.ts';
 
 const simulator = fileURLToPath(new URL('../../../shared/rigs/hss/hss.py', import.meta.url));
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 async function until(condition: () => boolean): Promise<void> {
   for (const endMs = Date.now() + 8000; Date.now() < endMs && !condition(); ) {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { isRequest } from '#diameter/codec/message';
 import { StreamFramer } from '#diameter/peer/stream-framer';
+import { freePort } from '../free-port.ts';
 
 const daemon = 'freeDiameterd';
 
@@ -95,14 +96,6 @@ function canConnect(port: number): Promise<boolean> {
     socket.on('error', () => resolve(false));
     socket.once('connect', () => socket.destroy());
   });
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as { port: number };
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** One message that passed a wire: command, and whether it is a request. */

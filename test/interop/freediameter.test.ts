@@ -10,7 +10,8 @@ import { DecodeFailure } from '#diameter/errors';
 import type { PeerEventReport } from '#diameter/peer/peer';
 import { PeerTable, type PeerTableOptions } from '#diameter/peer/peer-table';
 import { baseResult } from '#diameter/result';
-import { FreeDiameter, freePort, Gate, hasFreeDiameter, type Passed, Tap } from './freediameter-daemon.ts';
+import { freePort } from '../free-port.ts';
+import { FreeDiameter, Gate, hasFreeDiameter, type Passed, Tap } from './freediameter-daemon.ts';
 
 if (!hasFreeDiameter) console.log('freeDiameterd is not installed (Debian: freediameter): its tests are skipped');
 

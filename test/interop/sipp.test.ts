@@ -1,24 +1,16 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { createSocket } from 'node:dgram';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ResilientLab } from '../flows/resilient-lab.ts';
+import { freePort } from '../free-port.ts';
 
 const hasSipp = spawnSync('sipp', ['-v']).error === undefined;
 if (!hasSipp) console.log('sipp is not installed (Debian: sip-tester): its tests are skipped');
 
 const scenarios = fileURLToPath(new URL('../fixtures/sipp/', import.meta.url));
-
-async function freePort(): Promise<number> {
-  const socket = createSocket('udp4');
-  await new Promise<void>((resolve) => socket.bind(0, '127.0.0.1', resolve));
-  const { port } = socket.address();
-  await new Promise<void>((resolve) => socket.close(() => resolve()));
-  return port;
-}
 
 describe.skipIf(!hasSipp)('SIPp as the phone (skipped where it is not installed)', () => {
   let lab: ResilientLab;

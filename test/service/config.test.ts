@@ -43,7 +43,14 @@ describe('what a configuration gives', () => {
     const all = [{ host: 'hss.ims.test', priority: 0, weight: 1 }];
     expect(diameter.realms).toEqual([{ realm: 'ims.test', application: 'cx', peers: all }]);
     expect(diameter.defaultRoute).toEqual(all);
-    const peer = { host: 'hss.ims.test', address: '127.0.0.1', port: 3868, connect: true, tls: false, anyDestination: false };
+    const peer = {
+      host: 'hss.ims.test',
+      address: '127.0.0.1',
+      port: 3868,
+      connect: true,
+      tls: false,
+      anyDestination: false,
+    };
     expect(diameter.peers).toEqual([peer]);
   });
 

@@ -139,7 +139,9 @@ describe('the Diameter side of a node', () => {
     };
     const free = await server('x.test');
     await free.table.stop();
-    const peer = [{ host: 'hss.ims.test', address: 'hss.ims.test', port: 3868, connect: false, tls: false, anyDestination: false }];
+    const peer = [
+      { host: 'hss.ims.test', address: 'hss.ims.test', port: 3868, connect: false, tls: false, anyDestination: false },
+    ];
     const listen = [{ address: '127.0.0.1', port: free.port, tls: false }];
     const { peers, lines } = await side(config('hss.ims.test', 1, { peers: peer, listen }));
     expect(peers.status()[0]?.words).toBe('waits for the peer to connect');

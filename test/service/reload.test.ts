@@ -14,7 +14,8 @@ import {
   makeCertificate,
 } from '#lab/network/certificates';
 import { callManagement } from '#manage/management-client';
-import { Child, freePort } from './child.ts';
+import { freePort } from '../free-port.ts';
+import { Child } from './child.ts';
 import { smallPcscf, writeFiles } from './config-files.ts';
 
 const noOpenssl = !hasOpenssl();

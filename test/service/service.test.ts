@@ -4,7 +4,8 @@ import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { callManagement } from '#manage/management-client';
 import { explainStartFailure } from '#service/start-failure';
-import { Child, freePort } from './child.ts';
+import { freePort } from '../free-port.ts';
+import { Child } from './child.ts';
 import { smallScscf, writeFiles } from './config-files.ts';
 
 const fixture = new URL('../fixtures/service-fixture.ts', import.meta.url).pathname;

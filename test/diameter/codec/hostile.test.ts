@@ -27,6 +27,16 @@ function raw(hex: string): Buffer {
   return encodeMessage(header, [encodedAvps(avps)]);
 }
 
+/** What a Failed-AVP shows has to be decodable, or our answer is as broken as the request. */
+function expectShowable({ failedAvp, reason }: DecodeFailure): void {
+  if (failedAvp === undefined) return;
+  const answer = decodeMessage(
+    encodeMessage(header, [avp(baseAvps.failedAvp, [encodedAvps(failedAvp)])]),
+    cxDictionary,
+  );
+  if (answer instanceof DecodeFailure) throw new Error(`${reason}: ${answer.reason}`);
+}
+
 describe('hostile messages', () => {
   it('X-D1 are refused by length and version', () => {
     const good = encodeMessage(header, [avp(baseAvps.userName, 'abcd')]);
@@ -90,6 +100,23 @@ describe('hostile messages', () => {
     expect(failureOf(grouped).reason).toContain('4096');
   });
 
+  it.each([
+    ['a group that is longer than the message', '00000104 40 0000ff 0000010a', 260, ''],
+    ['an AVP in a group whose header is cut off', '00000104 40 000010 0000010a 40000000', 266, '00000000'],
+    ['a group of a vendor cut off in its header', '00000264 c0 00000c 000028af 00000264 c000000c', 612, ''],
+    ['an Address of IPv6 with four octets', '00000101 40 00000e 0002 0a000001 0000', 257, '000000000000'],
+    ['an Unsigned32 of two octets', '0000010a 40 00000a 28af 0000', 266, '28af0000'],
+    ['a text that is longer than the message', '00000107 40 0000ff 61626300', 263, '61626300'],
+  ])('X-D2 D-14 %s is shown so that it can be decoded', (_what, hex, code, data) => {
+    const failure = failureOf(raw(hex));
+    expect(failure.resultCode).toBe(5014);
+    expectShowable(failure);
+    const shown = failure.failedAvp!;
+    expect(shown.readUInt32BE(0)).toBe(code);
+    const length = shown.readUIntBE(5, 3);
+    expect(shown.subarray((shown[4]! & 0x80) === 0 ? 8 : 12, length).toString('hex')).toBe(data);
+  });
+
   it('X-D2 mutated at random neither throw nor give values of the wrong kind', () => {
     const samples = [
       encodeMessage(header, [
@@ -131,6 +158,7 @@ describe('hostile messages', () => {
       const message = decodeMessage(octets, cxDictionary);
       if (message instanceof DecodeFailure) {
         refused++;
+        expectShowable(message);
         expect(message.failedAvp === undefined || message.failedAvp.length % 4 === 0).toBe(true);
         continue;
       }

@@ -159,30 +159,40 @@ describe('CxClient', () => {
     expect(heard[1]).toMatchObject({ scheme: 'Unknown', items: 1, resync: undefined });
   });
 
-  it('E.3 MAA gives SIP Digest, and nothing for keys of impossible length', async () => {
+  it('E.3 MAA gives SIP Digest, and nothing for keys that are not there', async () => {
     const { cx, hss } = pair();
     const digest = { realm: 'ims.test', algorithm: 'MD5', qop: 'auth', ha1: '0123456789abcdef0123456789abcdef' };
     hss.handle(cxCommands.multimediaAuth, () =>
-      multimediaAuthAnswer({
-        result: baseResult(2001),
-        items: [
-          {
-            itemNumber: 1,
-            scheme: 'SIP Digest',
-            digest,
-            rand: Buffer.alloc(15),
-            autn: Buffer.alloc(16),
-            xres: Buffer.alloc(3),
-            ck: Buffer.alloc(17),
-            ik: Buffer.alloc(0),
-          },
-        ],
-      }),
+      multimediaAuthAnswer({ result: baseResult(2001), items: [{ itemNumber: 1, scheme: 'SIP Digest', digest }] }),
     );
     const answer = await cx.multimediaAuth({ impi, impu, serverName, scheme: 'SIP Digest' });
     if (answer.failure !== undefined) throw new Error(answer.words);
     const none = { rand: undefined, autn: undefined, xres: undefined, ck: undefined, ik: undefined };
     expect(answer.items[0]).toMatchObject({ scheme: 'SIP Digest', digest, ...none });
+  });
+
+  it.each([
+    ['RAND and AUTN', { rand: Buffer.alloc(15) }, 'SIP-Authenticate has 31 octets instead of 32'],
+    ['XRES', { xres: Buffer.alloc(3) }, 'SIP-Authorization has 3 octets instead of 4 to 16'],
+    ['XRES', { xres: Buffer.alloc(17) }, 'SIP-Authorization has 17 octets instead of 4 to 16'],
+    ['CK', { ck: Buffer.alloc(17) }, 'Confidentiality-Key has 17 octets instead of 16'],
+    ['IK', { ik: Buffer.alloc(0) }, 'Integrity-Key has 0 octets instead of 16'],
+  ])('E.3 X-D2 MAA with %s of another length is malformed, whatever else it has', async (_part, wrong, words) => {
+    const { cx, hss } = pair();
+    const digest = { realm: 'ims.test', algorithm: 'MD5', qop: 'auth', ha1: '0123456789abcdef0123456789abcdef' };
+    const good = {
+      itemNumber: 1,
+      scheme: 'Digest-AKAv1-MD5',
+      rand: Buffer.alloc(16, 1),
+      autn: Buffer.alloc(16, 2),
+      xres: Buffer.alloc(8, 3),
+      ck: Buffer.alloc(16, 4),
+      ik: Buffer.alloc(16, 5),
+    };
+    const items = [good, { ...good, ...wrong, itemNumber: 2, digest }];
+    hss.handle(cxCommands.multimediaAuth, () => multimediaAuthAnswer({ result: baseResult(2001), items }));
+    const answer = await cx.multimediaAuth({ impi, impu, serverName, scheme: 'Digest-AKAv1-MD5', items: 2 });
+    expect(answer).toEqual({ failure: 'malformed', words });
   });
 
   it('E.3 SAR/SAA carry identities, profile and charging addresses', async () => {

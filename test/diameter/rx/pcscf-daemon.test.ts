@@ -9,7 +9,8 @@ import { rxApplication, rxDictionary } from '#diameter/dictionary/rx';
 import { PeerTable } from '#diameter/peer/peer-table';
 import { baseResult } from '#diameter/result';
 import { RxClient } from '#diameter/rx/rx-client';
-import { Child, freePort } from '../../service/child.ts';
+import { freePort } from '../../free-port.ts';
+import { Child } from '../../service/child.ts';
 import { cleanups, until } from '../peer/peer-rig.ts';
 
 const root = fileURLToPath(new URL('../../..', import.meta.url));
