@@ -4,8 +4,8 @@ import { baseAvps } from '#diameter/dictionary/base';
 import type { AvpDefinition, CommandDefinition } from '#diameter/dictionary/dictionary';
 import { resultCodes } from '#diameter/errors';
 import { isProtocolError } from '#diameter/result';
-import type { Finding } from './finding.ts';
 import { avpFindings, ruleFindings } from './avp-inspection.ts';
+import type { Finding } from './finding.ts';
 import type { InspectedProtocol } from './inspected-protocol.ts';
 
 /** What any answer may carry, once. Source: RFC 6733 6.2, 7.1, 7.3, 8.16. */

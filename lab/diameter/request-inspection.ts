@@ -12,8 +12,8 @@ import { baseAvps } from '#diameter/dictionary/base';
 import type { AvpDefinition, AvpRules, CommandDefinition } from '#diameter/dictionary/dictionary';
 import { DecodeFailure, resultCodes } from '#diameter/errors';
 import { type DiameterIdentity, sameIdentity } from '#diameter/identity';
-import type { Finding } from './finding.ts';
 import { avpFindings, orderFindings, ruleFindings, strayFindings } from './avp-inspection.ts';
+import type { Finding } from './finding.ts';
 import type { InspectedProtocol } from './inspected-protocol.ts';
 
 /** What is known of the surroundings of a request. */

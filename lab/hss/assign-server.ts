@@ -5,8 +5,8 @@ import { readServerAssignment, serverAssignmentAnswer } from '#diameter/cx/cx-se
 import { cxAvps } from '#diameter/dictionary/cx';
 import { resultCodes } from '#diameter/errors';
 import { baseResult, type DiameterResult } from '#diameter/result';
-import { type CxContext, identitiesDontMatch, refusalFor, servingNode, userUnknown } from './cx-context.ts';
 import type { Finding } from '../diameter/finding.ts';
+import { type CxContext, identitiesDontMatch, refusalFor, servingNode, userUnknown } from './cx-context.ts';
 import { type AssignmentOutcome, assignServer, stateOf } from './registration-state.ts';
 import { checkServerName } from './server-name.ts';
 import type { SubscriptionState } from './subscriber-state.ts';

@@ -15,6 +15,7 @@ import { Registration } from '../../bench/load/registration.ts';
 import { Switchboard } from '../../bench/load/switchboard.ts';
 import { Tally } from '../../bench/load/tally.ts';
 import { openUdpWire } from '../../bench/load/udp-wire.ts';
+import { type CapturedMessage, capture, diameterMessages, noCapture } from './loopback-capture.ts';
 import { sleep, until } from './resilient-lab.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -34,6 +35,8 @@ const phoneGroup = 21;
 class PairedLab {
   readonly folder = mkdtempSync(join(tmpdir(), 'cscf-failover-'));
   readonly #daemons = new Map<string, Daemon>();
+  /** Where the HSSs listen. */
+  readonly ports = new Map<Member, number>();
   config!: LabConfig;
 
   /** `peers` as the configuration has them: in order of preference, or with priorities. */
@@ -42,7 +45,7 @@ class PairedLab {
     lab.config = await writeLabConfig(join(root, 'config'), lab.folder, true);
     const { address, files } = lab.config;
     const finder = new PortFinder(address);
-    const ports = new Map<Member, number>();
+    const { ports } = lab;
     for (const name of members) ports.set(name, await finder.take(0));
     for (const role of ['icscf', 'scscf'] as const) {
       const content = JSON.parse(readFileSync(files[role], 'utf8')) as Record<string, unknown>;
@@ -158,9 +161,28 @@ async function registerPhones(
   }
 }
 
+/** What a death under load left: how the phones fared, and what both HSSs counted. */
+async function killUnderLoad(lab: PairedLab, victim: Member, survivor: Member) {
+  let before!: HssStatus;
+  let killedAt = 0;
+  const { phones, registered, tally } = await registerPhones(lab, async () => {
+    await sleep(killAfterMs);
+    before = await lab.hss(victim);
+    await lab.kill(victim);
+    killedAt = Date.now() / 1000;
+  });
+  expect(tally.sums()).toMatchObject({ failed: 0, completed: phones });
+  expect(registered).toBe(phones);
+  // Whom was killed had work.
+  expect(before.counters.requests.SAR).toBeGreaterThan(10);
+  return { phones, killedAt, after: await lab.hss(survivor) };
+}
+
+const equal = members.map((host) => ({ host, priority: 1 }));
+
 it.each([
-  ['the first equal', members.map((host) => ({ host, priority: 1 })), 'hss1.ims.test'],
-  ['the second equal', members.map((host) => ({ host, priority: 1 })), 'hss2.ims.test'],
+  ['the first equal', equal, 'hss1.ims.test'],
+  ['the second equal', equal, 'hss2.ims.test'],
   ['the preferred', members, 'hss1.ims.test'],
 ] as const)(
   'D-10 D-12 kill -9 of %s HSS under 200 registrations/s loses none, and what was pending comes again with the T flag',
@@ -168,23 +190,65 @@ it.each([
     const survivor = members.find((name) => name !== victim)!;
     const lab = await PairedLab.start(peers);
     try {
-      let before!: HssStatus;
-      const { phones, registered, tally } = await registerPhones(lab, async () => {
-        await sleep(killAfterMs);
-        before = await lab.hss(victim);
-        await lab.kill(victim);
-      });
-      expect(tally.sums()).toMatchObject({ failed: 0, completed: phones });
-      expect(registered).toBe(phones);
-
-      // Whom was killed had work, and the other one what it left.
-      expect(before.counters.requests.SAR).toBeGreaterThan(10);
-      const after = await lab.hss(survivor);
+      const { after, phones } = await killUnderLoad(lab, victim, survivor);
+      // The other one has what it left.
       const again = Object.values(after.counters.retransmitted).reduce((sum, count) => sum + count, 0);
       expect(again).toBeGreaterThan(0);
       expect(after.node.registrations).toBe(phones);
       // A retry that lost its T flag, or got another End-to-End Identifier, would be seen here.
       expect(after.findings.filter(({ breach, id }) => breach || id === 'end-to-end-reused')).toEqual([]);
+    } finally {
+      await lab.stop();
+    }
+  },
+  60_000,
+);
+
+const REQUEST = 0x80;
+const RETRANSMITTED = 0x10;
+const unseen = noCapture();
+
+it.skipIf(unseen !== null)(
+  `D-12 the wire of a failover: what the killed HSS left unanswered goes to the other one with the T flag, and is answered${
+    unseen === null ? '' : ` (skipped: ${unseen})`
+  }`,
+  async () => {
+    const [victim, survivor] = members;
+    const lab = await PairedLab.start(members);
+    try {
+      const file = join(lab.folder, 'cx.pcapng');
+      const ports = [...lab.ports.values()];
+      const dead = lab.ports.get(victim)!;
+      const alive = lab.ports.get(survivor)!;
+      const { after, killedAt } = await capture(file, ports, () => killUnderLoad(lab, victim, survivor));
+
+      const all = diameterMessages(file, ports, 'diameter');
+      const retries = diameterMessages(file, ports, `diameter.flags.T == 1 && tcp.dstport == ${alive}`).filter(
+        ({ flags }) => (flags & RETRANSMITTED) !== 0,
+      );
+      expect(retries.length).toBeGreaterThan(0);
+      const counted = Object.values(after.counters.retransmitted).reduce((sum, count) => sum + count, 0);
+      expect(retries).toHaveLength(counted);
+      const isAnswer = ({ flags }: CapturedMessage) => (flags & REQUEST) === 0;
+      const answers = new Set(
+        all.filter(isAnswer).map(({ endToEnd, from, hopByHop, to }) => `${to} has of ${from} ${hopByHop} ${endToEnd}`),
+      );
+      const isAnswered = ({ endToEnd, from, hopByHop, to }: CapturedMessage) =>
+        answers.has(`${from} has of ${to} ${hopByHop} ${endToEnd}`);
+      const left = new Set(
+        all
+          .filter((message) => message.to === dead && !isAnswer(message) && !isAnswered(message))
+          .map(({ endToEnd }) => endToEnd),
+      );
+      for (const retry of retries) {
+        expect(isAnswer(retry)).toBe(false);
+        // SIGKILL closes the connections of the dead.
+        expect(retry.at).toBeGreaterThan(killedAt - 0.05);
+        expect(left.has(retry.endToEnd), retry.endToEnd).toBe(true);
+        expect(isAnswered(retry), retry.hopByHop).toBe(true);
+      }
+      // Nothing else has the flag.
+      expect(all.filter(({ flags }) => (flags & RETRANSMITTED) !== 0)).toHaveLength(retries.length);
     } finally {
       await lab.stop();
     }

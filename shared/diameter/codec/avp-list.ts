@@ -22,8 +22,16 @@ export type AvpVisitor = (
   place: number,
 ) => void;
 
-/** Numbers that the index has of one AVP: signed code, signed vendor, offset, place of the next one beside it. */
-export const INDEX_ENTRY = 4;
+/**
+ * Numbers that the index has of one AVP: signed code, signed vendor, offset, place of the next one beside it, which codes
+ * its members have (`codeBit` of each).
+ */
+export const INDEX_ENTRY = 5;
+
+/** One bit of 32 for a code: a list whose bits lack it has no such AVP, and most that are asked for are not there. */
+export function codeBit(code: number): number {
+  return 1 << (code & 31);
+}
 
 /**
  * The AVPs of a message or of a Grouped AVP, read in place; values are made when they are asked for.
@@ -37,13 +45,15 @@ export class AvpList {
   readonly #index: readonly number[];
   readonly #from: number;
   readonly #to: number;
+  readonly #codes: number;
 
-  /** `from`, `to`: which part of the index the list is. */
-  constructor(octets: Buffer, index: readonly number[], from: number, to: number) {
+  /** `from`, `to`: which part of the index the list is; `codes`: the `codeBit`s of what is in it. */
+  constructor(octets: Buffer, index: readonly number[], from: number, to: number, codes: number) {
     this.#octets = octets;
     this.#index = index;
     this.#from = from;
     this.#to = to;
+    this.#codes = codes;
   }
 
   has(definition: AvpDefinition): boolean {
@@ -57,7 +67,12 @@ export class AvpList {
   }
 
   texts(definition: Def<TextType>): string[] {
-    return this.#all(definition, (at) => this.#text(at));
+    const index = this.#index;
+    const found: string[] = [];
+    for (let i = this.#from; (i = this.#find(definition, i)) >= 0; i = index[i + 3]!) {
+      found.push(this.#text(index[i + 2]!));
+    }
+    return found;
   }
 
   /** The data octets, a view of the message: copy what must outlive it. */
@@ -141,7 +156,8 @@ export class AvpList {
 
   /** The members of the AVP at a place of the index, as `forEach` gives it. */
   groupAt(place: number): AvpList {
-    return new AvpList(this.#octets, this.#index, place + INDEX_ENTRY, this.#index[place + 3]!);
+    const index = this.#index;
+    return new AvpList(this.#octets, index, place + INDEX_ENTRY, index[place + 3]!, index[place + 4]!);
   }
 
   /** All AVPs of the definition as they stand in the message, header and padding included, in order. */
@@ -162,6 +178,7 @@ export class AvpList {
     const index = this.#index;
     const to = this.#to;
     const code = definition.code | 0;
+    if ((this.#codes & codeBit(code)) === 0) return -1;
     const vendor = definition.vendor | 0;
     for (let i = from; i < to; i = index[i + 3]!) if (index[i] === code && index[i + 1] === vendor) return i;
     return -1;

@@ -1,6 +1,6 @@
 import type { AvpDefinition, Dictionary } from '../dictionary/dictionary.ts';
 import { DecodeFailure, resultCodes } from '../errors.ts';
-import { AvpList, INDEX_ENTRY, uint24, uint32 } from './avp-list.ts';
+import { AvpList, codeBit, INDEX_ENTRY, uint24, uint32 } from './avp-list.ts';
 import { addressFits, dataLengthFits, leastDataLength } from './avp-types.ts';
 import { type DiameterMessage, HEADER_LENGTH, MAX_AVP_NESTING, MAX_AVPS, MAX_MESSAGE_LENGTH } from './message.ts';
 
@@ -18,7 +18,7 @@ export function decodeMessage(octets: Buffer, dictionary: Dictionary): DiameterM
   if (uint24(octets, 1) !== length || (length & 3) !== 0 || length > MAX_MESSAGE_LENGTH) {
     return new DecodeFailure(resultCodes.INVALID_MESSAGE_LENGTH, `message length ${uint24(octets, 1)}`, 1);
   }
-  const walk: Walk = { dictionary, end: 0, unknownMandatory: false };
+  const walk: Walk = { dictionary, end: 0, codes: 0, unknownMandatory: false };
   const failure = checkAvps(octets, HEADER_LENGTH, length, 1, walk);
   if (failure !== undefined) return failure;
   const { end } = walk;
@@ -31,7 +31,7 @@ export function decodeMessage(octets: Buffer, dictionary: Dictionary): DiameterM
     hopByHop: uint32(octets, 12),
     endToEnd: uint32(octets, 16),
     octets,
-    avps: new AvpList(octets, index, 0, end),
+    avps: new AvpList(octets, index, 0, end, walk.codes),
     hasUnknownMandatory: walk.unknownMandatory,
   };
 }
@@ -43,11 +43,14 @@ interface Walk {
   readonly dictionary: Dictionary;
   /** How far `scratch` is filled. */
   end: number;
+  /** Of the AVPs beside each other that were checked last, the `codeBit`s. */
+  codes: number;
   unknownMandatory: boolean;
 }
 
 function checkAvps(octets: Buffer, start: number, end: number, depth: number, walk: Walk): DecodeFailure | undefined {
   let at = start;
+  let codes = 0;
   while (at < end) {
     if (end - at < 8) return badLength('AVP header is cut off', octets, at, end, walk.dictionary);
     if (walk.end === scratch.length) return tooMany(`more than ${MAX_AVPS} AVPs`, octets, at, walk.dictionary);
@@ -59,6 +62,8 @@ function checkAvps(octets: Buffer, start: number, end: number, depth: number, wa
     const vendor = flags & 0x80 ? uint32(octets, at + 8) | 0 : 0;
     const definition = walk.dictionary.find(code, vendor);
     const place = walk.end;
+    codes |= codeBit(code);
+    walk.codes = 0;
     walk.end += INDEX_ENTRY;
     if (dataEnd < dataStart || dataEnd > end) {
       return badLength(`${nameOf(definition, code)} has length ${dataEnd - at}`, octets, at, end, walk.dictionary);
@@ -75,14 +80,22 @@ function checkAvps(octets: Buffer, start: number, end: number, depth: number, wa
       !dataLengthFits(definition, dataEnd - dataStart) ||
       (definition.type === 'Address' && !addressFits(octets, dataStart, dataEnd))
     ) {
-      return badLength(`${definition.name} has ${dataEnd - dataStart} octets of data`, octets, at, end, walk.dictionary);
+      return badLength(
+        `${definition.name} has ${dataEnd - dataStart} octets of data`,
+        octets,
+        at,
+        end,
+        walk.dictionary,
+      );
     }
     scratch[place] = code;
     scratch[place + 1] = vendor;
     scratch[place + 2] = at;
     scratch[place + 3] = walk.end;
+    scratch[place + 4] = walk.codes;
     at = (dataEnd + 3) & ~3;
   }
+  walk.codes = codes;
   return undefined;
 }
 

@@ -35,7 +35,8 @@ export function framedAddressAvp({ address, prefixLength }: FramedAddress): Avp 
 export function readFramedAddress(avps: AvpList): FramedAddress | undefined {
   const ipv4 = avps.octets(baseAvps.framedIpAddress);
   if (ipv4 !== undefined) {
-    return ipv4.length === 4 ? { address: ipv4.join('.'), prefixLength: 32 } : undefined;
+    const [a, b, c, d] = ipv4;
+    return ipv4.length === 4 ? { address: `${a}.${b}.${c}.${d}`, prefixLength: 32 } : undefined;
   }
   const prefix = avps.octets(baseAvps.framedIpv6Prefix);
   const prefixLength = prefix?.[1] ?? 0;

@@ -84,7 +84,8 @@ export function readMediaComponents(avps: AvpList): MediaComponent[] {
     subComponents: group.groups(rxAvps.mediaSubComponent).map(readSubComponent),
     applicationIdentifier: group.text(rxAvps.afApplicationIdentifier),
     mediaType: readMediaType(group),
-    ...readRates(group),
+    maxUplink: readRate(group, rxAvps.maxRequestedBandwidthUl, rxAvps.extendedMaxRequestedBwUl),
+    maxDownlink: readRate(group, rxAvps.maxRequestedBandwidthDl, rxAvps.extendedMaxRequestedBwDl),
     minUplink: group.unsigned32(rxAvps.minRequestedBandwidthUl),
     minDownlink: group.unsigned32(rxAvps.minRequestedBandwidthDl),
     flowStatus: group.integer32(rxAvps.flowStatus),
@@ -102,7 +103,8 @@ function readSubComponent(group: AvpList): MediaSubComponent {
     flowStatus: group.integer32(rxAvps.flowStatus),
     flowUsage: group.integer32(rxAvps.flowUsage),
     signallingProtocol: group.integer32(rxAvps.afSignallingProtocol),
-    ...readRates(group),
+    maxUplink: readRate(group, rxAvps.maxRequestedBandwidthUl, rxAvps.extendedMaxRequestedBwUl),
+    maxDownlink: readRate(group, rxAvps.maxRequestedBandwidthDl, rxAvps.extendedMaxRequestedBwDl),
   };
 }
 
@@ -118,7 +120,11 @@ export function acceptableServiceInfoAvp(info: AcceptableServiceInfo): Avp {
 export function readAcceptableServiceInfo(avps: AvpList): AcceptableServiceInfo | undefined {
   const group = avps.grouped(rxAvps.acceptableServiceInfo);
   if (group === undefined) return undefined;
-  return { mediaComponents: readMediaComponents(group), ...readRates(group) };
+  return {
+    mediaComponents: readMediaComponents(group),
+    maxUplink: readRate(group, rxAvps.maxRequestedBandwidthUl, rxAvps.extendedMaxRequestedBwUl),
+    maxDownlink: readRate(group, rxAvps.maxRequestedBandwidthDl, rxAvps.extendedMaxRequestedBwDl),
+  };
 }
 
 /** OTHER is above what an Enumerated reads as positive. */
@@ -132,14 +138,12 @@ interface Rates {
   readonly maxDownlink?: number | undefined;
 }
 
-function readRates(group: AvpList) {
-  const extendedUplink = group.unsigned32(rxAvps.extendedMaxRequestedBwUl);
-  const extendedDownlink = group.unsigned32(rxAvps.extendedMaxRequestedBwDl);
-  return {
-    maxUplink: extendedUplink === undefined ? group.unsigned32(rxAvps.maxRequestedBandwidthUl) : extendedUplink * 1000,
-    maxDownlink:
-      extendedDownlink === undefined ? group.unsigned32(rxAvps.maxRequestedBandwidthDl) : extendedDownlink * 1000,
-  };
+type RateDefinition = AvpDefinition<'Unsigned32'>;
+
+/** bit/s: what `extended` says in kbit/s counts before what `plain` says. Source: TS 29.214 5.3.52, 5.3.53. */
+function readRate(group: AvpList, plain: RateDefinition, extended: RateDefinition): number | undefined {
+  const kilobits = group.unsigned32(extended);
+  return kilobits === undefined ? group.unsigned32(plain) : kilobits * 1000;
 }
 
 /** What 32 bits of bit/s cannot hold is told in kbit/s beside them. Source: TS 29.214 5.3.52, 5.3.53. */

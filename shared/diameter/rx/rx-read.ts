@@ -20,8 +20,11 @@ import type {
 /** Reads an AAR whose mandatory AVPs were checked (the DiameterClient does before a handler runs). Source: TS 29.214 5.6.1. */
 export function readAaRequest(request: DiameterMessage): AaRequest {
   const { avps } = request;
+  // Written out, for a spread costs as much as several AVPs.
   return {
-    ...readAddress(avps),
+    sessionId: avps.text(baseAvps.sessionId) ?? '',
+    destinationHost: avps.text(baseAvps.destinationHost),
+    destinationRealm: avps.text(baseAvps.destinationRealm),
     ipDomainId: avps.text(rxAvps.ipDomainId),
     authSessionState: avps.integer32(baseAvps.authSessionState),
     applicationIdentifier: avps.text(rxAvps.afApplicationIdentifier),

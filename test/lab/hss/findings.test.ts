@@ -349,6 +349,28 @@ describe('breaches of TS 29.229', () => {
     expect(codeOf(await strict.client.raw(request(uar)))).toBe(2001);
   });
 
+  it('X-D3 what a peer made long is not given back whole', async () => {
+    const { hss, client } = await start({ enforce: true });
+    const huge = 'r'.repeat(50_000);
+    const realmAnswer = await client.raw(request(replace(uar, realm, avp(baseAvps.destinationRealm, huge))));
+    expect(codeOf(realmAnswer)).toBe(resultCodes.REALM_NOT_SERVED);
+    expect(realmAnswer.octets.length).toBeLessThan(1000);
+    const impuAnswer = await client.raw(
+      request(replace(lir, identity, avp(cxAvps.publicIdentity, huge)), { command: LIR }),
+    );
+    expect(codeOf(impuAnswer)).toBe(resultCodes.INVALID_AVP_VALUE);
+    expect(impuAnswer.octets.length).toBeLessThan(1000);
+    expect(impuAnswer.avps.grouped(baseAvps.failedAvp)?.text(cxAvps.publicIdentity)).toBe('');
+    expect(found(hss)).toEqual(expect.arrayContaining(['destination-realm', 'public-identity']));
+  });
+
+  it('D-14 each answer is of Cx where the request was', async () => {
+    const { client } = await start({ enforce: true });
+    const named = async (octets: Buffer) => (await client.raw(octets)).avps.has(baseAvps.vendorSpecificApplicationId);
+    expect(await named(request([...uar, identity]))).toBe(true);
+    expect(await named(request(uar, { command: 399 }))).toBe(false);
+  });
+
   it('D-02 D-17 our own requests have none, and none is refused', async () => {
     const { hss, client } = await start({ enforce: true, servers: [scscf] });
     const user = { impi, impu };

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { avp } from '#diameter/codec/avp-types';
 import { serverAssignmentTypes as types } from '#diameter/cx/cx-requests';
 import {
   type PushProfile,
@@ -103,6 +104,19 @@ describe('lab hss rtr', () => {
     expect(stdout).toContain('RTA 5001 DIAMETER_ERROR_USER_UNKNOWN (3GPP) from scscf.ims.test');
     expect(code).toBe(1);
     expect(await located()).toBe(2001);
+  });
+
+  it('D-14 what is wrong with the answer is told: two Result-Codes, a text that comes twice', async () => {
+    const words = avp(baseAvps.errorMessage, 'x');
+    client.handle(cxCommands.registrationTermination, () => ({
+      result: baseResult(2001),
+      avps: [avp(baseAvps.resultCode, 2001), words, words],
+    }));
+    await client.cx.serverAssignment(registration);
+    const { code, stdout } = await order('rtr', impi, '--json');
+    expect(code).toBe(0);
+    const { findings } = JSON.parse(stdout) as { findings: string[] };
+    expect([...findings].sort()).toEqual(['Error-Message is there 2 times', 'Result-Code is there 2 times']);
   });
 
   it('new-server goes to the S-CSCF that another one replaced, and leaves the new registration', async () => {
