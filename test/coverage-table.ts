@@ -20,7 +20,7 @@ function numbers(text: string): number[] {
 export const claimed: readonly string[] = [
   ...expand('P', '1 3-6 10 14-24 50-58 70-79 83 90-96 100 102-104 140 142 145'),
   ...expand('I', '1-4 10-18 20-29'),
-  ...expand('S', '1-15 20-28 30-43 60-67 70-73 80-81 84-86 90-93 110-114 116 120-123 128'),
+  ...expand('S', '1-15 20-43 50-54 60-67 70-73 80-82 84-86 90-99 110-116 120-123 128'),
   ...expand('C', '1-18 20-37'),
   ...expand('D', '1-22 45 60-64 70'),
   ...expand('Q', '1-14'),
@@ -50,15 +50,11 @@ export const inPart: Readonly<Record<string, string>> = {
   'P-76': 'protected server port in the Record-Route towards the UE',
   'P-77': 'location data that came over Rx',
   'P-102': 'last offer and answer, Rx session',
-  'S-02': '`tls-*` and `ip-assoc-*` values of integrity-protected',
-  'S-04': 're-authentication after so many refreshes or so long',
-  'S-21': 'assignments for unregistered users (0, 3), with stored server name (6, 7), restoration (14)',
-  'S-31': 'strict mode that refuses a REGISTER without Path',
-  'S-84': 'services for unregistered users: there are no application servers yet, so they get 480',
-  'S-110': 'return from an application server',
   'C-30': 'overload control by parameters (RFC 7339), which is optional',
   'C-31': 'the subscriber of the P-CSCF',
   'C-34': 'a mirror by HEP or pcap, which is optional; traces show every message',
+  'S-21': 'restoration (14); administrative ends but for RTR, PPR and third-party REGISTER',
+  'S-29': 'media profiles (SubscribedMediaProfileId)',
   'S-122': 'caller preferences (RFC 3841): Accept-Contact, Reject-Contact, Request-Disposition',
 };
 

@@ -43,22 +43,38 @@ export type Verdict =
   | { readonly kind: 'mac-failure' }
   | { readonly kind: 'wrong' };
 
+const never: ReauthenticationPolicy = Object.freeze({});
+
+/** When a protected REGISTER is challenged although it needs not be; what is left out never asks for it. */
+export type ReauthenticationPolicy = ScscfConfig['auth']['reauthentication'];
+
 /**
  * Judges a REGISTER by its credentials. `challenge`: the outstanding one of this private identity; `bindings`: those of
- * the registration.
+ * the registration; `nowMs`: wall clock.
  *
- * Source: TS 24.229 5.4.1.2.1 to 5.4.1.2.3, RFC 3310 3.4; requirements S-03, S-04, S-10 to S-13.
+ * Source: TS 24.229 5.4.1.2.1 to 5.4.1.2.3, RFC 3310 3.4; requirements S-02 to S-04, S-10 to S-13.
  */
-export function judge(register: RegisterRequest, challenge: Challenge | null, bindings: readonly Binding[]): Verdict {
+export function judge(
+  register: RegisterRequest,
+  challenge: Challenge | null,
+  bindings: readonly Binding[],
+  policy: ReauthenticationPolicy,
+  nowMs: number,
+): Verdict {
   const { credentials, protection } = register;
   const auts = credentials?.get('auts') ?? null;
   const answers = challenge !== null && credentials !== null && credentials.get('nonce') === challenge.nonce;
   if (!answers || challenge.impu !== register.impu) {
-    if (protection !== 'yes' || auts !== null) return { kind: 'challenge', stale: false };
+    const isProtected = protection === 'yes' || associationOf(register) === 'tls-yes';
+    if (!isProtected || auts !== null) return { kind: 'challenge', stale: false };
     // Taking away over the security association is not asked for twice; nor is a refresh of what is bound.
     const removes = !register.binds && (register.star || register.contacts.length > 0);
-    if (!removes && awaitsAuthentication(bindings, register.impi)) return { kind: 'challenge', stale: false };
-    return { kind: removes || isBound(bindings, register) ? 'trusted' : 'unbound' };
+    if (removes) return { kind: 'trusted' };
+    const own = bindings.filter((binding) => binding.impi === register.impi);
+    if (awaitsAuthentication(own) || isProofDue(own, policy, nowMs)) return { kind: 'challenge', stale: false };
+    if (isBound(bindings, register)) return { kind: 'trusted' };
+    // Over TLS a challenge can be answered as it is; over IPsec it would need a new security association.
+    return protection === 'yes' ? { kind: 'unbound' } : { kind: 'challenge', stale: false };
   }
   const isAka = challenge.kind !== 'SIP Digest';
   if (isAka && auts !== null) return resynchronisation(challenge.nonce, auts);
@@ -71,9 +87,31 @@ export function judge(register: RegisterRequest, challenge: Challenge | null, bi
 }
 
 /** Whether the network has asked the user to authenticate anew. Source: TS 24.229 5.4.1.6; requirement S-43. */
-function awaitsAuthentication(bindings: readonly Binding[], impi: string): boolean {
-  return bindings.some((binding) => binding.impi === impi && binding.history.event === 'shortened');
+function awaitsAuthentication(own: readonly Binding[]): boolean {
+  return own.some(({ history }) => history.event === 'shortened');
 }
+
+/**
+ * Whether the operator wants the user to authenticate again by now: after so many REGISTERs without, or so long after the
+ * last one with. Source: TS 24.229 5.4.1.2.2; requirement S-04.
+ */
+function isProofDue(own: readonly Binding[], { refreshes, seconds }: ReauthenticationPolicy, nowMs: number): boolean {
+  if (own.length === 0 || (refreshes === undefined && seconds === undefined)) return false;
+  const latest = own.reduce((best, { proof }) => (proof.atMs > best.atMs ? proof : best), own[0]!.proof);
+  if (seconds !== undefined && nowMs >= latest.atMs + seconds * 1000) return true;
+  return refreshes !== undefined && latest.unproven + 1 >= refreshes;
+}
+
+/**
+ * What the P-CSCF says of an association that is no IPsec: `tls-yes` and `ip-assoc-yes` when a registered user has it, an
+ * address alone being no proof; '' for anything else. Source: TS 24.229 7.2A.2; requirement S-02.
+ */
+function associationOf({ credentials }: RegisterRequest): (typeof associations)[number] | '' {
+  const value = credentials?.get('integrity-protected')?.toLowerCase();
+  return associations.find((name) => name === value) ?? '';
+}
+
+const associations = ['tls-pending', 'tls-yes', 'tls-connected', 'ip-assoc-pending', 'ip-assoc-yes'] as const;
 
 function resynchronisation(nonce: string, text: string): Verdict {
   const auts = parseAuts(text);
@@ -115,32 +153,34 @@ type Attempt = Pick<Challenge, 'failures' | 'resyncs' | 'macFailures'>;
 const newAttempt: Attempt = { failures: 0, resyncs: 0, macFailures: 0 };
 
 /**
- * Decides whether a REGISTER may go on: true, or false when it has been answered with a challenge or a refusal.
+ * Decides whether a REGISTER may go on, since its user has shown who it is (`verified`) or its way in does (`trusted`);
+ * null when it has been answered with a challenge or a refusal.
  * Source: TS 24.229 5.4.1.2; requirements S-02 to S-14, X-I8 to X-I10.
  */
 export async function authenticate(
   state: ScscfState,
   transaction: ProxyTransaction,
   register: RegisterRequest,
-): Promise<boolean> {
+): Promise<'verified' | 'trusted' | null> {
   const { impi } = register;
   const { auth } = state.context.config;
-  const challenge = state.challenges.get(impi, state.context.clock.wallMs());
+  const nowMs = state.context.clock.wallMs();
+  const challenge = state.challenges.get(impi, nowMs);
   const registration = state.registrations.find(register.impu);
-  const verdict = judge(register, challenge, registration?.bindings ?? []);
+  const verdict = judge(register, challenge, registration?.bindings ?? [], auth.reauthentication ?? never, nowMs);
   const attempt = challenge ?? newAttempt;
   switch (verdict.kind) {
     case 'trusted':
-      return true;
+      return 'trusted';
     case 'verified':
       takeAnswer(state, impi, challenge!, verdict.nonceCount);
-      return true;
+      return 'verified';
     case 'unbound':
       transaction.refuse(reasons.contactNotBound, impi);
-      return false;
+      return null;
     case 'challenge':
       await issueChallenge(state, transaction, register, newAttempt, { stale: verdict.stale });
-      return false;
+      return null;
     case 'resynchronise': {
       // Every answer uses its challenge up, so that nothing can be tried on it twice.
       state.challenges.remove(impi);
@@ -150,21 +190,21 @@ export async function authenticate(
         resync: verdict.randAndAuts,
         scheme: challenge!.kind,
       });
-      return false;
+      return null;
     }
     case 'mac-failure': {
       state.challenges.remove(impi);
       if (attempt.macFailures >= 1) return fail(state, transaction, register, reasons.macFailure);
       const next = { ...attempt, macFailures: attempt.macFailures + 1 };
       await issueChallenge(state, transaction, register, next, { scheme: challenge!.kind });
-      return false;
+      return null;
     }
     case 'wrong': {
       state.challenges.remove(impi);
       if (attempt.failures >= auth.failures) return fail(state, transaction, register, reasons.wrongResponse);
       const next = { ...attempt, failures: attempt.failures + 1 };
       await issueChallenge(state, transaction, register, next, { scheme: challenge!.kind });
-      return false;
+      return null;
     }
   }
 }
@@ -181,12 +221,12 @@ function takeAnswer(state: ScscfState, impi: string, challenge: Challenge, nonce
 }
 
 /** Refuses for good, and tells the HSS unless the user is registered by other means. Requirement S-14. */
-function fail(state: ScscfState, transaction: ProxyTransaction, register: RegisterRequest, reason: Reason): false {
+function fail(state: ScscfState, transaction: ProxyTransaction, register: RegisterRequest, reason: Reason): null {
   transaction.refuse(reason, register.impi);
   if (state.registrations.find(register.impu) === null) {
     release(state, register.impi, [register.impu], serverAssignmentTypes.AUTHENTICATION_FAILURE);
   }
-  return false;
+  return null;
 }
 
 interface ChallengeOptions {
@@ -231,9 +271,10 @@ async function issueChallenge(
     return;
   }
   const item = answer.items[0];
-  const secret = item === undefined ? null : secretOf(item, scheme, config.homeDomain);
+  const withKeys = register.protection !== '';
+  const secret = item === undefined ? null : secretOf(item, scheme, config.homeDomain, withKeys);
   if (item === undefined || secret === null) {
-    transaction.refuse(reasons.hssMalformed, 'no usable SIP-Auth-Data-Item');
+    transaction.refuse(reasons.hssMalformed, 'MAA without a whole SIP-Auth-Data-Item');
     return;
   }
   const expiresAtMs = context.clock.wallMs() + REG_AWAIT_AUTH_MS;
@@ -241,13 +282,7 @@ async function issueChallenge(
   state.challenges.set(impi, { ...secret, impu, nonceCount: 0, failures, resyncs, macFailures, expiresAtMs });
   context.count('challenge');
   transaction.reply(401, (response) => {
-    const parameters = challengeParameters(
-      secret,
-      item,
-      register.protection !== '',
-      config.auth.qop,
-      options.stale === true,
-    );
+    const parameters = challengeParameters(secret, item, withKeys, config.auth.qop, options.stale === true);
     response.by('challenge (TS 24.229 5.4.1.2.1)');
     response.headers.append(Header['WWW-Authenticate'], formatDigest(parameters));
   });
@@ -259,29 +294,39 @@ const wireSchemes = {
   'SIP Digest': 'SIP Digest',
 } as const;
 
-/** Source: TS 24.229 5.4.1.1; requirement S-02: behind IPsec it is AKA, else the configuration decides. */
+/**
+ * Behind IPsec it is AKA; on another association SIP Digest, unless the HSS is to choose; else the configuration decides.
+ * Source: TS 24.229 5.4.1.1, 5.4.1.2.1; requirement S-02.
+ */
 function schemeOf(register: RegisterRequest, config: ScscfConfig): AuthScheme {
   const { defaultScheme } = config.auth;
-  if (register.protection === '') return defaultScheme;
-  return defaultScheme === 'Digest-AKAv2-MD5' ? defaultScheme : 'Digest-AKAv1-MD5';
+  if (register.protection !== '') return defaultScheme === 'Digest-AKAv2-MD5' ? defaultScheme : 'Digest-AKAv1-MD5';
+  if (associationOf(register) === '') return defaultScheme;
+  return defaultScheme === 'Unknown' ? defaultScheme : 'SIP Digest';
 }
 
 type Secret = Pick<Challenge, 'kind' | 'realm' | 'nonce' | 'password' | 'ha1' | 'hash'>;
 
 const noOctets = Buffer.alloc(0);
+/** Characters of H(A1). Source: RFC 7616 3.3. */
+const ha1Length = { MD5: 32, 'SHA-256': 64 } as const;
 
-/** What a vector becomes here; null when it lacks something. Its content decides, not the spelling of its scheme. */
-function secretOf(item: AuthDataItem, asked: string, homeDomain: string): Secret | null {
+/**
+ * What a vector becomes here; null when it lacks something, of which the keys are a part for a P-CSCF that waits for them
+ * (`withKeys`). Its content decides, not the spelling of its scheme.
+ */
+function secretOf(item: AuthDataItem, asked: string, homeDomain: string, withKeys: boolean): Secret | null {
   const { rand, autn, xres, ck, ik, digest } = item;
   if (rand !== undefined && autn !== undefined && xres !== undefined) {
     const kind: AkaAlgorithm = (item.scheme ?? asked).toLowerCase().includes('akav2') ? 'AKAv2-MD5' : 'AKAv1-MD5';
-    if (kind === 'AKAv2-MD5' && (ck === undefined || ik === undefined)) return null;
+    const keys = Number(ck !== undefined) + Number(ik !== undefined);
+    if (keys === 1 || (keys === 0 && (kind === 'AKAv2-MD5' || withKeys))) return null;
     const password = akaPassword(kind, xres, ik ?? noOctets, ck ?? noOctets);
     return { kind, realm: homeDomain, nonce: formatAkaNonce(rand, autn), password, ha1: '', hash: 'MD5' };
   }
   if (digest === undefined) return null;
   const hash = digestHashOf(digest.algorithm ?? null);
-  if (hash === null) return null;
+  if (hash === null || digest.ha1.length !== ha1Length[hash]) return null;
   const nonce = randomBytes(24).toString('base64');
   return { kind: 'SIP Digest', realm: digest.realm, nonce, password: noOctets, ha1: digest.ha1, hash };
 }

@@ -2,11 +2,14 @@ import { serverAssignmentTypes } from '#diameter/cx/cx-requests';
 import { Timer, type TimerOwner } from '#sip/transaction/timer-wheel';
 import { bucketOf, type Store } from '#store/store';
 import { CHALLENGES, decodeChallenge } from './challenge-store.ts';
+import { keepsServer } from './kept-assignment.ts';
 import type { Registration } from './registration.ts';
 import { GRACE_MS, REGISTRATIONS } from './registration-store.ts';
 import { assignedImpus, release } from './server-assignment.ts';
 import type { ScscfState } from './state.ts';
 import { SUBSCRIPTIONS } from './subscription-store.ts';
+import { UNREGISTERED } from './unregistered-store.ts';
+import { dropUnregistered } from './unregistered-user.ts';
 
 const PERIOD_MS = 1000;
 /** Next look when there was more than one look could take. */
@@ -58,6 +61,7 @@ export class ExpirySweep implements TimerOwner {
     for (const { table, key, value } of records) {
       if (table === CHALLENGES) expireChallenge(this.#state, key, value);
       else if (table === REGISTRATIONS) expireContacts(this.#state, key);
+      else if (table === UNREGISTERED) dropUnregistered(this.#state, key);
       else if (table === SUBSCRIPTIONS) this.#state.regEvents.attend(key);
     }
     store.commit();
@@ -79,6 +83,7 @@ function expireContacts(state: ScscfState, key: string): void {
   const endMs = state.context.clock.wallMs() - GRACE_MS;
   let left: string[] = [];
   let before: Registration | null = null;
+  const profile = state.registrations.profile(key);
   const after = state.registrations.change(key, (current) => {
     left = [];
     before = current;
@@ -95,8 +100,13 @@ function expireContacts(state: ScscfState, key: string): void {
     return;
   }
   state.regEvents.changed(before, after, () => 'expired');
+  if (left.length === 0) return;
+  const type =
+    after === null && keepsServer(state.context.config, profile)
+      ? serverAssignmentTypes.TIMEOUT_DEREGISTRATION_STORE_SERVER_NAME
+      : serverAssignmentTypes.TIMEOUT_DEREGISTRATION;
   for (const impi of left) {
     state.context.count('expiry');
-    release(state, impi, assignedImpus(before), serverAssignmentTypes.TIMEOUT_DEREGISTRATION);
+    release(state, impi, assignedImpus(before), type);
   }
 }

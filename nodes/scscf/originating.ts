@@ -1,4 +1,5 @@
 import { formatChargingVector, newIcid, parseChargingVector } from '#ims/charging';
+import { sessionCases } from '#ims/filter-criterion';
 import { impuOf } from '#ims/identity';
 import { reasons } from '#ims/reasons';
 import { ParseFailure } from '#sip/errors';
@@ -7,13 +8,15 @@ import { parseServedUser } from '#sip/header/served-user';
 import { Header } from '#sip/message/header-names';
 import type { SipRequest } from '#sip/message/request';
 import type { ProxyTransaction } from '#sip/proxy/proxy-transaction';
-import { opensDialog } from '#sip/proxy/record-route';
 import type { SipUri } from '#sip/uri/sip-uri';
 import { routeOnwards } from './onward-routing.ts';
-import { assertService } from './preferred-service.ts';
+import { allowedServices, assertService } from './preferred-service.ts';
 import { identityOf, type RegisteredIdentity, type Registration } from './registration.ts';
 import type { RegistrationStore } from './registration-store.ts';
+import { recordPassage, runServices } from './service-chain.ts';
+import { type ServedUser, ServiceChain } from './service-chain-state.ts';
 import type { ScscfState } from './state.ts';
+import { refusalOfCaller, unregisteredUser } from './unregistered-user.ts';
 import { findWildcarded } from './wildcard-index.ts';
 
 /** Whether the Route entry that led here makes this the originating case. Source: TS 24.229 5.4.3.1; requirement S-80. */
@@ -22,9 +25,9 @@ export function isOriginating(ownRoute: SipUri | null): boolean {
 }
 
 /**
- * An initial request of one of our users: checks who it is, then sends it towards the called one. A promise only where
- * that takes a look at the DNS.
- * Source: TS 24.229 5.4.3.2; requirements S-26, S-81, S-86, S-110 to S-113.
+ * An initial request of one of our users: checks who it is, runs the services of the caller, then sends it towards the
+ * called one. A promise only where that takes a look at the DNS, or the HSS has to be asked.
+ * Source: TS 24.229 5.4.3.2; requirements S-26, S-81, S-82, S-86, S-94, S-110 to S-113.
  */
 export function handleOriginating(state: ScscfState, transaction: ProxyTransaction): void | Promise<void> {
   const { request, ownRoute } = transaction;
@@ -40,6 +43,7 @@ export function handleOriginating(state: ScscfState, transaction: ProxyTransacti
   const named = findServed(state.registrations, request, served);
   const found = named === null ? findWildcarded(state, served) : { registration: named, impu: served };
   if (found === null) {
+    if (!byUe) return serveUnregistered(state, transaction, served, asserted);
     transaction.refuse(reasons.callerNotRegistered, served);
     return;
   }
@@ -49,16 +53,79 @@ export function handleOriginating(state: ScscfState, transaction: ProxyTransacti
     transaction.refuse(reasons.callerBarred, served);
     return;
   }
-  if (!assertService(transaction, config.allowedServices ?? null)) return;
+  if (!assertService(transaction, allowedServices(state, request, registration.key, found.impu))) return;
 
   request.by('assertSecondIdentity (TS 24.229 5.4.3.2)');
   const second = secondIdentity(registration, identity, asserted, config.homeDomain);
   if (second !== null) request.headers.append(Header['P-Asserted-Identity'], `<${second}>`);
+  const user = servedUserOf(state, registration, served, profileKeyOf(request, registration, found.impu));
+  return runServices(
+    state,
+    transaction,
+    new ServiceChain(user, sessionCases.originatingRegistered, leaveOriginatingSide),
+  );
+}
+
+/**
+ * Sends a request of the originating side on, once no service is left to run.
+ * Source: TS 24.229 5.4.3.2; requirements S-86, S-94, S-112.
+ */
+export function leaveOriginatingSide(
+  state: ScscfState,
+  transaction: ProxyTransaction,
+  chain: ServiceChain,
+): void | Promise<void> {
+  const { request } = transaction;
   request.by('leaveOriginatingSide (TS 24.229 5.4.3.2)');
   request.headers.remove(Header['P-Served-User']);
-  addOriginatingNetwork(request, config.homeDomain);
-  if (opensDialog(request.method)) request.headers.prepend(Header['Record-Route'], state.routes.originating);
+  addOriginatingNetwork(request, state.context.config.homeDomain);
+  recordPassage(state, request, chain);
   return routeOnwards(state, transaction);
+}
+
+/** A registered user as his services see him. `profileKey`: the identity of the profile that stands for `impu`. */
+export function servedUserOf(
+  state: ScscfState,
+  registration: Registration,
+  impu: string,
+  profileKey: string,
+): ServedUser {
+  const criteria = state.services.criteriaOf(registration.key, profileKey);
+  return { impu, profileKey, registration, charging: registration.charging, criteria };
+}
+
+/** The identity of a profile that stands for one: itself, a wildcard, or what the I-CSCF was told. RFC 5002. */
+export function profileKeyOf(request: SipRequest, registration: Registration | null, impu: string): string {
+  if (registration !== null && identityOf(registration, impu) !== null) return impu;
+  const value = request.headers.get(Header['P-Profile-Key']);
+  const profileKey = value === null ? null : parseNameAddr(value);
+  return profileKey === null || profileKey instanceof ParseFailure ? impu : profileKey.uri;
+}
+
+/** An application server acts for a user who is not registered. Source: TS 24.229 5.4.3.2; requirement S-82. */
+async function serveUnregistered(
+  state: ScscfState,
+  transaction: ProxyTransaction,
+  impu: string,
+  asserted: readonly string[],
+): Promise<void> {
+  const { request } = transaction;
+  const { config } = state.context;
+  const user = await unregisteredUser(state, impu, profileKeyOf(request, null, impu));
+  if ('reason' in user) {
+    const { reason, detail } = refusalOfCaller(user);
+    transaction.refuse(reason, detail);
+    return;
+  }
+  if (!assertService(transaction, config.allowedServices ?? null)) return;
+  if (asserted.length === 0) {
+    request.by('assertIdentity (TS 24.229 5.4.3.2)').headers.append(Header['P-Asserted-Identity'], `<${impu}>`);
+  }
+  return runServices(
+    state,
+    transaction,
+    new ServiceChain(user, sessionCases.originatingUnregistered, leaveOriginatingSide),
+  );
 }
 
 /** Identities of P-Asserted-Identity, as keys, in order; what is no identity is left out. */

@@ -13,6 +13,7 @@ import type { Reason } from '#sip/reasons';
 import { StoreError } from '#store/store';
 import { authenticate, authenticationInfo } from './authenticate.ts';
 import { contactWithGruus, gruuIdentity, makeGruus } from './gruu.ts';
+import { keepsServer } from './kept-assignment.ts';
 import { type RegisterRequest, readRegister } from './register-request.ts';
 import { applyContacts, endingEvent } from './registrar.ts';
 import { associatedUris, hasBindingOf, identityOf, type Registration } from './registration.ts';
@@ -33,7 +34,12 @@ export async function handleRegister(state: ScscfState, transaction: ProxyTransa
     refuse(transaction, register.reason, register.detail, config.registrar.minExpires);
     return;
   }
-  if (!(await authenticate(state, transaction, register))) return;
+  if (config.registrar.requirePath && register.binds && register.path === '') {
+    refuse(transaction, reasons.missingPath, register.impu);
+    return;
+  }
+  const proof = await authenticate(state, transaction, register);
+  if (proof === null) return;
 
   const known = state.registrations.find(register.impu);
   const early = applyContacts(known?.bindings ?? [], register, config.registrar.maxContacts, 0);
@@ -42,6 +48,8 @@ export async function handleRegister(state: ScscfState, transaction: ProxyTransa
     return;
   }
   let assignment: Assignment | null = null;
+  // What a registration leaves behind is gone when it is.
+  const ending = register.binds || known === null ? null : state.registrations.profile(known.key);
   const first = known === null || !hasBindingOf(known, register.impi);
   if (register.binds && (first || config.registrar.sarOnReRegistration)) {
     const type = first ? serverAssignmentTypes.REGISTRATION : serverAssignmentTypes.RE_REGISTRATION;
@@ -54,7 +62,7 @@ export async function handleRegister(state: ScscfState, transaction: ProxyTransa
   }
   let change: Change;
   try {
-    change = store(state, register, assignment);
+    change = store(state, register, assignment, proof === 'verified');
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     state.context.log.error({ error, impi: register.impi }, 'a registration cannot be stored');
@@ -70,10 +78,15 @@ export async function handleRegister(state: ScscfState, transaction: ProxyTransa
     return;
   }
   // The HSS hears of it before the UE, which may register anew at once. Whether it agrees does not matter (S-38).
-  if (change.left !== null) await deregister(state, register, change.left);
+  if (change.left !== null) await deregister(state, register, change, ending);
   if (register.binds) state.context.count(first ? 'registration' : 're-registration');
-  answer(state, transaction, register, change.after);
-  state.regEvents.changed(change.before, change.after, (binding) => endingEvent(binding, register));
+  const response = answer(state, transaction, register, change.after);
+  const { request } = transaction;
+  const { before, after } = change;
+  if (response !== null) {
+    state.thirdParties.registered({ request, response, impu: register.impu, before, after, endedProfile: ending });
+  }
+  state.regEvents.changed(before, after, (binding) => endingEvent(binding, register));
 }
 
 /** What became of a registration. */
@@ -85,7 +98,7 @@ interface Change {
   readonly left: Registration | null;
 }
 
-function store(state: ScscfState, register: RegisterRequest, assignment: Assignment | null): Change {
+function store(state: ScscfState, register: RegisterRequest, assignment: Assignment | null, proven: boolean): Change {
   const { registrations, context } = state;
   const { impi, impu } = register;
   const key = keyOf(state, impu, assignment);
@@ -103,7 +116,7 @@ function store(state: ScscfState, register: RegisterRequest, assignment: Assignm
       was = current;
       if (current === null && assignment === null) return undefined;
       const before = current?.bindings ?? [];
-      const bindings = applyContacts(before, register, maxContacts, nowMs);
+      const bindings = applyContacts(before, register, maxContacts, nowMs, proven);
       if ('id' in bindings) {
         refusal = bindings;
         return undefined;
@@ -139,24 +152,35 @@ function undo(state: ScscfState, register: RegisterRequest, assignment: Assignme
   release(state, register.impi, names, serverAssignmentTypes.ADMINISTRATIVE_DEREGISTRATION);
 }
 
-/** Requirement S-38. */
-function deregister(state: ScscfState, register: RegisterRequest, left: Registration): Promise<void> {
+/** `profile`: that of the registration before. Requirements S-21, S-38. */
+async function deregister(
+  state: ScscfState,
+  register: RegisterRequest,
+  { left, after }: Change,
+  profile: Buffer | null,
+): Promise<void> {
+  if (left === null) return;
   state.context.count('deregistration');
-  return release(state, register.impi, assignedImpus(left), serverAssignmentTypes.USER_DEREGISTRATION);
+  const keeps = after === null && keepsServer(state.context.config, profile);
+  const { USER_DEREGISTRATION, USER_DEREGISTRATION_STORE_SERVER_NAME } = serverAssignmentTypes;
+  const type = keeps ? USER_DEREGISTRATION_STORE_SERVER_NAME : USER_DEREGISTRATION;
+  await release(state, register.impi, assignedImpus(left), type);
 }
 
-/** The 200. Source: TS 24.229 5.4.1.2.2F, RFC 3608 6.3, RFC 3327 5.3, RFC 5627 5.2; requirements S-36, S-37, S-41. */
+/** The 200; null when somebody else has answered. Source: TS 24.229 5.4.1.2.2F, RFC 3608 6.3, RFC 3327 5.3, RFC 5627 5.2; requirements S-36, S-37, S-41. */
 function answer(
   state: ScscfState,
   transaction: ProxyTransaction,
   register: RegisterRequest,
   registration: Registration | null,
-): void {
+): SipResponse | null {
   const { request } = transaction;
   const { context, routes } = state;
+  let sent: SipResponse | null = null;
   const nowMs = context.clock.wallMs();
   const challenge = state.challenges.get(register.impi, nowMs);
   transaction.reply(200, (response) => {
+    sent = response;
     const { headers } = response.by('answer (TS 24.229 5.4.1.2.2F)');
     if (registration !== null && identityOf(registration, register.impu) !== null) {
       const withGruu = hasTag(request.headers.values(Header.Supported), 'gruu');
@@ -182,6 +206,7 @@ function answer(
     const info = authenticationInfo(register, challenge);
     if (info !== null) headers.append(Header['Authentication-Info'], info);
   });
+  return sent;
 }
 
 function addSupport(request: SipRequest, response: SipResponse, register: RegisterRequest): void {

@@ -9,7 +9,7 @@ import { type Binding, makeBinding, newHistory } from './registration.ts';
 
 /**
  * The bindings after a REGISTER, all of it or nothing; a reason when it is refused. `bindings` are those of the
- * registration, of every private identity.
+ * registration, of every private identity; `proven`: whether the user has authenticated for this one.
  *
  * Source: RFC 3261 10.3, RFC 5626 6, TS 24.229 5.4.1.2.2; requirements S-31 to S-35, S-38.
  */
@@ -18,6 +18,7 @@ export function applyContacts(
   register: RegisterRequest,
   maxContacts: number,
   nowMs: number,
+  proven = true,
 ): readonly Binding[] | Reason {
   if (register.star) return removeAll(bindings, register);
   if (register.contacts.length === 0) return bindings;
@@ -36,7 +37,7 @@ export function applyContacts(
     // The same contact twice in one REGISTER: the last one counts.
     const twin = added.findIndex((other) => isSameBinding(other, binding));
     if (twin >= 0) added.splice(twin, 1);
-    if (requested.seconds > 0) added.push(earlier === null ? binding : refreshed(binding, earlier));
+    if (requested.seconds > 0) added.push(earlier === null ? binding : refreshed(binding, earlier, proven));
   }
   const after = bindings.filter((binding) => !leaving.has(binding)).concat(added);
   return added.length > 0 && after.length > maxContacts ? reasons.tooManyContacts : after;
@@ -66,9 +67,10 @@ export function endingEvent(binding: Binding, register: RegisterRequest): 'unreg
   return !register.binds || register.contacts.some(isMeant) ? 'unregistered' : 'deactivated';
 }
 
-function refreshed(binding: Binding, { callId, history }: Binding): Binding {
+function refreshed(binding: Binding, { callId, history, proof }: Binding, proven: boolean): Binding {
   const firstCseq = callId === binding.callId ? history.firstCseq : binding.cseq;
-  return { ...binding, history: { ...history, event: 'refreshed', firstCseq } };
+  const since = proven ? binding.proof : { atMs: proof.atMs, unproven: proof.unproven + 1 };
+  return { ...binding, history: { ...history, event: 'refreshed', firstCseq }, proof: since };
 }
 
 function removeAll(bindings: readonly Binding[], register: RegisterRequest): readonly Binding[] | Reason {
@@ -90,7 +92,8 @@ function bindingFor(register: RegisterRequest, { contact, seconds }: RequestedCo
     cseq: register.cseq,
     expiresAtMs: nowMs + seconds * 1000,
   };
-  return makeBinding({ ...source, history: newHistory(source, register.impu, nowMs) });
+  const proof = { atMs: nowMs, unproven: 0 };
+  return makeBinding({ ...source, history: newHistory(source, register.impu, nowMs), proof });
 }
 
 /**

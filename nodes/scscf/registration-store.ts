@@ -14,7 +14,7 @@ export const REGISTRATIONS = 'registrations';
 /** The other identities of a registration, each with the key of its registration. */
 const IDENTITIES = 'identities';
 /** The user profile of a registration as the HSS sent it. */
-const PROFILES = 'profiles';
+export const PROFILES = 'profiles';
 /** Wildcards among the identities, each with the key of its registration. Requirement S-26. */
 export const WILDCARDS = 'wildcards';
 /** Written whenever a wildcard comes or goes, so that its counter in the store tells. No wildcard has a blank. */

@@ -36,6 +36,15 @@ export interface Binding {
   readonly cseq: number;
   readonly expiresAtMs: number;
   readonly history: BindingHistory;
+  readonly proof: BindingProof;
+}
+
+/** When the user of a contact last showed who it is. Requirement S-04. */
+export interface BindingProof {
+  /** Milliseconds since 1970; 0 when that was not noted. */
+  readonly atMs: number;
+  /** REGISTERs since then that were taken without. */
+  readonly unproven: number;
 }
 
 /** What watchers of a registration are told of a binding. Source: RFC 3680 3.2; requirements S-63, S-64. */
@@ -58,8 +67,9 @@ const bindingEvents = ['registered', 'refreshed', 'shortened'] as const;
 
 /** What one binding consists of before its Contact value is read. */
 export type BindingSource = Pick<Binding, 'impi' | 'contact' | 'path' | 'callId' | 'cseq' | 'expiresAtMs'> & {
-  /** Left out: that of a binding of which nothing was noted. */
+  /** Left out: those of a binding of which nothing was noted. */
   readonly history?: BindingHistory;
+  readonly proof?: BindingProof;
 };
 
 /** Addresses for P-Charging-Function-Addresses, '' where the HSS gave none. */
@@ -79,9 +89,11 @@ export interface Registration {
 }
 
 const RECORD_TYPE = 1;
-const RECORD_VERSION = 2;
+const RECORD_VERSION = 3;
 const BARRED = 1;
 const WILDCARD = 2;
+
+const notProven: BindingProof = Object.freeze({ atMs: 0, unproven: 0 });
 
 /** Makes a binding of a Contact value that was parsed before; null when it cannot be read after all. */
 export function makeBinding(source: BindingSource): Binding | null {
@@ -89,7 +101,8 @@ export function makeBinding(source: BindingSource): Binding | null {
   if (contact instanceof ParseFailure) return null;
   const { uri, q, instance, regId } = contact;
   const history = source.history ?? newHistory(source, '', 0);
-  return { ...source, uri, q: q < 0 ? 1000 : q, instance, regId: instance === '' ? 0 : regId, history };
+  const proof = source.proof ?? notProven;
+  return { ...source, uri, q: q < 0 ? 1000 : q, instance, regId: instance === '' ? 0 : regId, history, proof };
 }
 
 /** The history of a binding that was made just now by a REGISTER for `impu`. */
@@ -152,6 +165,7 @@ export function encodeRegistration(registration: Registration): Buffer {
     .string(charging.ecf)
     .list(bindings, writeBinding)
     .list(bindings, writeHistory)
+    .list(bindings, writeProof)
     .finish();
 }
 
@@ -164,11 +178,14 @@ export function decodeRegistration(octets: Buffer, key: string): Registration | 
   const sources = reader.list(readBinding);
   // Records of version 1 have none.
   const histories = reader.list(readHistory);
+  // Records of version 2 neither.
+  const proofs = reader.list(readProof);
   if (reader.damaged) return null;
   const bindings: Binding[] = [];
   for (const [i, source] of sources.entries()) {
     const history = histories[i];
-    const binding = makeBinding(history === undefined ? source : { ...source, history });
+    const proof = proofs[i] ?? notProven;
+    const binding = makeBinding(history === undefined ? source : { ...source, history, proof });
     if (binding !== null) bindings.push(binding);
   }
   return { key, identities, charging, bindings };
@@ -220,6 +237,14 @@ export function readBinding(reader: RecordReader): BindingSource {
     cseq: reader.number(),
     expiresAtMs: reader.number(),
   };
+}
+
+function writeProof(writer: RecordWriter, { proof }: Binding): void {
+  writer.number(proof.atMs).number(proof.unproven);
+}
+
+function readProof(reader: RecordReader): BindingProof {
+  return { atMs: reader.number(), unproven: reader.number() };
 }
 
 /** Writes the history of one binding into a record. */

@@ -1,7 +1,12 @@
 import type { CxClient } from '#diameter/cx/cx-client';
+import { pushProfileAnswer, readPushProfile, readRegistrationTermination } from '#diameter/cx/hss-requests';
 import { cxCommands } from '#diameter/dictionary/cx';
+import { resultCodes } from '#diameter/errors';
+import { baseResult } from '#diameter/result';
 import { openEnum } from '#ims/enum';
+import { FilterCriteriaCache } from '#ims/filter-criteria-cache';
 import { reasons } from '#ims/reasons';
+import { sharedFilterSets } from '#ims/shared-filter-sets';
 import { CidrTable } from '#service/cidr';
 import type { ScscfConfig } from '#service/config-shape';
 import type { NodeContext } from '#service/node-context';
@@ -13,6 +18,8 @@ import { ChallengeLimit } from './challenge-limit.ts';
 import { CHALLENGES, ChallengeStore } from './challenge-store.ts';
 import { ExpirySweep } from './expiry.ts';
 import { GRUU_SECRETS, gruuSecret, translateGruu } from './gruu-routing.ts';
+import { isOriginalDialog } from './original-dialog.ts';
+import { handleReturned, hearReturn } from './original-dialog-return.ts';
 import { handleOriginating, isOriginating } from './originating.ts';
 import { pushProfile } from './profile-push.ts';
 import { shortenOnDemand } from './reauthentication.ts';
@@ -20,14 +27,30 @@ import { RegEvents } from './reg-event.ts';
 import { handleRegister } from './register.ts';
 import { RegistrationStore, registrationTables } from './registration-store.ts';
 import { terminateRegistrations } from './registration-termination.ts';
+import { endChain, serviceFailed, serviceResponded } from './service-chain.ts';
+import { ServiceChain } from './service-chain-state.ts';
+import { Services } from './services.ts';
+import { acceptTimer, offerTimer, sessionTimerPolicy } from './session-timer.ts';
 import type { OwnRoutes, ScscfState } from './state.ts';
 import { handleSubscribe } from './subscription.ts';
 import { subscriptionTables } from './subscription-store.ts';
 import { handleTerminating } from './terminating.ts';
+import { ThirdPartyRegister } from './third-party-register.ts';
+import { alsoTelling, endForServer } from './third-party-register-end.ts';
+import { THIRD_PARTIES } from './third-party-register-record.ts';
+import { UnregisteredStore, unregisteredTables } from './unregistered-store.ts';
+import { forgetUnregistered } from './unregistered-user.ts';
 import { WildcardIndex } from './wildcard-index.ts';
 
 /** The tables that the store of an S-CSCF is opened with. */
-export const scscfTables: readonly string[] = [...registrationTables, ...subscriptionTables, CHALLENGES, GRUU_SECRETS];
+export const scscfTables: readonly string[] = [
+  ...registrationTables,
+  ...subscriptionTables,
+  ...unregisteredTables,
+  CHALLENGES,
+  THIRD_PARTIES,
+  GRUU_SECRETS,
+];
 
 export interface ScscfLogic extends NodeLogic {
   /** How many registrations there are, those of all workers. */
@@ -50,14 +73,25 @@ export function createScscf(context: NodeContext<ScscfConfig>, cx: CxClient): Sc
   const trusted = new CidrTable(context.config.trusted.map((network) => [network, true] as const));
   const registrations = new RegistrationStore(context.store);
   const secret = gruuSecret(context.store);
+  const criteria = new FilterCriteriaCache(sharedFilterSets(context.config.sharedIfcSets ?? []));
+  const services = new Services(context.config, context.store, secret, context.log, criteria);
+  const thirdParties = new ThirdPartyRegister(context, registrations, criteria, (key, server) =>
+    endForServer(state, key, server),
+  );
+  const timerPolicy = sessionTimerPolicy(context.config);
   const state: ScscfState = {
     context,
     cx,
     registrations,
-    regEvents: new RegEvents(context, registrations, secret),
+    regEvents: alsoTelling(new RegEvents(context, registrations, secret), (before, after) =>
+      thirdParties.changed(before, after),
+    ),
+    thirdParties,
     wildcards: new WildcardIndex(context.store, (wildcard, reason) =>
       context.log.error({ wildcard, reason }, 'a wildcarded identity cannot be used, it matches nobody'),
     ),
+    services,
+    unregistered: new UnregisteredStore(context.volatile, services),
     challenges: new ChallengeStore(context.volatile),
     challengeLimit: new ChallengeLimit(),
     routes: ownRoutes(context.config.uri),
@@ -66,22 +100,52 @@ export function createScscf(context: NodeContext<ScscfConfig>, cx: CxClient): Sc
   };
   const sweep = new ExpirySweep(state);
   sweep.start();
-  context.serveDiameter(cxCommands.registrationTermination, (request) => terminateRegistrations(state, request));
-  context.serveDiameter(cxCommands.pushProfile, (request) => pushProfile(state, request));
+  context.serveDiameter(cxCommands.registrationTermination, (request) => {
+    forgetUnregistered(state, readRegistrationTermination(request));
+    return terminateRegistrations(state, request);
+  });
+  context.serveDiameter(cxCommands.pushProfile, (request) => {
+    const push = readPushProfile(request);
+    if (forgetUnregistered(state, push)) return pushProfileAnswer(baseResult(resultCodes.SUCCESS));
+    const answer = pushProfile(state, request);
+    // Whatever became of it: only what has changed is told.
+    const { impi } = push;
+    for (const { key } of registrations.ofPrivateIdentity(impi)) thirdParties.profileChanged(key);
+    return answer;
+  });
   return {
     admit: (request) => (request.flow === null || trusted.find(request.flow.address) ? null : reasons.untrustedPeer),
+
+    // Each application server that proxies brings a request back; both sides of a call may be served here.
+    maxOwnVias: 2 * services.settings.maxServers + 8,
 
     handleRequest(transaction) {
       const { request, ownRoute, inDialog } = transaction;
       if (request.method === 'REGISTER') return handleRegister(state, transaction);
       if (request.method === 'SUBSCRIBE' && handleSubscribe(state, transaction, false)) return;
+      if (!offerTimer(transaction, timerPolicy)) return;
       if (inDialog) {
         const reason = ownRoute === null ? null : translateGruu(state, request);
         if (reason !== null) transaction.refuse(reason, request.requestUri);
         else if (ownRoute !== null || request.headers.has(Header.Route)) transaction.forward();
         else transaction.refuse(reasons.noDialog);
-      } else if (isOriginating(ownRoute)) return handleOriginating(state, transaction);
-      else handleTerminating(state, transaction);
+      } else if (ownRoute !== null && isOriginalDialog(ownRoute.user)) return handleReturned(state, transaction);
+      else if (isOriginating(ownRoute)) return handleOriginating(state, transaction);
+      else return handleTerminating(state, transaction);
+    },
+
+    handleResponse({ context: chain, request }, _branch, response) {
+      if (chain instanceof ServiceChain) serviceResponded(chain, response.status);
+      acceptTimer(request, response);
+    },
+
+    handleFailure(transaction, branch) {
+      const { context: chain } = transaction;
+      return chain instanceof ServiceChain && serviceFailed(state, transaction, chain, branch);
+    },
+
+    handleEnd({ context: chain }) {
+      if (chain instanceof ServiceChain) endChain(state, chain);
     },
 
     handleLocal(transaction) {
@@ -98,7 +162,9 @@ export function createScscf(context: NodeContext<ScscfConfig>, cx: CxClient): Sc
 
     refused: (request, reason, detail) => context.refused(request, reason, detail),
     registrations: () => state.registrations.count(),
-    workerMessage: (key) => state.regEvents.attend(key),
+    workerMessage: (word) => {
+      if (!hearReturn(state, word)) state.regEvents.attend(word);
+    },
     control: (request) => shortenOnDemand(state, request),
     stop: () => sweep.stop(),
   };
@@ -113,5 +179,12 @@ function ownRoutes(uri: string): OwnRoutes {
     const text = formatSipUri({ ...base, user });
     return own.parameters.has('lr') ? `<${text}>` : `<${text};lr>`;
   };
-  return { service: entry('orig'), originating: entry('mo'), terminating: entry('mt') };
+  const [before, after] = entry('*').split('*') as [string, string];
+  const afterOriginating = `${after.slice(0, -1)};orig>`;
+  return {
+    service: entry('orig'),
+    originating: entry('mo'),
+    terminating: entry('mt'),
+    wayBack: (odi, originating) => before + odi + (originating ? afterOriginating : after),
+  };
 }

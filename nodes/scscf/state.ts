@@ -4,8 +4,11 @@ import type { ScscfConfig } from '#service/config-shape';
 import type { NodeContext } from '#service/node-context';
 import type { ChallengeLimit } from './challenge-limit.ts';
 import type { ChallengeStore } from './challenge-store.ts';
-import type { RegEvents } from './reg-event.ts';
 import type { RegistrationStore } from './registration-store.ts';
+import type { Services } from './services.ts';
+import type { ThirdPartyRegister } from './third-party-register.ts';
+import type { RegistrationEvents } from './third-party-register-end.ts';
+import type { UnregisteredStore } from './unregistered-store.ts';
 import type { WildcardIndex } from './wildcard-index.ts';
 
 /** What the procedures of the S-CSCF share. */
@@ -14,8 +17,14 @@ export interface ScscfState {
   readonly cx: CxClient;
   readonly registrations: RegistrationStore;
   /** Tells those who watch registrations. */
-  readonly regEvents: RegEvents;
+  readonly regEvents: RegistrationEvents;
+  /** Tells application servers of registrations. */
+  readonly thirdParties: ThirdPartyRegister;
   readonly wildcards: WildcardIndex;
+  /** Filter criteria of the users, and what waits for application servers. */
+  readonly services: Services;
+  /** Profiles of users who are not registered. */
+  readonly unregistered: UnregisteredStore;
   readonly challenges: ChallengeStore;
   readonly challengeLimit: ChallengeLimit;
   /** Values of Service-Route and Record-Route that lead back here. */
@@ -32,4 +41,6 @@ export interface OwnRoutes {
   /** Record-Route of the originating and of the terminating side. Requirement S-86. */
   readonly originating: string;
   readonly terminating: string;
+  /** Route behind an application server, with an original dialog identifier for its user part. Requirement S-94. */
+  wayBack(odi: string, originating: boolean): string;
 }

@@ -95,6 +95,7 @@ export const reasons = Object.freeze({
   profileTooLarge: reason('profile-too-large', 500, 'the HSS has more data of this user than it may send (5008)'),
   assignmentConflict: reason('assignment-conflict', 500, 'the HSS refuses the assignment (5005, 5007)'),
   allBarred: reason('all-barred', 403, 'every public identity of this user is barred'),
+  missingPath: reason('missing-path', 400, 'REGISTER without Path, which registrar.requirePath asks for'),
   intervalTooBrief: reason('interval-too-brief', 423, 'the requested registration is shorter than allowed'),
   cseqTooLow: reason('cseq-too-low', 500, 'CSeq is not higher than that of the last REGISTER'),
   tooManyContacts: reason('too-many-contacts', 403, 'too many contacts are registered'),
@@ -107,6 +108,21 @@ export const reasons = Object.freeze({
   calleeBarred: reason('callee-barred', 404, 'the called identity is barred'),
   noContact: reason('no-contact', 480, 'the called user has no contact to reach'),
   unknownGruu: reason('unknown-gruu', 404, 'this GRUU was not given here, or is void'),
+
+  // Services (S-95 to S-98, S-131)
+  serverSilent: reason('application-server-silent', 408, 'an application server of the profile does not answer'),
+  serverUnreachable: reason(
+    'application-server-unreachable',
+    504,
+    'an application server of the profile cannot be reached',
+  ),
+  serverMalformed: reason('application-server-malformed', 502, 'the profile names an application server by no SIP URI'),
+  tooManyServers: reason('too-many-servers', 482, 'the profile sends this request to too many application servers'),
+  serviceOvertaken: reason(
+    'service-overtaken',
+    481,
+    'the application server was too slow: the request has gone on without it',
+  ),
 
   // Registration events (S-60)
   mayNotWatch: reason('may-not-watch', 403, 'who asks may not watch registrations of this user'),

@@ -74,10 +74,12 @@ class Resolver {
 
   node(): Data {
     const data = this.#data;
-    const homeDomain = String(data.homeDomain);
+    // Hosts of URIs are compared in lower case.
+    const homeDomain = String(data.homeDomain).toLowerCase();
     const name = String(data.name ?? `${this.#role}.${homeDomain}`);
     const common: Data = {
       ...this.#service(data),
+      ...(data.homeDomain === undefined ? {} : { homeDomain }),
       name,
       hosts: this.#sound('hosts') ? resolveHosts(data.hosts as Data) : [],
     };
@@ -322,13 +324,21 @@ class Resolver {
   #scscf(common: Data): Data {
     for (const part of ['registrar', 'regEvent']) {
       const { minExpires = 0, defaultExpires = 0, maxExpires = 0 } = common[part] as Record<string, number>;
-      if (this.#sound(part) && !(minExpires <= defaultExpires && defaultExpires <= maxExpires)) {
+      if (this.#sound(part) && !inOrder(minExpires, defaultExpires, maxExpires)) {
         this.#problem(
           [part],
           `${minExpires}, ${defaultExpires}, ${maxExpires} are not in order`,
           'minExpires <= defaultExpires <= maxExpires',
         );
       }
+    }
+    const timer = common.sessionTimer as Record<string, number>;
+    if (this.#sound('sessionTimer') && !inOrder(timer.minSeconds, timer.defaultSeconds, timer.maxSeconds)) {
+      this.#problem(
+        ['sessionTimer'],
+        `${timer.minSeconds}, ${timer.defaultSeconds}, ${timer.maxSeconds} are not in order`,
+        'minSeconds <= defaultSeconds <= maxSeconds',
+      );
     }
     if (this.#sound('sharedIfcSets')) {
       checkSharedSets(common.sharedIfcSets as SharedFilterSetConfig[], (path, message, suggestion) =>
@@ -416,6 +426,10 @@ class Resolver {
   #problem(path: Path, message: string, suggestion: string): void {
     this.problems.push(problemAt(positionOf(this.#tree, path), path, message, suggestion));
   }
+}
+
+function inOrder(least = 0, middle = 0, most = 0): boolean {
+  return least <= middle && middle <= most;
 }
 
 function overlaps(wild: Endpoint, other: Endpoint): boolean {

@@ -226,6 +226,8 @@ export interface ScscfConfig extends CommonConfig {
     readonly failures: number;
     readonly qop: boolean;
     readonly schemeSpelling: { readonly [scheme in AuthScheme]?: string };
+    /** Protected REGISTERs, or seconds, after which a user has to authenticate again; left out: never. */
+    readonly reauthentication: { readonly refreshes?: number; readonly seconds?: number };
   };
   readonly registrar: {
     readonly minExpires: number;
@@ -233,6 +235,15 @@ export interface ScscfConfig extends CommonConfig {
     readonly maxExpires: number;
     readonly maxContacts: number;
     readonly sarOnReRegistration: boolean;
+    readonly requirePath: boolean;
+    readonly storeServerName: boolean;
+  };
+  /** Seconds. */
+  readonly sessionTimer: {
+    readonly insert: 'supporting' | 'all' | 'none';
+    readonly defaultSeconds: number;
+    readonly minSeconds: number;
+    readonly maxSeconds: number;
   };
   /** Subscriptions to registrations; seconds. */
   readonly regEvent: {
@@ -242,8 +253,22 @@ export interface ScscfConfig extends CommonConfig {
     /** SIP URIs of servers that may watch everybody. */
     readonly watchers: readonly string[];
   };
+  readonly services: ServicesConfig;
   readonly sharedIfcSets: readonly SharedFilterSetConfig[];
   readonly store: StoreConfig;
+}
+
+/** How application servers are asked. */
+export interface ServicesConfig {
+  /** Seconds without any response after which the session goes on without the server. */
+  readonly continuedTimeout: number;
+  /** Seconds without any response after which the session ends. */
+  readonly terminatedTimeout: number;
+  readonly recordRoute: 'ends' | 'always';
+  /** Application servers that one side may send a request to. */
+  readonly maxServers: number;
+  /** Seconds that the profile of an unregistered user is kept. */
+  readonly unregisteredProfile: number;
 }
 
 /** Filter criteria that profiles name by number. */

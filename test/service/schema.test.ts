@@ -107,9 +107,26 @@ const scscf = {
     failures: 2,
     qop: true,
     schemeSpelling: { 'Digest-AKAv1-MD5': 'a', 'Digest-AKAv2-MD5': 'b', 'SIP Digest': 'c', Unknown: 'd' },
+    reauthentication: { refreshes: 1, seconds: 1 },
   },
-  registrar: { minExpires: 1, defaultExpires: 1, maxExpires: 1, maxContacts: 1, sarOnReRegistration: false },
+  registrar: {
+    minExpires: 1,
+    defaultExpires: 1,
+    maxExpires: 1,
+    maxContacts: 1,
+    sarOnReRegistration: false,
+    requirePath: true,
+    storeServerName: true,
+  },
+  sessionTimer: { insert: 'all', defaultSeconds: 1800, minSeconds: 90, maxSeconds: 86400 },
   regEvent: { minExpires: 1, defaultExpires: 1, maxExpires: 1, watchers: ['u'] },
+  services: {
+    continuedTimeout: 2,
+    terminatedTimeout: 4,
+    recordRoute: 'ends',
+    maxServers: 20,
+    unregisteredProfile: 3600,
+  },
   sharedIfcSets: [
     {
       id: 1,
@@ -281,6 +298,7 @@ describe('what loading gives', () => {
       '.routes.ibcf',
       '.routes.ecscf',
       '.allowedServices',
+      '.auth.reauthentication.',
     ];
     const wanted = keysOf(scscf).filter((key) => !optional.some((start) => key.startsWith(start)));
     expect(keysOf(config).sort()).toEqual(wanted.sort());

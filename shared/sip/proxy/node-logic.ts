@@ -11,6 +11,12 @@ import type { ProxyTransaction } from './proxy-transaction.ts';
  */
 export interface NodeLogic {
   /**
+   * Vias of this node that a request may carry before it counts as looping: more than the usual 8 where requests come
+   * back by design. Requirement C-20.
+   */
+  readonly maxOwnVias?: number;
+
+  /**
    * Whether a request may enter at all, asked before routing. Gives why not, or null; `drop` says nothing to the sender.
    */
   admit?(request: SipRequest): Reason | 'drop' | null;

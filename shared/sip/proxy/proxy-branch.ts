@@ -121,6 +121,11 @@ export class ProxyBranch implements ClientUser, TimerOwner {
     if (this.#provisional) this.#sendCancel();
   }
 
+  /** Word of the next hop came another way: it is not silent, however long its answer takes. */
+  heard(): void {
+    this.#core.wheel.stop(this.#silence);
+  }
+
   /** Nobody waits for this branch any more. */
   abandon(): void {
     if (this.#over) return;

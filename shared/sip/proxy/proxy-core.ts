@@ -285,7 +285,7 @@ export class ProxyCore implements ServerUser {
       return false;
     }
     if (this.#spent(request)) transaction.refuse(coreReasons.tooManyHops);
-    else if (atMostOwnVias(request) > maxOwnVias && this.#ownVias(request) > maxOwnVias) {
+    else if (this.#passedTooOften(request)) {
       transaction.refuse(coreReasons.loop);
     } else if (
       this.#draining &&
@@ -306,6 +306,11 @@ export class ProxyCore implements ServerUser {
   #spent(request: SipRequest): boolean {
     const value = request.headers.get(Header['Max-Forwards']);
     return value !== null && parseDecimal(value, 255) === 0;
+  }
+
+  #passedTooOften(request: SipRequest): boolean {
+    const most = this.logic.maxOwnVias ?? maxOwnVias;
+    return atMostOwnVias(request) > most && this.#ownVias(request) > most;
   }
 
   #ownVias(request: SipRequest): number {

@@ -60,6 +60,8 @@ export class HomeNetwork {
   readonly hss = new TestHss();
   readonly store: Store;
   readonly harness: WorkerHarness<ScscfLogic>;
+  /** Third-party REGISTERs that left together with an answer. */
+  readonly toServers: SentMessage[] = [];
   readonly #timers = new Set<() => void>();
   #branch = 0;
 
@@ -165,11 +167,15 @@ export class HomeNetwork {
     await this.settle();
   }
 
-  /** Sends a REGISTER and gives the answer. */
+  /** Sends a REGISTER and gives the answer; what application servers are told of it then stands in `toServers`. */
   async register(options: RegisterOptions = {}): Promise<SentMessage> {
     this.harness.receive(this.registerText(options), pcscf);
     await this.settle();
-    return this.harness.takeOne();
+    const sent = this.harness.take();
+    this.toServers.push(...sent.filter(({ method }) => method === 'REGISTER'));
+    const [answer, ...more] = sent.filter(({ method }) => method !== 'REGISTER');
+    if (answer === undefined || more.length > 0) throw new Error(`${sent.length} messages left, not one answer`);
+    return answer;
   }
 
   registerText(options: RegisterOptions): string {

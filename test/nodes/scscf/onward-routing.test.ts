@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ScscfConfig } from '#service/config-shape';
+import { profileXml } from '../../fixtures/test-hss.ts';
 import { enumRecord } from '../../ims/enum-zone.ts';
 import { type DnsRecord, type DnsReply, type DnsServer, startDnsServer, zone } from '../../sip/resolver/dns-server.ts';
 import type { SentMessage } from '../worker-harness.ts';
@@ -301,6 +302,16 @@ describe('services that a UE prefers', () => {
     const sent = await send('sip:bob@ims.test', prefers(oma));
     expect([sent.status, sent.header('Warning')]).toEqual([403, expect.stringContaining('service-not-allowed')]);
     expect(sent.header('Warning')).toContain(oma);
+  });
+
+  it('S-29 S-111 goes by what the profile of the user allows before what the configuration does', async () => {
+    net = new HomeNetwork({ allowedServices: [oma] });
+    const allowed = `<CoreNetworkServicesAuthorization><Extension><ListOfServiceIds><ServiceId>${mmtel}</ServiceId></ListOfServiceIds></Extension></CoreNetworkServicesAuthorization>`;
+    const profile = profileXml('sip:alice@ims.test').replace('</ServiceProfile>', `${allowed}</ServiceProfile>`);
+    net.hss.subscribers.set('alice@ims.test', { profile });
+    await net.registered();
+    expect((await send('sip:bob@ims.test', prefers(mmtel))).header('P-Asserted-Service')).toBe(mmtel);
+    expect((await send('sip:bob@ims.test', prefers(oma))).status).toBe(403);
   });
 
   it('S-111 takes out what names no service, and asserts nothing', async () => {

@@ -133,7 +133,7 @@ describe('terminating', () => {
     }
   });
 
-  it('S-84 refuses who is not registered, barred or not ours, and asks the HSS nothing', async () => {
+  it('S-84 refuses who is not registered, barred or not ours, and asks the HSS only of who is not registered', async () => {
     await net.registered({ callId: 'a' });
     net.hss.sars.length = 0;
     const status = async (uri: string) => (await net.send('INVITE', uri, [toScscf]))[0]!.status;
@@ -141,7 +141,7 @@ describe('terminating', () => {
     expect(await status('sip:secret@ims.test')).toBe(404);
     expect(await status('sip:carol@else.test')).toBe(404);
     expect(net.harness.refusals).toEqual(['callee-not-registered', 'callee-barred', 'foreign-domain']);
-    expect(net.hss.sars).toEqual([]);
+    expect(net.hss.sars).toMatchObject([{ type: 3, impus: ['sip:carol@ims.test'] }]);
   });
 
   it('S-26 finds the user of a wildcard by P-Profile-Key', async () => {
