@@ -321,14 +321,14 @@ describe('X-S11 malformed Via, To, SDP and parts', () => {
 });
 
 describe('X-S12 shapes of the Request-URI', () => {
-  /** 604 by the HSS, 404 without a way to ask it, 480 at the S-CSCF, which knows only who is registered. */
+  /** 604 by the HSS, 404 without a way to ask it, 404 at the S-CSCF, whose HSS knows nobody of that name; 480 for what is no identity. */
   const shapes: readonly (readonly [uri: string, ofPhone: string, atScscf: string])[] = [
-    ['sip:ims.test', '604', '480'],
-    ['sip:ims.test;user=phone', '604', '480'],
-    ['sip:nobody@ims.test', '604', '480'],
-    ['sip:%00@ims.test', '604', '480'],
+    ['sip:ims.test', '604', '404'],
+    ['sip:ims.test;user=phone', '604', '404'],
+    ['sip:nobody@ims.test', '604', '404'],
+    ['sip:%00@ims.test', '604', '404'],
     ['sip:%62ob@ims.test', '200', '200'],
-    ['sip:;;;@ims.test', '604', '480'],
+    ['sip:;;;@ims.test', '604', '404'],
     ['sip::@ims.test', '400', '400'],
     ['sip:@ims.test', '400', '400'],
     ['sip:bob@', '400', '400'],
@@ -339,12 +339,12 @@ describe('X-S12 shapes of the Request-URI', () => {
     ['sip:bob@[::1', '400', '400'],
     ['tel:', '400', '400'],
     ['tel:+', '400', '400'],
-    ['tel:+0', '404', '480'],
-    ['tel:12345;phone-context=ims.test', '604', '480'],
+    ['tel:+0', '404', '404'],
+    ['tel:12345;phone-context=ims.test', '604', '404'],
     ['urn:service:nothing', '404', '480'],
     ['urn:', '400', '400'],
     ['mailto:bob@ims.test', '416', '416'],
-    [`sip:${'x'.repeat(4_000)}@ims.test`, '604', '480'],
+    [`sip:${'x'.repeat(4_000)}@ims.test`, '604', '404'],
     [`sip:${'x'.repeat(5_000)}@ims.test`, '414', '414'],
   ];
   const named = shapes.map((shape) => [shape[0].slice(0, 40), ...shape] as const);
