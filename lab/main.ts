@@ -4,6 +4,7 @@ import { packageVersion } from '#service/version';
 import { asCommands, runServer } from './as/as-options.ts';
 import { hssCommands } from './hss/hss-options.ts';
 import { pcrfCommands } from './pcrf/pcrf-options.ts';
+import { phoneKindNames, phoneKinds } from './ue/security-offer.ts';
 import type { UeAction } from './ue/ue-command.ts';
 
 const configFolder = fileURLToPath(new URL('../config', import.meta.url));
@@ -14,7 +15,7 @@ await yargs(process.argv.slice(2))
   .usage('$0 <command>: a whole network on this machine, and its parts')
   .command(
     'up',
-    'start HSS, I-CSCF, S-CSCF, P-CSCF and two phones, show a call, serve until Ctrl-C',
+    'start HSS, I-CSCF, S-CSCF, P-CSCF, application server and two phones, show a call, serve until Ctrl-C',
     upOptions,
     async (args) => {
       const { runUp } = await import('./network/up-command.ts');
@@ -56,12 +57,14 @@ await yargs(process.argv.slice(2))
   .strict()
   .wrap(110)
   .fail((message, error) => {
-    const phone = ['register', 'answer', 'call', 'message'];
+    const phone = ['register', 'answer', 'call', 'message', 'sms'];
     const orders = ['rtr', 'ppr', 'rar', 'asr', 'show', 'list', 'status', 'findings', 'reload'];
     const known = ['up', 'hss', 'pcrf', 'as', 'ue', ...phone, ...orders];
     const command = process.argv.slice(2).filter((word) => known.includes(word));
     const few = message?.startsWith('Not enough non-option arguments') === true;
-    const words = few ? `${command.join(' ')} needs more: whom, and for message what` : (message ?? error?.message);
+    const words = few
+      ? `${command.join(' ')} needs more: whom, and for message and sms what`
+      : (message ?? error?.message);
     process.stderr.write(`lab: ${words}\ntry: ${['lab', ...command].join(' ')} --help\n`);
     process.exit(error === undefined || error === null ? 2 : 1);
   })
@@ -111,11 +114,16 @@ function ueCommands(args: Argv) {
     .command('message <to> <text>', 'send a MESSAGE', messageOptions, (given) =>
       phone(given, { kind: 'message', to: given.to, text: given.text }),
     )
-    .demandCommand(1, 'what should the phone do? register, answer, call or message')
+    .command('sms <to> <text>', 'send a short message (3GPP SMS over IP)', smsOptions, (given) =>
+      phone(given, { kind: 'sms', to: given.to, text: given.text, centre: given.centre }),
+    )
+    .demandCommand(1, 'what should the phone do? register, answer, call, message or sms')
     .example('$0 ue register --user alice', 'with the keys that config/hss.yaml has for alice')
     .example('$0 ue register --user alice --tls --ca ca.pem', 'by TLS')
+    .example('$0 ue register --user alice --ipsec --address 10.77.0.2 --proxy 10.77.0.1', 'by IPsec')
     .example('$0 ue answer --user bob', 'in one terminal')
     .example('$0 ue call sip:bob@ims.test --user alice', 'in another')
+    .example('$0 ue sms +15550004 "see you" --user carol', 'by way of the gateway that her profile names')
     .example('$0 ue register --impi 001010000000001@ims.test --k 465b.. --opc cd63..', 'with keys of your own');
 }
 
@@ -139,6 +147,27 @@ function phoneOptions(args: Argv) {
     .option('ca', { ...hex, describe: 'TLS: PEM file of the authority that signed the P-CSCF' })
     .option('tls-name', { ...hex, describe: "TLS: name in the P-CSCF's certificate; default: the home domain" })
     .option('insecure', { type: 'boolean', default: false, describe: 'TLS: take any certificate' })
+    .option('ipsec', {
+      type: 'boolean',
+      default: false,
+      describe: 'register with IPsec, as phones do (TS 33.203); needs root or CAP_NET_ADMIN',
+    })
+    .option('ipsec-backend', {
+      choices: ['auto', 'kernel', 'userspace'] as const,
+      default: 'auto' as const,
+      describe:
+        'IPsec: who carries ESP; with userspace each phone, and the P-CSCF, needs a network namespace of its own',
+    })
+    .option('security-client', {
+      choices: phoneKindNames,
+      default: 'samsung' as const,
+      describe: 'IPsec: which phone offers its algorithms (see below)',
+    })
+    .option('answer-from', {
+      choices: ['client', 'server'] as const,
+      default: 'client' as const,
+      describe: 'IPsec: port that answers by UDP leave from: the client port is the rule, some phones use the other',
+    })
     .option('address', { ...hex, describe: 'own address; default: the loopback of the family of --proxy' })
     .option('expires', { type: 'number', default: 600_000, describe: 'seconds to ask for' })
     .option('trace', { type: 'boolean', default: false, describe: 'print every SIP message' })
@@ -148,7 +177,10 @@ function phoneOptions(args: Argv) {
     .option('k', { ...hex, describe: 'key K, 32 hexadecimal digits' })
     .option('op', { ...hex, describe: 'OP, 32 hexadecimal digits' })
     .option('opc', { ...hex, describe: 'OPc, 32 hexadecimal digits' })
-    .option('password', { ...hex, describe: 'password for SIP Digest' });
+    .option('password', { ...hex, describe: 'password for SIP Digest' })
+    .epilogue(
+      ['--security-client:', ...phoneKindNames.map((name) => `  ${name}: ${phoneKinds[name].words}`)].join('\n'),
+    );
 }
 
 function answerOptions(args: Argv) {
@@ -175,6 +207,17 @@ function messageOptions(args: Argv) {
     .positional('text', { type: 'string', demandOption: true });
 }
 
+function smsOptions(args: Argv) {
+  return phoneOptions(args)
+    .positional('to', { type: 'string', demandOption: true, describe: 'a number, such as +15550004' })
+    .positional('text', { type: 'string', demandOption: true })
+    .option('centre', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'URI of the service centre; default: sip:smsc@ and the home domain',
+    });
+}
+
 type Given<T> = T extends Argv<infer Options> ? Options : never;
 
 async function phone(given: Given<ReturnType<typeof phoneOptions>>, action: UeAction): Promise<void> {
@@ -184,5 +227,11 @@ async function phone(given: Given<ReturnType<typeof phoneOptions>>, action: UeAc
   const transport = given.tls ? 'tls' : given.tcp ? 'tcp' : given.transport;
   const proxy = given.proxy ?? (transport === 'tls' ? '127.0.0.1:5061' : '127.0.0.1:5060');
   const tls = { ca, insecure, name: given['tls-name'] };
-  process.exit(await runUe({ action, ...identity, config, proxy, transport, tls, address, expires, trace }));
+  const ipsec = {
+    backend: given['ipsec-backend'],
+    kind: given['security-client'],
+    answerFrom: given['answer-from'],
+  };
+  const rest = { config, proxy, transport, tls, address, expires, trace };
+  process.exit(await runUe({ action, ...identity, ...rest, ...(given.ipsec ? { ipsec } : {}) }));
 }

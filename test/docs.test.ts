@@ -4,6 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { reasons } from '#ims/reasons';
 import { cscfMetrics } from '#service/cscf-metrics';
+import type { MetricFamily } from '#service/metrics';
+import { processMetrics } from '#service/process-metrics';
 import { coreReasons } from '#sip/reasons';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -59,18 +61,21 @@ describe('docs/errors.md', () => {
   });
 });
 
+const allMetrics: readonly MetricFamily[] = [...cscfMetrics, ...processMetrics];
+
 describe('docs/metrics.md', () => {
   const text = page('docs/metrics.md');
 
   it('lists every family with its type, labels and meaning', () => {
     const families = new Map<string, { type: string; labels: Set<string>; help: string }>();
-    for (const { name, type, labels = {}, dynamic, help } of cscfMetrics) {
+    for (const { name, type, labels = {}, dynamic, perWorker, help } of allMetrics) {
       const family = families.get(name) ?? { type, labels: new Set<string>(), help };
       for (const label of Object.keys(labels)) family.labels.add(label);
       if (dynamic !== undefined) family.labels.add(dynamic);
+      if (perWorker) family.labels.add('worker');
       families.set(name, family);
     }
-    const listed = rows(text).filter(([name]) => name!.startsWith('cscf_'));
+    const listed = rows(text).filter(([name]) => /^(cscf|process)_/.test(name!));
     expect(listed).toEqual(
       [...families].map(([name, { type, labels, help }]) => [name, type, [...labels].join(', '), help]),
     );

@@ -1,3 +1,4 @@
+import { openTrace, type TraceSink } from '#manage/trace-recorder';
 import { splitHostPort } from '#service/address';
 import { SipError } from '#sip/errors';
 import { refusalWords } from '../ue/refusal-words.ts';
@@ -67,10 +68,25 @@ async function openServer(command: AsCommand, print: Printer): Promise<Applicati
     scscf: hopOf('--scscf', command.scscf, false),
     names: command.names.map((name) => (name.includes(':') ? name : `${name}:0`)),
     numbers: new Map(command.numbers.map(numberOf)),
-    trace: sightTrace(print.sight, (request) => late.server?.behaviourOf(request) ?? null),
+    trace: both(
+      sightTrace(print.sight, (request) => late.server?.behaviourOf(request) ?? null),
+      openTrace('as'),
+    ),
     note: print.note,
   });
   return late.server;
+}
+
+/** Tells what is seen to whoever collects traces as well. */
+function both(one: TraceSink, other: TraceSink | null): TraceSink {
+  if (other === null) return one;
+  return {
+    sip(dir, text, peer) {
+      one.sip(dir, text, peer);
+      other.sip(dir, text, peer);
+    },
+    diameter() {},
+  };
 }
 
 /** `mayBeFree`: port 0 stands for a free one. */

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { loadConfig } from '#service/config';
 import type { SubscriberConfig } from '#service/config-shape';
@@ -18,6 +18,8 @@ export interface LabPorts {
   readonly icscf: number;
   readonly scscf: number;
   readonly hss: number;
+  /** The application server; in use only where profiles name it. */
+  readonly as: number;
 }
 
 export interface LabConfig {
@@ -32,11 +34,13 @@ export interface LabConfig {
   readonly names: { readonly hss: string; readonly realm: string; readonly icscf: string; readonly scscf: string };
   /** A range whose users register with SIP Digest, for other clients. */
   readonly range: SubscriberConfig | undefined;
+  /** Name of the application server, `as.ims.test`; null where no profile of a subscriber names it. */
+  readonly applicationServer: string | null;
   /** Certificates for TLS at Gm; null without. `ca`: PEM file of who signed. */
   readonly tls: (CertificateFiles & { readonly ca: string }) | null;
 }
 
-const defaultPorts: LabPorts = { gm: 5060, gmTls: 5061, mw: 5070, icscf: 4060, scscf: 6060, hss: 3868 };
+const defaultPorts: LabPorts = { gm: 5060, gmTls: 5061, mw: 5070, icscf: 4060, scscf: 6060, hss: 3868, as: 5090 };
 
 /**
  * Writes configurations for a lab into a folder: each includes the one of its role in `base` and puts ports, state and
@@ -69,6 +73,7 @@ export async function writeLabConfig(
   const both = (port: number) => [`udp:${address}:${port}`, `tcp:${address}:${port}`];
   const scscfUri = `sip:${address}:${ports.scscf}`;
   const hosts = { [hss.domain]: [`udp:${address}:${ports.icscf}`] };
+  const serverName = `as.${hss.domain}`;
   const contents: Record<LabRole, object> = {
     hss: {
       ...node('hss'),
@@ -85,7 +90,7 @@ export async function writeLabConfig(
       ...node('scscf'),
       uri: scscfUri,
       listeners: { mw: both(ports.scscf) },
-      hosts,
+      hosts: { ...hosts, [serverName]: [`udp:${address}:${ports.as}`] },
       diameter,
       // The HSS chooses: AKA for the phones, SIP Digest for users with a password.
       auth: { defaultScheme: 'Unknown' },
@@ -115,7 +120,17 @@ export async function writeLabConfig(
     icscf: loadConfig({ file: files.icscf, role: 'icscf' }).config.diameter.originHost,
     scscf: loadConfig({ file: files.scscf, role: 'scscf' }).config.diameter.originHost,
   };
-  return { address, domain: hss.domain, ports, files, phones, names, range, tls };
+  const applicationServer = hss.subscribers.some((each) => usesServer(each, serverName)) ? serverName : null;
+  return { address, domain: hss.domain, ports, files, phones, names, range, applicationServer, tls };
+}
+
+/** Whether a profile of a subscriber names a server by this host. */
+function usesServer({ profile, sets = [] }: SubscriberConfig, host: string): boolean {
+  const files = [profile, ...sets.flat().map((identity) => identity.profile ?? profile)];
+  return [...new Set(files)].some((file) => {
+    const text = readFileSync(file, 'utf8');
+    return text.includes(`@${host}`) || text.includes(`sip:${host}`);
+  });
 }
 
 /** A certificate as a P-CSCF has it: for the home domain, and for its address since labs have no DNS. */
@@ -141,5 +156,6 @@ async function choosePorts(address: string, free: boolean): Promise<LabPorts> {
     icscf: await take('icscf'),
     scscf: await take('scscf'),
     hss: await take('hss'),
+    as: await take('as'),
   };
 }

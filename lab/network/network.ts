@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { LadderBook, type LadderParty } from '#manage/ladder';
+import { LadderBook, type LadderMessage, type LadderParty } from '#manage/ladder';
 import { listenForTrace, type TraceListener, traceTo, traceVariable } from '#manage/trace-recorder';
 import type { SubscriberConfig } from '#service/config-shape';
 import { Ue, type UeEvents, type UeOptions } from '../ue/ue.ts';
@@ -24,6 +24,9 @@ export interface NetworkOptions {
 }
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
+/** What the application server is called, and under which name it reports. */
+const serverName = 'AS';
+const serverNode = 'as';
 const names: Readonly<Record<LabRole, string>> = { pcscf: 'P-CSCF', icscf: 'I-CSCF', scscf: 'S-CSCF', hss: 'HSS' };
 const peersMs = 15_000;
 /** The trace of a step is complete when nothing came for so long. */
@@ -31,7 +34,7 @@ const quietMs = 80;
 const settleMs = 2_000;
 const startTries = 4;
 
-/** A running lab: HSS, three CSCFs, two phones, and the trace of all of them. */
+/** A running lab: HSS, three CSCFs, two phones, an application server where profiles ask for it, and the trace of all. */
 export class Network {
   readonly config: LabConfig;
   readonly folder: string;
@@ -96,27 +99,34 @@ export class Network {
 
       const peers = new PeerWatch([config.names.icscf, config.names.scscf]);
       const nodes: Daemon[] = [];
-      const launch = (role: LabRole) => {
-        const command = role === 'hss' ? ['bin/lab', 'hss', '--state', join(folder, 'hss')] : [`bin/${role}`];
+      const run = (name: string, log: string, command: readonly string[], onLine = (_line: string) => {}) => {
+        const logFile = join(folder, `${log}.log`);
         const daemon = new Daemon({
-          name: names[role],
-          command: [join(root, command[0]!), ...command.slice(1), '--config', config.files[role]],
+          name,
+          command: [join(root, command[0]!), ...command.slice(1)],
           env: { ...process.env, [traceVariable]: socket },
-          logFile: join(folder, `${role}.log`),
-          onLine: (line) => {
-            if (role === 'hss') peers.read(line);
-          },
-          onDeath: (words) => options.died(`${names[role]} ${words}; its log: ${join(folder, `${role}.log`)}`),
+          logFile,
+          onLine,
+          onDeath: (words) => options.died(`${name} ${words}; its log: ${logFile}`),
         });
         nodes.push(daemon);
         started.push(daemon);
         return daemon;
       };
+      const launch = (role: LabRole) => {
+        const command = role === 'hss' ? ['bin/lab', 'hss', '--state', join(folder, 'hss')] : [`bin/${role}`];
+        const hear = role === 'hss' ? (line: string) => peers.read(line) : () => {};
+        return run(names[role], role, [...command, '--config', config.files[role]], hear);
+      };
       // The HSS first: a CSCF that finds no peer waits before it tries again.
       options.progress('starting HSS');
       await launch('hss').ready;
       options.progress('starting I-CSCF, S-CSCF, P-CSCF');
-      await Promise.all(labRoles.filter((role) => role !== 'hss').map((role) => launch(role).ready));
+      const server = serverCommand(config);
+      await Promise.all([
+        ...labRoles.filter((role) => role !== 'hss').map((role) => launch(role).ready),
+        ...(server === null ? [] : [run(serverName, serverNode, server).ready]),
+      ]);
       await peers.complete(peersMs);
 
       const phones = await openPhones(config, events, add);
@@ -139,6 +149,12 @@ export class Network {
       if (quiet >= quietMs) return;
       await new Promise((resolve) => setTimeout(resolve, quietMs - quiet + 1));
     }
+  }
+
+  /** The columns of a ladder: those of all parties, but of the application server only where a message concerns it. */
+  partiesOf(messages: readonly LadderMessage[]): readonly LadderParty[] {
+    const isThere = messages.some(({ from, to }) => from === serverName || to === serverName);
+    return isThere ? this.parties : this.parties.filter(({ node }) => node !== serverNode);
   }
 
   /** Ends phones and nodes, and removes what they kept. */
@@ -167,6 +183,13 @@ async function openPhones(
       trace: traceTo(phoneName(subscriber), add),
     });
   return [await open(config.phones[0], events[0]), await open(config.phones[1], events[1])];
+}
+
+/** How the application server of a lab is started, null where there is none. */
+export function serverCommand({ address, applicationServer, domain, ports }: LabConfig): string[] | null {
+  if (applicationServer === null) return null;
+  const at = ['--listen', `${address}:${ports.as}`, '--scscf', `${address}:${ports.scscf}`];
+  return ['bin/lab', 'as', ...at, '--home', domain, '--name', applicationServer];
 }
 
 /** How a phone reaches the P-CSCF: by TLS where the lab has it. */
@@ -199,6 +222,7 @@ function partiesOf(config: LabConfig, phones: readonly [Ue, Ue]): LadderParty[] 
       node: role,
       addresses: addresses[role],
     })),
+    ...(config.applicationServer === null ? [] : [{ name: serverName, node: serverNode, addresses: [at(ports.as)] }]),
   ];
 }
 

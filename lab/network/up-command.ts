@@ -86,7 +86,7 @@ async function serve(network: Network, command: UpCommand, stopped: Promise<void
     const messages = network.book.take();
     if (messages.length === 0) return;
     if (command.json) for (const message of messages) write(message);
-    else process.stdout.write(`\n${renderLadder(messages, network.parties, style(command))}`);
+    else process.stdout.write(`\n${renderLadder(messages, network.partiesOf(messages), style(command))}`);
   }, liveMs);
   await stopped;
   clearInterval(timer);
@@ -96,7 +96,7 @@ function showStep(report: StepReport, network: Network, command: UpCommand): str
   const { step, ok, words, milliseconds, messages } = report;
   if (command.json) return `${JSON.stringify({ step, ok, words, milliseconds, messages })}\n`;
   const outcome = `${ok ? 'ok' : 'FAILED'}: ${words} (${milliseconds.toFixed(0)} ms)`;
-  return `\n${step}\n${renderLadder(messages, network.parties, style(command))}${outcome}\n`;
+  return `\n${step}\n${renderLadder(messages, network.partiesOf(messages), style(command))}${outcome}\n`;
 }
 
 function style(command: UpCommand) {
@@ -119,6 +119,9 @@ function where({ config, folder }: Network, milliseconds: number): string {
     `The network serves after ${(milliseconds / 1000).toFixed(1)} s. State and logs: ${folder}`,
     `  P-CSCF ${address}:${ports.gm} toward phones, ${address}:${ports.mw} toward the core`,
     `  I-CSCF ${address}:${ports.icscf}, S-CSCF ${address}:${ports.scscf}, HSS ${address}:${ports.hss} (Diameter)`,
+    ...(config.applicationServer === null
+      ? []
+      : [`  application server ${config.applicationServer} at ${address}:${ports.as}`]),
     ...secure,
   ].join('\n');
 }

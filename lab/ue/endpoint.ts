@@ -37,12 +37,20 @@ export interface EndpointOptions {
   /** A wheel that many endpoints share. */
   readonly wheel?: TimerWheel | undefined;
   readonly trace?: TraceSink | null | undefined;
+  /** How many client ports to have for IPsec, and one server port beside them; none when left out. */
+  readonly protectedClients?: number | undefined;
+}
+
+/** The ports of an endpoint that are for IPsec. Numbers of listeners and of ports. */
+export interface ProtectedSockets {
+  /** `host:port` of the server port, which Via and Contact name. */
+  readonly sentBy: string;
+  readonly server: { readonly port: number };
+  readonly clients: readonly { readonly port: number; readonly udp: number; readonly tcp: number }[];
 }
 
 const transports: readonly TransportName[] = ['udp', 'tcp', 'tls'];
 const udpIndex = 0;
-const tcpIndex = 1;
-const tlsIndex = 2;
 const portTries = 20;
 
 /** A timer wheel with its alarm clock. */
@@ -56,7 +64,7 @@ export function startTimerWheel(): { readonly wheel: TimerWheel; stop(): void } 
   return { wheel, stop: () => clearTimeout(alarm) };
 }
 
-/** The sockets of a UE, UDP and TCP on one port, TLS from any, with its transactions on top. */
+/** The sockets of a UE, UDP and TCP on one port, TLS from any, perhaps protected ones, with its transactions on top. */
 export class Endpoint {
   readonly layer: TransactionLayer;
   readonly wheel: TimerWheel;
@@ -66,8 +74,14 @@ export class Endpoint {
   /** `host:port` for Contact and the like. */
   readonly sentBy: string;
   readonly timers: TimerProfile;
-  readonly #udp: UdpSocket;
+  /** Null without protected ports. */
+  readonly protectedSockets: ProtectedSockets | null;
+  /** Where answers to what came to a protected port go; back by its flow when left out. */
+  answerFlow: ((flow: Flow) => Flow) | null = null;
+  /** By listener, null for those of streams. */
+  readonly #datagrams: readonly (UdpSocket | null)[];
   readonly #streams: StreamTransport;
+  readonly #listeners: readonly Listener[];
   /** Name in the P-CSCF's certificate, undefined without TLS. */
   readonly #domain: string | undefined;
   readonly #stopWheel: () => void;
@@ -75,7 +89,7 @@ export class Endpoint {
   private constructor(
     options: EndpointOptions,
     user: ServerUser,
-    udp: UdpSocket,
+    datagrams: readonly (UdpSocket | null)[],
     streams: StreamTransport,
     listeners: readonly Listener[],
     receive: Receiver,
@@ -88,10 +102,12 @@ export class Endpoint {
     this.#stopWheel = own?.stop ?? (() => {});
     this.transport = options.transport;
     this.address = options.address;
-    this.port = udp.port;
+    this.port = listeners[udpIndex]!.port;
     this.sentBy = listeners[udpIndex]!.sentBy;
-    this.#udp = udp;
+    this.protectedSockets = protectedSocketsOf(listeners);
+    this.#datagrams = datagrams;
     this.#streams = streams;
+    this.#listeners = listeners;
     this.#domain = options.tls?.name;
     this.layer = new TransactionLayer(
       {
@@ -103,10 +119,12 @@ export class Endpoint {
         retain: () => 0,
         release: () => {},
         rejected: () => {},
+        switchToTcpAbove: 'auto',
+        answerFlow: (flow) => this.answerFlow?.(flow) ?? flow,
         send: (text, target, token) => {
           trace?.sip('out', text, target);
-          if (target.transport === 'udp') udp.send(text, target.address, target.port, token);
-          else streams.send(text, target, token);
+          if (target.transport !== 'udp') streams.send(text, target, token);
+          else datagrams[target.listener]?.send(text, target.address, target.port, token);
         },
       },
       user,
@@ -121,41 +139,15 @@ export class Endpoint {
 
   /** Binds UDP and TCP. Throws SipError ERR_SIP_LISTEN. */
   static async open(options: EndpointOptions, user: ServerUser): Promise<Endpoint> {
-    const { address, tls } = options;
     const receive: Receiver = { begin() {}, message() {}, failed() {} };
     for (let tried = 1; ; tried++) {
-      const udp = await openDgram(listenerOf(udpIndex, address, options.port ?? 0), {
-        beginBatch: () => receive.begin(),
-        endBatch: () => {},
-        datagram: (text, from, port) =>
-          receive.message(text, { listener: udpIndex, transport: 'udp', address: from, port, connection: 0 }),
-        failed: (token) => receive.failed(token),
-      });
-      const streams = new StreamTransport(
-        {
-          beginBatch: () => receive.begin(),
-          endBatch: () => {},
-          message: (text, flow) => receive.message(text, flow),
-          closed: () => {},
-          failed: (token) => receive.failed(token),
-          report: (event) => {
-            if (event.kind === 'handshake-failed') options.insecure?.(event.words);
-          },
-        },
-        () => performance.now(),
-        {
-          limits: { idleMs: 24 * 3600 * 1000 },
-          ...(tls === undefined ? {} : { security: phoneSecurity(tls.ca, tls.insecure !== true) }),
-        },
-      );
-      const listeners = [udpIndex, tcpIndex, tlsIndex].map((index) => listenerOf(index, address, udp.port));
+      const sockets = new Sockets(options, receive);
       try {
-        await streams.listen(listeners[tcpIndex]!);
-        streams.connectFrom(listeners[tlsIndex]!);
-        return new Endpoint(options, user, udp, streams, listeners, receive);
+        await sockets.open();
+        return new Endpoint(options, user, sockets.datagrams, sockets.streams, sockets.listeners, receive);
       } catch (error) {
-        // The free UDP port was not free for TCP.
-        await Promise.all([udp.close(), streams.close()]);
+        // A free UDP port was not free for TCP.
+        await sockets.close();
         if ((options.port ?? 0) !== 0 || tried === portTries) throw error;
       }
     }
@@ -165,6 +157,11 @@ export class Endpoint {
     const { transport } = this;
     const target: Target = { listener: transports.indexOf(transport), transport, address, port, connection: 0 };
     return this.#domain === undefined ? target : { ...target, domain: this.#domain };
+  }
+
+  /** The port of a listener, by its number. */
+  portOf(listener: number): number {
+    return this.#listeners[listener]?.port ?? 0;
   }
 
   /** Sends a request that is no INVITE; a timeout counts as 408 and a failed send as 503. Source: RFC 3261 8.1.3.1. */
@@ -184,7 +181,7 @@ export class Endpoint {
 
   async close(): Promise<void> {
     this.#stopWheel();
-    await Promise.all([this.#udp.close(), this.#streams.close()]);
+    await Promise.all([this.#streams.close(), ...this.#datagrams.map((socket) => socket?.close())]);
   }
 }
 
@@ -194,14 +191,101 @@ interface Receiver {
   failed(token: number): void;
 }
 
-function listenerOf(index: number, address: string, port: number): Listener {
-  const host = isIPv6(address) ? `[${address}]` : address;
+/** The sockets while they are opened: plain ones, then for IPsec the server port and the client ports. */
+class Sockets {
+  readonly datagrams: (UdpSocket | null)[] = [];
+  readonly listeners: Listener[] = [];
+  readonly streams: StreamTransport;
+  readonly #options: EndpointOptions;
+  readonly #receive: Receiver;
+
+  constructor(options: EndpointOptions, receive: Receiver) {
+    const { tls, insecure } = options;
+    this.#options = options;
+    this.#receive = receive;
+    this.streams = new StreamTransport(
+      {
+        beginBatch: () => receive.begin(),
+        endBatch: () => {},
+        message: (text, flow) => receive.message(text, flow),
+        closed: () => {},
+        failed: (token) => receive.failed(token),
+        report: (event) => {
+          if (event.kind === 'handshake-failed') insecure?.(event.words);
+        },
+      },
+      () => performance.now(),
+      {
+        limits: { idleMs: 24 * 3600 * 1000 },
+        ...(tls === undefined ? {} : { security: phoneSecurity(tls.ca, tls.insecure !== true) }),
+      },
+    );
+  }
+
+  async open(): Promise<void> {
+    const { port = 0, protectedClients = 0 } = this.#options;
+    const plain = await this.#openUdp(port);
+    await this.streams.listen(this.#add('tcp', plain));
+    this.streams.connectFrom(this.#add('tls', plain));
+    if (protectedClients === 0) return;
+    const server = await this.#openUdp(0, 'server');
+    await this.streams.listen(this.#add('tcp', server, 'server', server));
+    for (let i = 0; i < protectedClients; i++) {
+      const client = await this.#openUdp(0, 'client', server);
+      this.streams.connectFrom(this.#add('tcp', client, 'client', server));
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.streams.close(), ...this.datagrams.map((socket) => socket?.close())]);
+  }
+
+  /** Gives the port in use. */
+  async #openUdp(port: number, protection?: Listener['protection'], server = 0): Promise<number> {
+    const { address } = this.#options;
+    const index = this.listeners.length;
+    const socket = await openDgram(listenerOf(index, 'udp', address, port), {
+      beginBatch: () => this.#receive.begin(),
+      endBatch: () => {},
+      datagram: (text, from, fromPort) =>
+        this.#receive.message(text, {
+          listener: index,
+          transport: 'udp',
+          address: from,
+          port: fromPort,
+          connection: 0,
+        }),
+      failed: (token) => this.#receive.failed(token),
+    });
+    this.#add('udp', socket.port, protection, server || socket.port);
+    this.datagrams[index] = socket;
+    return socket.port;
+  }
+
+  #add(transport: TransportName, port: number, protection?: Listener['protection'], server = 0): Listener {
+    const plain = listenerOf(this.listeners.length, transport, this.#options.address, port);
+    const listener =
+      protection === undefined
+        ? plain
+        : { ...plain, sentBy: listenerOf(0, 'udp', plain.address, server).sentBy, protection, sentByPort: server };
+    this.listeners.push(listener);
+    this.datagrams.push(null);
+    return listener;
+  }
+}
+
+function protectedSocketsOf(listeners: readonly Listener[]): ProtectedSockets | null {
+  const server = listeners.find(({ protection }) => protection === 'server');
+  if (server === undefined) return null;
+  const clients = listeners.filter(({ protection, transport }) => protection === 'client' && transport === 'udp');
   return {
-    index,
-    sides: ['gm'],
-    transport: transports[index]!,
-    address,
-    port,
-    sentBy: `${host}:${port}`,
+    sentBy: server.sentBy,
+    server: { port: server.port },
+    clients: clients.map(({ port, index }) => ({ port, udp: index, tcp: index + 1 })),
   };
+}
+
+function listenerOf(index: number, transport: TransportName, address: string, port: number): Listener {
+  const host = isIPv6(address) ? `[${address}]` : address;
+  return { index, sides: ['gm'], transport, address, port, sentBy: `${host}:${port}` };
 }

@@ -4,7 +4,7 @@ import { parseContact } from '#sip/header/contact';
 import { Header } from '#sip/message/header-names';
 import type { SipResponse } from '#sip/message/response';
 import { Timer } from '#sip/transaction/timer-wheel';
-import type { Target } from '#sip/transport/flow';
+import type { Access } from './access.ts';
 import { answerChallenge, type Credentials, emptyAuthorization } from './credentials.ts';
 import type { Endpoint } from './endpoint.ts';
 import { bareUri } from './party.ts';
@@ -49,7 +49,7 @@ const refreshRetryMs = 30_000;
 /** The registration of a phone, renewed until it is stopped. Source: TS 24.229 5.1.1. */
 export class Registration {
   readonly #endpoint: Endpoint;
-  readonly #target: Target;
+  readonly #access: Access;
   readonly #identity: UeIdentity;
   readonly #options: RegistrationOptions;
   readonly #callId = randomUUID();
@@ -59,9 +59,9 @@ export class Registration {
   #associatedUris: readonly string[] = [];
   #stopped = false;
 
-  constructor(endpoint: Endpoint, target: Target, identity: UeIdentity, options: RegistrationOptions) {
+  constructor(endpoint: Endpoint, access: Access, identity: UeIdentity, options: RegistrationOptions) {
     this.#endpoint = endpoint;
-    this.#target = target;
+    this.#access = access;
     this.#identity = identity;
     this.#options = options;
   }
@@ -80,6 +80,13 @@ export class Registration {
    * Source: TS 24.229 5.1.1.
    */
   async register(expires = this.#options.expires ?? 600_000): Promise<RegisterOutcome> {
+    this.#access.begin();
+    const outcome = await this.#attempt(expires);
+    if (!outcome.registered) this.#access.refused();
+    return outcome;
+  }
+
+  async #attempt(expires: number): Promise<RegisterOutcome> {
     const { credentials } = this.#options;
     const { domain } = this.#identity;
     let authorization = emptyAuthorization(credentials.impi, domain);
@@ -97,6 +104,8 @@ export class Registration {
         if (typeof answer === 'string') return { status, words: answer };
         if (answer.kind === 'resynchronise') resynchronised++;
         if (answer.kind === 'rejected') invalid++;
+        const fault = await this.#access.challenged(response, answer);
+        if (fault !== null) return { status, words: fault };
         if (invalid >= maxInvalidChallenges || ++challenges > maxChallenges) {
           const words = invalid > 0 ? 'the network does not prove that it knows the key (MAC)' : 'challenged too often';
           return { status, words };
@@ -134,14 +143,16 @@ export class Registration {
       tag: this.#endpoint.layer.newTag(),
       expires,
       authorization,
+      headers: this.#access.registerHeaders(),
     });
-    return this.#endpoint.request(request, this.#target);
+    return this.#endpoint.request(request, this.#access.registerTarget);
   }
 
   #granted(response: SipResponse, asked: number, resynchronised: number): RegisterOutcome {
     const expires = asked === 0 ? 0 : grantedExpires(response, asked, this.#identity);
     this.#serviceRoute = asked === 0 ? [] : response.headers.values(Header['Service-Route']);
     this.#associatedUris = response.headers.values(Header['P-Associated-URI']).map(bareUri);
+    this.#access.registered(expires);
     this.#endpoint.wheel.stop(this.#refresh);
     if (expires > 0 && this.#options.refresh !== false && !this.#stopped) {
       // Source: TS 24.229 5.1.1.4.1.

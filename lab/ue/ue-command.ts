@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs';
+import { chooseBackend } from '#ipsec/choose-backend';
+import type { IpsecBackend } from '#ipsec/ipsec-backend';
 import { traceTo } from '#manage/trace-recorder';
 import { splitHostPort } from '#service/address';
 import { ConfigError, loadConfig } from '#service/config';
@@ -7,7 +9,10 @@ import type { TransportName } from '#sip/transport/flow';
 import { SubscriberTable } from '../hss/subscriber-table.ts';
 import type { Call } from './call.ts';
 import type { Credentials } from './credentials.ts';
+import type { IpsecOptions } from './protected-access.ts';
 import type { Refused, RegisterOutcome } from './registration.ts';
+import { type PhoneKindName, phoneKinds } from './security-offer.ts';
+import type { ReceivedSms } from './short-messages.ts';
 import { Ue } from './ue.ts';
 import { Usim, usimOf } from './usim.ts';
 
@@ -16,7 +21,15 @@ export type UeAction =
   | { readonly kind: 'register' }
   | { readonly kind: 'answer'; readonly afterSeconds: number }
   | { readonly kind: 'call'; readonly to: string; readonly seconds: number }
-  | { readonly kind: 'message'; readonly to: string; readonly text: string };
+  | { readonly kind: 'message'; readonly to: string; readonly text: string }
+  | {
+      readonly kind: 'sms';
+      /** A telephone number, or what else the service centre knows. */
+      readonly to: string;
+      readonly text: string;
+      /** URI of the service centre; left out: `smsc` of the home domain. */
+      readonly centre?: string | undefined;
+    };
 
 export interface UeCommand {
   readonly action: UeAction;
@@ -39,6 +52,12 @@ export interface UeCommand {
     readonly ca?: string | undefined;
     readonly name?: string | undefined;
     readonly insecure: boolean;
+  };
+  /** Left out: no IPsec. */
+  readonly ipsec?: {
+    readonly backend: 'auto' | 'kernel' | 'userspace';
+    readonly kind: PhoneKindName;
+    readonly answerFrom: 'client' | 'server';
   };
   readonly address?: string | undefined;
   readonly expires: number;
@@ -64,12 +83,15 @@ interface Identity {
 export async function runUe(command: UeCommand): Promise<number> {
   const tried = { insecure: false };
   let ue: Ue;
+  let backend: IpsecBackend | null = null;
   try {
-    ue = await openUe(command, (words) => {
+    backend = await openBackend(command);
+    ue = await openUe(command, backend, (words) => {
       tried.insecure = true;
       say(`no secure connection with ${command.proxy}: ${words}${insecureHint(command)}`);
     });
   } catch (error) {
+    await backend?.close(false);
     say(
       error instanceof ConfigError || error instanceof UsageError ? error.message : `ue: ${(error as Error).message}`,
     );
@@ -89,10 +111,26 @@ export async function runUe(command: UeCommand): Promise<number> {
     return code;
   } finally {
     await ue.close();
+    await backend?.close(false);
   }
 }
 
-async function openUe(command: UeCommand, insecure: (words: string) => void): Promise<Ue> {
+/** What carries ESP, null without IPsec. */
+async function openBackend({ ipsec, address, proxy, transport }: UeCommand): Promise<IpsecBackend | null> {
+  if (ipsec === undefined) return null;
+  if (transport === 'tls') throw new UsageError('ue: --ipsec goes with --transport udp or tcp');
+  const own = address ?? (proxy.startsWith('[') ? '::1' : '127.0.0.1');
+  const { backend, words } = await chooseBackend(ipsec.backend, { addresses: [own] });
+  if (backend === null) throw new UsageError(`ue: no IPsec here: ${words}`);
+  say(words);
+  return backend;
+}
+
+async function openUe(
+  command: UeCommand,
+  backend: IpsecBackend | null,
+  insecure: (words: string) => void,
+): Promise<Ue> {
   const proxy = splitHostPort(command.proxy.includes(':') ? command.proxy : `${command.proxy}:5060`);
   if (proxy === undefined)
     throw new UsageError(`ue: --proxy ${command.proxy} is not host:port, such as 127.0.0.1:5060`);
@@ -103,15 +141,22 @@ async function openUe(command: UeCommand, insecure: (words: string) => void): Pr
     transport: command.transport,
     ...(command.transport === 'tls' ? { tls: tlsOf(command) } : {}),
     timers: coreTimers,
+    ...(backend === null ? {} : { ipsec: ipsecOf(command, backend) }),
     ...(command.address === undefined ? {} : { address: command.address }),
     trace: command.trace
       ? traceTo('ue', ({ dir, peer, text }) => say(`${dir === 'out' ? 'to' : 'from'} ${peer}\n${text}`))
       : null,
     events: {
       message: ({ from, body }) => print(`message from ${from}: ${printable(body)}`),
+      sms: (sms) => print(smsWords(sms)),
       insecure,
     },
   });
+}
+
+function ipsecOf({ ipsec, transport }: UeCommand, backend: IpsecBackend): IpsecOptions {
+  const kind = phoneKinds[ipsec!.kind];
+  return { backend, kind, answerFrom: ipsec!.answerFrom, requestsBy: transport === 'tcp' ? 'tcp' : 'udp' };
 }
 
 function tlsOf({ tls }: UeCommand): { ca?: string; name: string | undefined; insecure: boolean } {
@@ -176,6 +221,13 @@ async function act(ue: Ue, action: UeAction): Promise<number> {
       print(status < 300 ? `delivered: ${status} ${words}` : `not delivered: ${status} ${words}`);
       return status < 300 ? 0 : 1;
     }
+    case 'sms': {
+      const centre = action.centre ?? `sip:smsc@${ue.impu.slice(ue.impu.lastIndexOf('@') + 1)}`;
+      const sent = ue.sms(centre, action.to.replace(/^tel:/, ''), action.text);
+      const { accepted, words } = await patiently(sent, { accepted: false, words: 'no answer' });
+      print(`${accepted ? 'accepted' : 'not accepted'}: ${words}`);
+      return accepted ? 0 : 1;
+    }
     case 'call':
       return call(ue, action.to, action.seconds);
     case 'answer':
@@ -211,6 +263,11 @@ function answer(incoming: Call, afterSeconds: number): void {
   setTimeout(() => incoming.answer(), afterSeconds * 1000);
 }
 
+function smsWords(sms: ReceivedSms): string {
+  if (sms.kind === 'text') return `sms from ${sms.from}: ${shown(sms.text)}`;
+  return `sms to ${sms.on} ${sms.delivered ? 'has been delivered' : 'was not delivered'}`;
+}
+
 /** What the network says, or `otherwise` when it says nothing for long; shows that it is waited for. */
 async function patiently<T>(work: Promise<T>, otherwise: T): Promise<T> {
   const progress = setInterval(() => say('no answer yet'), noticeMs);
@@ -242,7 +299,11 @@ function interrupted(): Promise<void> {
 
 /** Text of a peer as a terminal may show it: UTF-8, without control characters. */
 function printable(body: string): string {
-  const text = Buffer.from(body, 'latin1').toString('utf8');
+  return shown(Buffer.from(body, 'latin1').toString('utf8'));
+}
+
+/** Text without control characters. */
+function shown(text: string): string {
   return [...text].map((character) => (character < ' ' || character === '\x7f' ? ' ' : character)).join('');
 }
 

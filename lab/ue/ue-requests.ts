@@ -4,7 +4,6 @@ import type { HeaderKey } from '#sip/message/header-list';
 import { Header } from '#sip/message/header-names';
 import type { SipRequest } from '#sip/message/request';
 import type { TransportName } from '#sip/transport/flow';
-import type { Endpoint } from './endpoint.ts';
 
 /** What a phone says of itself, the same in all its requests. */
 export interface UeIdentity {
@@ -14,8 +13,6 @@ export interface UeIdentity {
   /** Value of +sip.instance, without quotes. */
   readonly instance: string;
   readonly accessNetworkInfo: string;
-  /** The P-CSCF as a Route value. */
-  readonly firstRoute: string;
 }
 
 /** What an identity is made of. */
@@ -23,7 +20,6 @@ export interface IdentityOptions {
   readonly domain: string;
   readonly impu: string;
   readonly credentials: { readonly impi: string };
-  readonly proxy: { readonly address: string; readonly port: number };
   readonly accessNetworkInfo?: string;
 }
 
@@ -31,19 +27,19 @@ export interface IdentityOptions {
 export const allowedMethods = 'INVITE, ACK, CANCEL, BYE, UPDATE, PRACK, MESSAGE, NOTIFY, OPTIONS, INFO, REFER';
 const mmtel = 'urn%3Aurn-7%3A3gpp-service.ims.icsi.mmtel';
 
-/** The identity of a phone on an endpoint; each has an instance of its own. Source: TS 24.229 5.1.1.2.1. */
-export function identityOn(endpoint: Endpoint, options: IdentityOptions): UeIdentity {
-  const { domain, impu, credentials, proxy } = options;
-  const { sentBy, transport } = endpoint;
+/**
+ * The identity of a phone that is reached at `sentBy`, by a transport that its Contact names unless it is UDP; each has an
+ * instance of its own. Source: TS 24.229 5.1.1.2.1.
+ */
+export function identityAt(sentBy: string, transport: TransportName, options: IdentityOptions): UeIdentity {
+  const { domain, impu, credentials } = options;
   const user = credentials.impi.split('@')[0];
-  const host = proxy.address.includes(':') ? `[${proxy.address}]` : proxy.address;
   return {
     domain,
     impu,
     contactUri: `sip:${user}@${sentBy}${byTransport(transport)}`,
     instance: `<urn:uuid:${randomUUID()}>`,
     accessNetworkInfo: options.accessNetworkInfo ?? '3GPP-E-UTRAN-FDD;utran-cell-id-3gpp=0010100010000101',
-    firstRoute: `<sip:${host}:${proxy.port};lr${byTransport(transport)}>`,
   };
 }
 
@@ -69,6 +65,8 @@ export interface RegisterParts {
   readonly expires: number;
   /** Authorization value. */
   readonly authorization: string;
+  /** What the access has to say. */
+  readonly headers: readonly [HeaderKey, string][];
 }
 
 /** A REGISTER. Source: TS 24.229 5.1.1.2.1. */
@@ -87,6 +85,7 @@ export function registerRequest(identity: UeIdentity, parts: RegisterParts): Sip
     [Header.Allow, allowedMethods],
     [Header['P-Access-Network-Info'], accessNetworkInfo],
     [Header['User-Agent'], 'IMS CSCF lab UE'],
+    ...parts.headers,
   ]);
 }
 
@@ -95,20 +94,20 @@ export interface InitialParts {
   readonly method: string;
   readonly to: string;
   readonly tag: string;
-  /** Of the registration. */
-  readonly serviceRoute: readonly string[];
+  /** Route values: the P-CSCF, then the Service-Route of the registration. */
+  readonly routes: readonly string[];
   readonly headers: readonly [HeaderKey, string][];
   readonly body?: string;
 }
 
 /** A request outside a dialog, by way of the P-CSCF and the Service-Route. Source: TS 24.229 5.1.2A.1.1. */
 export function initialRequest(identity: UeIdentity, parts: InitialParts): SipRequest {
-  const { method, to, tag, serviceRoute, headers, body = '' } = parts;
+  const { method, to, tag, routes, headers, body = '' } = parts;
   return createRequest(
     method,
     to,
     [
-      ...[identity.firstRoute, ...serviceRoute].map((route): [HeaderKey, string] => [Header.Route, route]),
+      ...routes.map((route): [HeaderKey, string] => [Header.Route, route]),
       [Header['Max-Forwards'], '70'],
       [Header.From, `<${identity.impu}>;tag=${tag}`],
       [Header.To, `<${to}>`],
@@ -141,6 +140,18 @@ export function registrationEventHeaders(contact: string, expires: number): [Hea
     [Header.Event, 'reg'],
     [Header.Accept, 'application/reginfo+xml'],
     [Header.Expires, String(expires)],
+  ];
+}
+
+/** Body of a MESSAGE that carries an RP message. Source: TS 24.341 5.3. */
+export const smsMediaType = 'application/vnd.3gpp.sms';
+
+/** Header fields of a MESSAGE with RP-DATA, or a report on the MESSAGE with this Call-ID. Source: TS 24.341 5.3.1.2, 5.3.2.4. */
+export function shortMessageHeaders(inReplyTo: string | null): [HeaderKey, string][] {
+  return [
+    [Header['Content-Type'], smsMediaType],
+    [Header['Request-Disposition'], 'no-fork'],
+    ...(inReplyTo === null ? [] : [['In-Reply-To', inReplyTo] as [HeaderKey, string]]),
   ];
 }
 

@@ -8,19 +8,22 @@ import type { SipResponse } from '#sip/message/response';
 import type { TimerWheel } from '#sip/transaction/timer-wheel';
 import type { TimerProfile } from '#sip/transaction/timers';
 import type { ServerTransaction, ServerUser } from '#sip/transaction/transaction-port';
-import type { Target, TransportName } from '#sip/transport/flow';
+import type { TransportName } from '#sip/transport/flow';
+import { type Access, plainAccess } from './access.ts';
 import { Call, type CallEvents, type CallPhone } from './call.ts';
 import type { Credentials } from './credentials.ts';
 import { Endpoint, type PhoneTls } from './endpoint.ts';
 import { senderOf } from './party.ts';
+import { type IpsecOptions, ProtectedAccess } from './protected-access.ts';
 import { refusalWords } from './refusal-words.ts';
 import { type RegisterOutcome, Registration } from './registration.ts';
+import { type ReceivedSms, ShortMessages, type SmsOptions, type SmsOutcome } from './short-messages.ts';
 import {
   allowedMethods,
   callHeaders,
   contactOf,
+  identityAt,
   identityHeaders,
-  identityOn,
   initialRequest,
   registrationEventHeaders,
   type UeIdentity,
@@ -35,6 +38,8 @@ export interface UeOptions {
   /** The P-CSCF. */
   readonly proxy: { readonly address: string; readonly port: number };
   readonly transport?: TransportName;
+  /** Leaves it out: nothing is agreed, all goes in the clear or by TLS. */
+  readonly ipsec?: IpsecOptions | undefined;
   /** For TLS; the name in the certificate is by default the home domain. */
   readonly tls?: Omit<PhoneTls, 'name'> & { readonly name?: string | undefined };
   /** Own address, default the loopback of the proxy's family. */
@@ -66,6 +71,8 @@ export interface UeEvents {
   /** A call came; without a listener it is answered 486. The callback says `ring`, `answer` or `reject`. */
   incomingCall?(call: Call): void;
   message?(message: ReceivedMessage): void;
+  /** A short message came, or a report on one. */
+  sms?(sms: ReceivedSms): void;
   /** A NOTIFY came, such as one of the registration state. */
   notify?(event: string, body: string): void;
   /** The registration was renewed, or could not be. */
@@ -75,31 +82,34 @@ export interface UeEvents {
 }
 
 const firstMediaPort = 49_152;
+/** Client ports of a phone with IPsec: each renewal takes the next one. */
+const protectedClients = 4;
 
 /**
- * A phone as a VoLTE soft client is one, without IPsec: registers with AKA or SIP Digest, calls and is called, sends and
- * takes MESSAGE. Source: TS 24.229 5.1.
+ * A phone as a VoLTE soft client is one: registers with AKA or SIP Digest, with IPsec or without, calls and is called,
+ * sends and takes MESSAGE. Source: TS 24.229 5.1.
  */
 export class Ue implements ServerUser {
   readonly impu: string;
   readonly #endpoint: Endpoint;
-  readonly #target: Target;
+  readonly #access: Access;
   readonly #identity: UeIdentity;
   readonly #registration: Registration;
   readonly #calls = new Map<string, Call>();
   readonly #callKeys = new Map<Call, string>();
   readonly #phone: CallPhone;
+  readonly #sms: ShortMessages;
   events: UeEvents;
   #mediaPort = firstMediaPort;
   #closed = false;
 
-  private constructor(options: UeOptions, endpoint: Endpoint) {
+  private constructor(options: UeOptions, endpoint: Endpoint, access: Access) {
     this.#endpoint = endpoint;
+    this.#access = access;
     this.impu = options.impu;
     this.events = options.events ?? {};
-    this.#target = endpoint.target(options.proxy.address, options.proxy.port);
-    this.#identity = identityOn(endpoint, options);
-    this.#registration = new Registration(endpoint, this.#target, this.#identity, {
+    this.#identity = identityAt(access.contactSentBy, endpoint.transport, options);
+    this.#registration = new Registration(endpoint, access, this.#identity, {
       credentials: options.credentials,
       expires: options.expires,
       refresh: options.refresh,
@@ -107,7 +117,7 @@ export class Ue implements ServerUser {
     });
     this.#phone = {
       endpoint,
-      target: this.#target,
+      target: access.target,
       contact: contactOf(this.#identity),
       mediaPort: this.#nextMediaPort(),
       reliableProvisional: options.reliableProvisional ?? false,
@@ -121,6 +131,14 @@ export class Ue implements ServerUser {
         this.#callKeys.delete(call);
       },
     };
+    this.#sms = new ShortMessages({
+      wheel: endpoint.wheel,
+      send: async (to, headers, body) => {
+        const response = await this.request('MESSAGE', to, headers, body);
+        return { status: response.status, words: refusalWords(response) };
+      },
+      received: (sms) => this.events.sms?.(sms),
+    });
   }
 
   /** Opens the phone's sockets. Throws SipError ERR_SIP_LISTEN. */
@@ -139,6 +157,7 @@ export class Ue implements ServerUser {
         timers,
         wheel,
         trace,
+        ...(options.ipsec === undefined ? {} : { protectedClients }),
       },
       {
         onRequest: (transaction, request) => late.ue?.onRequest(transaction, request),
@@ -147,8 +166,21 @@ export class Ue implements ServerUser {
         onServerEnded: () => {},
       },
     );
-    late.ue = new Ue(options, endpoint);
+    try {
+      const { ipsec } = options;
+      const access =
+        ipsec === undefined ? plainAccess(endpoint, proxy) : await ProtectedAccess.open(endpoint, proxy, ipsec);
+      late.ue = new Ue(options, endpoint, access);
+    } catch (error) {
+      await endpoint.close();
+      throw error;
+    }
     return late.ue;
+  }
+
+  /** How it reaches the P-CSCF. */
+  get access(): Access {
+    return this.#access;
   }
 
   get address(): string {
@@ -188,19 +220,24 @@ export class Ue implements ServerUser {
   /** Calls a sip: or tel: URI. */
   call(to: string, events: CallEvents = {}): Call {
     const invite = this.#initialRequest('INVITE', to, callHeaders(this.#phone.contact));
-    return Call.dial({ ...this.#phone, mediaPort: this.#nextMediaPort() }, to, invite, events);
+    return Call.dial(this.#phoneOfCall(), to, invite, events);
   }
 
   /** Sends a MESSAGE; gives its final answer. */
   async message(to: string, body: string, contentType = 'text/plain'): Promise<{ status: number; words: string }> {
     const request = this.#initialRequest('MESSAGE', to, [[Header['Content-Type'], contentType]], body);
-    const response = await this.#endpoint.request(request, this.#target);
+    const response = await this.#endpoint.request(request, this.#access.target);
     return { status: response.status, words: refusalWords(response) };
+  }
+
+  /** Sends a short message to a number, by way of a service centre (a URI). Source: TS 24.341 5.3.1. */
+  sms(centre: string, number: string, text: string, options: SmsOptions = {}): Promise<SmsOutcome> {
+    return this.#sms.submit(centre, number, text, options);
   }
 
   /** Any other request outside a dialog, such as OPTIONS or SUBSCRIBE. */
   request(method: string, to: string, headers: [HeaderKey, string][] = [], body = ''): Promise<SipResponse> {
-    return this.#endpoint.request(this.#initialRequest(method, to, headers, body), this.#target);
+    return this.#endpoint.request(this.#initialRequest(method, to, headers, body), this.#access.target);
   }
 
   /** Subscribes to its own registration state. Source: TS 24.229 5.1.1.3. */
@@ -212,6 +249,7 @@ export class Ue implements ServerUser {
     if (this.#closed) return;
     this.#closed = true;
     this.#registration.stop();
+    await this.#access.close();
     await this.#endpoint.close();
   }
 
@@ -231,13 +269,11 @@ export class Ue implements ServerUser {
       case 'INVITE':
         if (localTag !== '') respond(481);
         else if (this.events.incomingCall === undefined) respond(486);
-        else
-          this.events.incomingCall(
-            Call.take({ ...this.#phone, mediaPort: this.#nextMediaPort() }, transaction, request, {}),
-          );
+        else this.events.incomingCall(Call.take(this.#phoneOfCall(), transaction, request, {}));
         return;
       case 'MESSAGE':
         respond(200);
+        if (this.#sms.take(request)) return;
         this.events.message?.({
           from: senderOf(request),
           contentType: request.headers.get(Header['Content-Type']) ?? '',
@@ -273,15 +309,26 @@ export class Ue implements ServerUser {
   onServerEnded(): void {}
 
   #initialRequest(method: string, to: string, headers: [HeaderKey, string][], body = ''): SipRequest {
-    const { serviceRoute } = this.#registration;
     return initialRequest(this.#identity, {
       method,
       to,
       tag: this.#endpoint.layer.newTag(),
-      serviceRoute,
-      headers,
+      routes: [this.#access.route, ...this.#registration.serviceRoute],
+      headers: [...headers, ...this.#access.requestHeaders()],
       body,
     });
+  }
+
+  /** What a call needs: the way to the P-CSCF may change while it lasts. */
+  #phoneOfCall(): CallPhone {
+    const access = this.#access;
+    return {
+      ...this.#phone,
+      mediaPort: this.#nextMediaPort(),
+      get target() {
+        return access.target;
+      },
+    };
   }
 
   #nextMediaPort(): number {

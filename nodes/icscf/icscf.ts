@@ -39,8 +39,8 @@ export interface IcscfState {
  * Source: TS 24.229 5.3; requirements I-01 to I-04, I-18, I-28.
  */
 export function createIcscf(context: NodeContext<IcscfConfig>, cx: CxClient): NodeLogic {
-  const trusted = new CidrTable(context.config.trusted.map((network) => [network, true] as const));
   const { config } = context;
+  let trusted = trustedNetworks(config);
   const now = () => context.clock.nowMs();
   const state: IcscfState = {
     context,
@@ -52,6 +52,10 @@ export function createIcscf(context: NodeContext<IcscfConfig>, cx: CxClient): No
     hssOf: new HssMemory(now, hssHosts(config)),
     enumDirectory: openEnum(config.numbers.enum, config.dns.servers, now),
   };
+  context.onConfig((next) => {
+    trusted = trustedNetworks(next);
+    state.locations.keepFor(next.locationCache * 1000);
+  });
   return {
     admit: (request) => (trusted.find(request.flow!.address) ? null : reasons.untrustedPeer),
 
@@ -88,6 +92,10 @@ export function createIcscf(context: NodeContext<IcscfConfig>, cx: CxClient): No
 
     refused: (request, reason, detail) => context.refused(request, reason, detail),
   };
+}
+
+function trustedNetworks({ trusted }: IcscfConfig): CidrTable<true> {
+  return new CidrTable(trusted.map((network) => [network, true] as const));
 }
 
 /** The hosts that the realm table sends requests for the HSS to. */

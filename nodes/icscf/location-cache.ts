@@ -13,7 +13,7 @@ export interface LocatedUser {
 export class LocationCache {
   readonly #entries = new Map<string, { readonly answer: LocationInfoAnswer; readonly untilMs: number }>();
   readonly #now: () => number;
-  readonly #lifeMs: number;
+  #lifeMs: number;
 
   /** `now`: monotonic milliseconds. `lifeMs`: 0 for a cache that keeps nothing. */
   constructor(now: () => number, lifeMs: number) {
@@ -37,6 +37,12 @@ export class LocationCache {
     const key = keyOf(user);
     this.#entries.delete(key);
     this.#entries.set(key, { answer, untilMs: now + this.#lifeMs });
+  }
+
+  /** Keeps what it learns from now on for this long, milliseconds; 0: nothing, and forgets what it knows. */
+  keepFor(lifeMs: number): void {
+    this.#lifeMs = lifeMs;
+    if (lifeMs === 0) this.#entries.clear();
   }
 
   /** What is known of a user is not true any more. */

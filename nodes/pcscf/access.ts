@@ -24,8 +24,13 @@ export class AccessPolicy {
   readonly #hosts: ReadonlySet<string>;
   readonly #homeDomain: string;
   readonly #homeSuffix: string;
+  /** By listener, whether only traffic inside security associations passes it. */
+  readonly #protected: readonly boolean[];
+  readonly #ipsec: boolean;
 
   constructor(config: PcscfConfig) {
+    this.#protected = config.listeners.map(({ protection }) => protection !== undefined);
+    this.#ipsec = config.ipsec !== undefined;
     this.#sides = config.listeners.map(servedSide);
     this.#addresses = new AddressVerdicts(config);
     this.#hosts = new Set(config.hosts.map(({ name }) => name));
@@ -49,7 +54,7 @@ export class AccessPolicy {
     const flow = request.flow!;
     switch (this.sideOf(flow)) {
       case 'ue':
-        return this.#meetsProfile(flow) ? null : reasons.accessNotSecured;
+        return this.#meetsProfile(flow, request.method) ? null : reasons.accessNotSecured;
       case 'core':
         return request.method === 'REGISTER' ? reasons.registerFromCore : null;
       case 'stranger':
@@ -65,16 +70,25 @@ export class AccessPolicy {
     return this.#hosts.has(host) || host === this.#homeDomain || host.endsWith(this.#homeSuffix);
   }
 
-  /** Whether a UE came as the access profile of its network wants. Requirement P-05. */
-  #meetsProfile(flow: Flow): boolean {
-    switch (this.#addresses.of(flow.address).security) {
+  /** Access profile of the network of a UE. Requirement P-05. */
+  securityOf(address: string): AccessSecurity {
+    return this.#addresses.of(address).security;
+  }
+
+  /**
+   * Whether a UE came as the access profile of its network wants. Where that is IPsec, the unprotected port is for what
+   * begins a registration; who comes by a protected port is asked for his association later. Requirements P-04, P-05.
+   */
+  #meetsProfile(flow: Flow, method: string): boolean {
+    switch (this.securityOf(flow.address)) {
       case 'none':
       case 'ipsec-preferred':
         return true;
       case 'tls':
         return flow.transport === 'tls';
       case 'ipsec-required':
-        return false;
+        if (!this.#ipsec) return false;
+        return this.#protected[flow.listener] === true || method === 'REGISTER' || method === 'OPTIONS';
     }
   }
 }

@@ -39,6 +39,8 @@ export interface Binding {
   /** Route values in order; empty when the home network gave none. */
   readonly serviceRoute: readonly string[];
   readonly flow: Flow;
+  /** The set of security associations that it was made by last, '' without IPsec: then not the flow, but that leads to the UE. */
+  readonly association: string;
   /** Whether the UE asked for outbound (RFC 5626): its flow is never replaced by a connection of ours. */
   readonly outbound: boolean;
   /** Host, with a port if it had one, of the Request-URI of the REGISTER. */
@@ -55,7 +57,7 @@ export interface Binding {
 }
 
 const recordType = 0x50;
-const recordVersion = 1;
+const recordVersion = 2;
 const transports: readonly TransportName[] = ['udp', 'tcp', 'tls'];
 
 /** The record of a binding. Throws RangeError for times that are no whole positive numbers. */
@@ -84,6 +86,7 @@ export function encodeBinding(binding: Binding): Buffer {
     .string(binding.chargingFunctions)
     .number(binding.boundAtMs)
     .number(binding.expiresAtMs)
+    .string(binding.association)
     .finish();
 }
 
@@ -91,7 +94,7 @@ export function encodeBinding(binding: Binding): Buffer {
 export function decodeBinding(octets: Buffer): Binding | null {
   const reader = openRecord(octets, recordType, recordVersion);
   if (!(reader instanceof RecordReader)) return null;
-  // Fields are read in the order they were written, which is the order of this literal.
+  // Fields are read in the order they were written, which is the order of this literal; one of version 1 has no association.
   const binding: Binding = {
     token: reader.string(),
     impi: reader.string(),
@@ -108,6 +111,7 @@ export function decodeBinding(octets: Buffer): Binding | null {
     chargingFunctions: reader.string(),
     boundAtMs: reader.number(),
     expiresAtMs: reader.number(),
+    association: reader.string(),
   };
   return reader.damaged || binding.identities.length === 0 ? null : binding;
 }

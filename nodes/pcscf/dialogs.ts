@@ -1,3 +1,4 @@
+import { leastSessionSeconds, readAgreement } from '#sip/dialog/session-timer';
 import { ParseFailure } from '#sip/errors';
 import { parseCSeq } from '#sip/header/cseq';
 import { tagOf } from '#sip/header/name-addr';
@@ -7,18 +8,27 @@ import { Header } from '#sip/message/header-names';
 import type { SipRequest } from '#sip/message/request';
 import type { SipMessage, SipResponse } from '#sip/message/response';
 import { flatText } from '#sip/parser/latin1';
+import type { ProxyTransaction } from '#sip/proxy/proxy-transaction';
 import { Timer, type TimerOwner, type TimerWheel } from '#sip/transaction/timer-wheel';
 import type { CallOwnership } from '#workers/frame-link';
 import type { Binding } from './binding.ts';
+import type { MediaAuthorization } from './media-authorization.ts';
 
-/** One side of a dialog. */
+/** One side of a dialog; see DialogSide. */
 export interface DialogLeg {
+  address: string;
   /** '' until its first response came. */
   tag: string;
   /** Highest CSeq number this side has used. */
   cseq: number;
   /** Contact as last given. */
   contact: string;
+  /** Route of requests to this side behind our own entries; null until it is known. */
+  routes: readonly string[] | null;
+}
+
+function newLeg(routes: readonly string[] | null): DialogLeg {
+  return { address: '', tag: '', cseq: 0, contact: '', routes };
 }
 
 /** A dialog of a UE with the core, as this node sees it pass. Source: TS 24.229 5.2.6.3; requirement P-102. */
@@ -31,17 +41,23 @@ export class Dialog implements TimerOwner {
   readonly subscription: boolean;
   /** P-Charging-Vector of the dialog. */
   readonly charging: string;
-  readonly ue: DialogLeg = { tag: '', cseq: 0, contact: '' };
-  readonly far: DialogLeg = { tag: '', cseq: 0, contact: '' };
-  /** Route of the UE's requests behind our own entries; null until it is known. */
-  routes: readonly string[] | null = null;
+  readonly ue: DialogLeg;
+  readonly far: DialogLeg;
+  /** The request that opens it, until its answer: what a CANCEL and a refusal go by. */
+  opening: ProxyTransaction | null;
   confirmed = false;
+  /** Value of Reason with which this node has ended it: it stays known for what is still on its way. '' before. */
+  released = '';
+  /** Whether its ends have agreed on a session timer. */
+  timed = false;
   /** What keeps its Call-ID with this worker. */
   hold = -1;
   /** The reliable provisional response that made an offer: its PRACK has the answer. Noted under a media policy only. */
   offer: { readonly rseq: number; readonly cseq: number } | null = null;
+  /** What authorizes its media, null where no PCRF is asked. */
+  rx: MediaAuthorization | null = null;
   readonly life = new Timer(this, 'dialog');
-  readonly #ended: (dialog: Dialog) => void;
+  readonly #ring: (dialog: Dialog) => void;
 
   constructor(
     callId: string,
@@ -49,14 +65,19 @@ export class Dialog implements TimerOwner {
     direction: Dialog['direction'],
     subscription: boolean,
     charging: string,
-    ended: (dialog: Dialog) => void,
+    opening: ProxyTransaction | null,
+    legs: { readonly ue: DialogLeg; readonly far: DialogLeg },
+    ring: (dialog: Dialog) => void,
   ) {
     this.callId = callId;
     this.binding = binding;
     this.direction = direction;
     this.subscription = subscription;
     this.charging = charging;
-    this.#ended = ended;
+    this.opening = opening;
+    this.ue = legs.ue;
+    this.far = legs.far;
+    this.#ring = ring;
   }
 
   /** The side that did not begin it; its tag tells the dialogs of a fork apart. */
@@ -65,7 +86,7 @@ export class Dialog implements TimerOwner {
   }
 
   onTimer(): void {
-    this.#ended(this);
+    this.#ring(this);
   }
 }
 
@@ -83,18 +104,30 @@ const subscriptionDefaultMs = hourMs;
 /** 64*T1 on Gm, for what is still on its way. */
 const lingerMs = 128_000;
 
+export interface DialogsOptions {
+  readonly calls: CallOwnership;
+  readonly wheel: TimerWheel;
+  /** A session was not refreshed in the time its ends agreed on. */
+  readonly expired: (dialog: Dialog) => void;
+  /** A dialog is over, whoever has ended it; each is told of once. */
+  readonly over?: (dialog: Dialog) => void;
+}
+
 /**
- * The dialogs that go through this worker, in memory: what ties a request inside a dialog to its UE. They are gone after
- * a restart, and requests then pass by the token of the binding alone.
+ * The dialogs that go through this worker, in memory: what ties a request inside a dialog to its UE, and what it takes to
+ * end them. They are gone after a restart, and requests then pass by the token of the binding alone.
  */
 export class Dialogs {
   readonly #byCall = new Map<string, Dialog[]>();
+  readonly #options: DialogsOptions;
   readonly #calls: CallOwnership;
   readonly #wheel: TimerWheel;
+  readonly #ring = (dialog: Dialog) => this.#onLife(dialog);
 
-  constructor(calls: CallOwnership, wheel: TimerWheel) {
-    this.#calls = calls;
-    this.#wheel = wheel;
+  constructor(options: DialogsOptions) {
+    this.#options = options;
+    this.#calls = options.calls;
+    this.#wheel = options.wheel;
   }
 
   /** Call-IDs with a dialog. */
@@ -103,24 +136,26 @@ export class Dialogs {
   }
 
   /**
-   * A dialog that a request would open; it ends with the transaction unless a 2xx comes. `routes`: Route of the UE's
-   * requests, null when only a response will tell.
+   * A dialog that a request would open; it ends with the transaction unless a 2xx comes. `farRoutes`: Route of the UE's
+   * requests, null when only a response will tell. `ueRoutes`: Route of requests to the UE.
    */
   open(
-    request: SipRequest,
+    opening: ProxyTransaction,
     binding: Binding,
     direction: Dialog['direction'],
     charging: string,
-    routes: readonly string[] | null,
+    farRoutes: readonly string[] | null,
+    ueRoutes: readonly string[] = none,
   ): Dialog {
+    const { request } = opening;
     const callId = flatText(request.headers.get(Header['Call-ID'])!);
+    const legs = { ue: newLeg(kept(ueRoutes)), far: newLeg(farRoutes === null ? null : kept(farRoutes)) };
     const subscription = request.method !== 'INVITE';
-    const dialog = new Dialog(callId, binding, direction, subscription, flatText(charging), (ended) =>
-      this.close(ended),
-    );
+    const dialog = new Dialog(callId, binding, direction, subscription, flatText(charging), opening, legs, this.#ring);
     const opener = direction === 'originating' ? dialog.ue : dialog.far;
-    dialog.routes = routes === null ? null : routes.map(flatText);
-    opener.tag = flatText(tagOf(request.headers.get(Header.From) ?? ''));
+    opener.address = flatText(request.headers.get(Header.From) ?? '');
+    opener.tag = tagOf(opener.address);
+    dialog.answerer.address = flatText(request.headers.get(Header.To) ?? '');
     noteRequest(opener, request);
     this.#add(dialog);
     return dialog;
@@ -141,8 +176,8 @@ export class Dialogs {
     if (dialog === null) return null;
     noteContact(dialog.answerer, response);
     // The 2xx has the last word on the route set. Source: RFC 3261 13.2.2.4.
-    if (routes !== null && !dialog.confirmed) dialog.routes = routes.map(flatText);
-    if (response.status >= 200) this.#confirm(dialog, response);
+    if (routes !== null && !dialog.confirmed) dialog.far.routes = kept(routes);
+    if (response.status >= 200 && dialog.released === '') this.#confirm(dialog, response);
     return dialog;
   }
 
@@ -153,12 +188,31 @@ export class Dialogs {
 
   /** Notes the 2xx of a request inside a dialog: targets and session timer may be new. */
   noteRefresh(dialog: Dialog, request: SipRequest, response: SipResponse, byUe: boolean): void {
-    if (response.status < 200 || response.status >= 300) return;
+    if (dialog.released !== '' || response.status < 200 || response.status >= 300) return;
     const { method } = request;
     if (method !== 'INVITE' && method !== 'UPDATE' && method !== 'SUBSCRIBE') return;
     noteContact(byUe ? dialog.ue : dialog.far, request);
     noteContact(byUe ? dialog.far : dialog.ue, response);
     if (dialog.confirmed && (method === 'SUBSCRIBE') === dialog.subscription) this.#confirm(dialog, response);
+  }
+
+  /** All dialogs of this worker. */
+  *all(): Iterable<Dialog> {
+    for (const dialogs of this.#byCall.values()) yield* dialogs;
+  }
+
+  /** All dialogs of a Call-ID. */
+  ofCall(callId: string): readonly Dialog[] {
+    return this.#byCall.get(callId)?.slice() ?? none;
+  }
+
+  /** All sessions of a binding that this worker has. */
+  sessionsOf(token: string): readonly Dialog[] {
+    const found: Dialog[] = [];
+    for (const dialogs of this.#byCall.values()) {
+      for (const dialog of dialogs) if (dialog.binding.token === token && !dialog.subscription) found.push(dialog);
+    }
+    return found;
   }
 
   /**
@@ -196,22 +250,48 @@ export class Dialogs {
 
   /** Forgets the dialogs of a transaction that came to nothing. */
   closeUnconfirmed(dialogs: Dialog[]): void {
-    for (const dialog of dialogs) if (!dialog.confirmed) this.close(dialog);
+    for (const dialog of dialogs) if (!dialog.confirmed && dialog.released === '') this.close(dialog);
+  }
+
+  /**
+   * A dialog that this node ends: it is over, but stays known for as long as something of it may be under way. `reason`:
+   * value of the Reason header. False when it is over already.
+   */
+  release(dialog: Dialog, reason: string): boolean {
+    if (dialog.released !== '' || !this.#has(dialog)) return false;
+    dialog.released = reason;
+    dialog.opening = null;
+    this.#wheel.start(dialog.life, lingerMs);
+    this.#options.over?.(dialog);
+    return true;
   }
 
   /** Forgets a dialog; one that is forgotten already is no mistake. */
   close(dialog: Dialog): void {
     this.#wheel.stop(dialog.life);
+    dialog.opening = null;
     const dialogs = this.#byCall.get(dialog.callId);
     const at = dialogs?.indexOf(dialog) ?? -1;
     if (dialogs === undefined || at < 0) return;
     dialogs.splice(at, 1);
     if (dialogs.length === 0) this.#byCall.delete(dialog.callId);
     this.#calls.release(dialog.hold);
+    if (dialog.released === '') this.#options.over?.(dialog);
+  }
+
+  #has(dialog: Dialog): boolean {
+    return this.#byCall.get(dialog.callId)?.includes(dialog) === true;
+  }
+
+  #onLife(dialog: Dialog): void {
+    if (dialog.timed && dialog.released === '') this.#options.expired(dialog);
+    else this.close(dialog);
   }
 
   #confirm(dialog: Dialog, response: SipResponse): void {
     dialog.confirmed = true;
+    dialog.opening = null;
+    dialog.timed = !dialog.subscription && readAgreement(response) !== null;
     this.#wheel.start(dialog.life, lifetimeMs(dialog, response));
   }
 
@@ -222,13 +302,17 @@ export class Dialogs {
       return first;
     }
     if (dialogs.length >= maxForks) return null;
-    const { callId, binding, direction, subscription, charging } = first;
-    const fork = new Dialog(callId, binding, direction, subscription, charging, (ended) => this.close(ended));
-    Object.assign(direction === 'originating' ? fork.ue : fork.far, direction === 'originating' ? first.ue : first.far);
-    if (direction === 'terminating') fork.routes = first.routes;
+    const { callId, binding, direction, subscription, charging, opening } = first;
+    const legs =
+      direction === 'originating'
+        ? { ue: { ...first.ue }, far: { ...newLeg(null), address: first.far.address } }
+        : { ue: { ...newLeg(first.ue.routes), address: first.ue.address }, far: { ...first.far } };
+    const fork = new Dialog(callId, binding, direction, subscription, charging, opening, legs, this.#ring);
     fork.answerer.tag = flatText(tag);
+    if (dialogs.every(({ released }) => released !== '')) fork.released = first.released;
     dialogs.push(fork);
     this.#add(fork);
+    if (fork.released !== '') this.#wheel.start(fork.life, lingerMs);
     return fork;
   }
 
@@ -250,6 +334,13 @@ export class Dialogs {
   }
 }
 
+const none: readonly never[] = Object.freeze([]);
+
+/** Copies that do not keep the message alive which they were cut from. */
+function kept(values: readonly string[]): readonly string[] {
+  return values.length === 0 ? none : values.map(flatText);
+}
+
 function noteRequest(leg: DialogLeg, request: SipRequest): void {
   const cseq = parseCSeq(request.headers.get(Header.CSeq) ?? '');
   if (!(cseq instanceof ParseFailure) && cseq.number > leg.cseq) leg.cseq = cseq.number;
@@ -269,5 +360,6 @@ function lifetimeMs(dialog: Dialog, response: SipResponse): number {
     return (seconds instanceof ParseFailure ? subscriptionDefaultMs : seconds * 1000) + lingerMs;
   }
   const timer = parseSessionExpires(headers.get(Header['Session-Expires']) ?? '');
-  return timer instanceof ParseFailure ? sessionMs : Math.min(timer.seconds * 1000, longestMs) + lingerMs;
+  if (timer instanceof ParseFailure) return sessionMs;
+  return Math.min(Math.max(timer.seconds, leastSessionSeconds) * 1000, longestMs) + lingerMs;
 }

@@ -1,4 +1,5 @@
 import { reasons } from '#ims/reasons';
+import { offerTimer } from '#sip/dialog/session-timer-passage';
 import { Header } from '#sip/message/header-names';
 import type { SipRequest } from '#sip/message/request';
 import type { SipResponse } from '#sip/message/response';
@@ -6,15 +7,17 @@ import type { ProxyBranch } from '#sip/proxy/proxy-branch';
 import type { ProxyTransaction } from '#sip/proxy/proxy-transaction';
 import type { Reason } from '#sip/reasons';
 import { matchesAt } from '#sip/uri/characters';
+import { authorizeAck, authorizeChange, authorizeRequest } from './authorize-media.ts';
 import type { Binding } from './binding.ts';
 import type { Dialog } from './dialogs.ts';
 import { noteOffer, refuseForbiddenOffer } from './offers.ts';
 import { newChargingVector } from './originating.ts';
 import type { PcscfState } from './pcscf-state.ts';
 import { restoreWayBack } from './response-integrity.ts';
-import { toUe } from './terminating.ts';
+import { answerReleased } from './session-release.ts';
 import { crossBorder } from './trust-border.ts';
 import { enforceRoute, followsServiceRoute, leadsToCore, trimRequestUri } from './ue-routing.ts';
+import { bindingOf, toUe } from './way-to-ue.ts';
 
 /** A request inside a dialog, on its way through. */
 export interface InDialogAttempt {
@@ -32,7 +35,7 @@ export function forwardInDialogFromUe(
   state: PcscfState,
   transaction: ProxyTransaction,
   bindings: readonly Binding[],
-): void {
+): void | Promise<void> {
   const { request } = transaction;
   const admission = admitFromUe(state, request, transaction.ownRoute?.user ?? '', bindings);
   if ('id' in admission) {
@@ -40,6 +43,11 @@ export function forwardInDialogFromUe(
     return;
   }
   const { dialog, guarded } = admission;
+  if (dialog !== null && dialog.released !== '') {
+    answerReleased(transaction);
+    return;
+  }
+  if (!offerTimer(transaction, state.timer)) return;
   if (refuseForbiddenOffer(state, transaction, dialog)) return;
   const { headers } = request.by('crossBorder (TS 24.229 4.4)');
   crossBorder(headers, 'requestFromUe');
@@ -48,11 +56,13 @@ export function forwardInDialogFromUe(
   if (dialog !== null) state.dialogs.noteRequest(dialog, request, true);
   const attempt: InDialogAttempt = { kind: 'in-dialog', fromUe: true, dialog, ends: ends(request, dialog), charging };
   transaction.context = attempt;
-  transaction.forward({ side: 'mw', guarded });
+  const asked = authorizeRequest(state, transaction, dialog, true);
+  if (asked === null) transaction.forward({ side: 'mw', guarded });
+  else return asked.then((mayGo) => (mayGo ? transaction.forward({ side: 'mw', guarded }) : undefined));
 }
 
 /** Sends a request of the core inside a dialog to the UE. Source: TS 24.229 5.2.6.4; requirements P-91, P-96. */
-export function forwardInDialogToUe(state: PcscfState, transaction: ProxyTransaction): void {
+export function forwardInDialogToUe(state: PcscfState, transaction: ProxyTransaction): void | Promise<void> {
   const { request } = transaction;
   const token = transaction.ownRoute?.user ?? '';
   const dialog = state.dialogs.ofCore(request, token);
@@ -61,6 +71,11 @@ export function forwardInDialogToUe(state: PcscfState, transaction: ProxyTransac
     transaction.refuse(reasons.noDialog);
     return;
   }
+  if (dialog !== null && dialog.released !== '') {
+    answerReleased(transaction);
+    return;
+  }
+  if (!offerTimer(transaction, state.timer)) return;
   if (refuseForbiddenOffer(state, transaction, dialog)) return;
   const { headers } = request.by('crossBorder (TS 24.229 5.2.6.4.3)');
   const charging = headers.get(Header['P-Charging-Vector']) ?? '';
@@ -68,7 +83,9 @@ export function forwardInDialogToUe(state: PcscfState, transaction: ProxyTransac
   if (dialog !== null) state.dialogs.noteRequest(dialog, request, false);
   const attempt: InDialogAttempt = { kind: 'in-dialog', fromUe: false, dialog, ends: ends(request, dialog), charging };
   transaction.context = attempt;
-  transaction.forward(toUe(state, binding, request.method));
+  const asked = authorizeRequest(state, transaction, dialog, false);
+  if (asked === null) transaction.forward(toUe(state, binding, request.method));
+  else return asked.then((mayGo) => (mayGo ? transaction.forward(toUe(state, binding, request.method)) : undefined));
 }
 
 /** Takes the response to a request inside a dialog, either way. */
@@ -78,7 +95,7 @@ export function takeInDialogResponse(
   branch: ProxyBranch,
   attempt: InDialogAttempt,
   response: SipResponse,
-): void {
+): void | Promise<void> {
   const { dialog, fromUe } = attempt;
   const { headers } = response.by('crossBorder (TS 24.229 5.2.6)');
   if (fromUe) crossBorder(headers, 'responseToUe');
@@ -88,9 +105,12 @@ export function takeInDialogResponse(
     if (attempt.charging !== '' && response.status < 300) headers.append(Header['P-Charging-Vector'], attempt.charging);
   }
   noteOffer(state, dialog, transaction.request, response);
-  if (dialog === null || response.status < 200) return;
-  if (attempt.ends) state.dialogs.close(dialog);
-  else state.dialogs.noteRefresh(dialog, transaction.request, response, fromUe);
+  if (dialog === null) return;
+  if (response.status >= 200) {
+    if (attempt.ends && dialog.released === '') state.dialogs.close(dialog);
+    else state.dialogs.noteRefresh(dialog, transaction.request, response, fromUe);
+  }
+  return authorizeChange(state, transaction, attempt, response);
 }
 
 /** Prepares an ACK of a UE. Gives how it goes on, by its Route, false when it may not. Requirements P-100, C-07. */
@@ -103,22 +123,18 @@ export function takeAckFromUe(
   const admission = admitFromUe(state, request, token, bindings);
   if ('id' in admission) return false;
   crossBorder(request.headers, 'requestFromUe');
+  authorizeAck(state, admission.dialog, request, true);
   return { guarded: admission.guarded };
 }
 
 /** Prepares an ACK of the core. Gives the binding it goes to, null when there is none. */
 export function takeAckToUe(state: PcscfState, request: SipRequest, token: string): Binding | null {
-  const binding = bindingOf(state, token, state.dialogs.ofCore(request, token));
+  const dialog = state.dialogs.ofCore(request, token);
+  const binding = bindingOf(state, token, dialog);
   if (binding === null) return null;
   crossBorder(request.headers, 'requestToUe');
+  authorizeAck(state, dialog, request, false);
   return binding;
-}
-
-/** The binding a token stands for; when the UE has moved or de-registered meanwhile, where it is now or was last. */
-function bindingOf(state: PcscfState, token: string, dialog: Dialog | null): Binding | null {
-  const binding = state.registrations.byToken(token);
-  if (binding !== null || dialog === null) return binding;
-  return state.registrations.ofSubscriber(dialog.binding.impi)[0] ?? dialog.binding;
 }
 
 /**
@@ -149,8 +165,8 @@ function admitFromUe(
   }
   if (token !== '' && token !== dialog.binding.token) return reasons.otherUsersDialog;
   trimRequestUri(request);
-  if (dialog.routes !== null && !enforceRoute(state, request, dialog.routes)) return reasons.badRoute;
-  const routed = dialog.routes !== null && dialog.routes.length > 0;
+  if (dialog.far.routes !== null && !enforceRoute(state, request, dialog.far.routes)) return reasons.badRoute;
+  const routed = dialog.far.routes !== null && dialog.far.routes.length > 0;
   if (!routed && !leadsToCore(state, request, dialog.binding)) return reasons.untrustedNextHop;
   return { dialog, guarded: !routed && !followsServiceRoute(request, dialog.binding) };
 }

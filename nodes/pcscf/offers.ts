@@ -46,7 +46,13 @@ export function noteOffer(
   request: SipRequest,
   response: SipResponse,
 ): void {
-  if (media === null || dialog === null || response.status >= 200 || request.method !== 'INVITE') return;
+  if (
+    (media === null && dialog?.rx == null) ||
+    dialog === null ||
+    response.status >= 200 ||
+    request.method !== 'INVITE'
+  )
+    return;
   const rseq = parseRSeq(response.headers.get(Header.RSeq) ?? '');
   const cseq = parseCSeq(response.headers.get(Header.CSeq) ?? '');
   if (rseq instanceof ParseFailure || cseq instanceof ParseFailure) return;

@@ -1,14 +1,17 @@
 import { formatChargingVector, newIcid } from '#ims/charging';
 import { reasons } from '#ims/reasons';
+import { offerTimer } from '#sip/dialog/session-timer-passage';
 import { Header } from '#sip/message/header-names';
 import type { SipResponse } from '#sip/message/response';
 import type { ProxyTransaction } from '#sip/proxy/proxy-transaction';
 import { opensDialog } from '#sip/proxy/record-route';
 import { assertIdentity } from './asserted-identity.ts';
+import { authorizeAnswer, beginCall } from './authorize-media.ts';
 import type { Binding } from './binding.ts';
 import type { Dialog } from './dialogs.ts';
 import { noteOffer, refuseForbiddenOffer } from './offers.ts';
 import type { PcscfState } from './pcscf-state.ts';
+import { endLateAnswer } from './session-release.ts';
 import { crossBorder } from './trust-border.ts';
 import { enforceRoute, trimRequestUri } from './ue-routing.ts';
 
@@ -41,7 +44,7 @@ export function forwardOriginating(
     transaction.refuse(reasons.badRoute);
     return;
   }
-  if (refuseForbiddenOffer(state, transaction, null)) return;
+  if (!offerTimer(transaction, state.timer) || refuseForbiddenOffer(state, transaction, null)) return;
   if (binding.serviceRoute.length === 0) headers.append(Header.Route, `<sip:${binding.home};lr>`);
 
   request.by('crossBorder (TS 24.229 4.4)');
@@ -55,8 +58,10 @@ export function forwardOriginating(
   let recorded = 0;
   if (opensDialog(request.method)) {
     request.by('recordRoute (TS 24.229 5.2.6.3.1)');
+    const ueRoutes = headers.has(Header['Record-Route']) ? headers.values(Header['Record-Route']) : [];
     state.routes.recordFromUe(request, binding.token, request.flow!);
-    dialogs = [state.dialogs.open(request, binding, 'originating', charging, null)];
+    dialogs = [state.dialogs.open(transaction, binding, 'originating', charging, null, ueRoutes)];
+    beginCall(state, transaction, dialogs[0]!);
     recorded = headers.values(Header['Record-Route']).length;
   }
   const attempt: OriginatingAttempt = { kind: 'originating', dialogs, recorded };
@@ -70,12 +75,17 @@ export function takeOriginatingResponse(
   transaction: ProxyTransaction,
   attempt: OriginatingAttempt,
   response: SipResponse,
-): void {
+): void | false | Promise<void | false> {
   const { headers } = response.by('crossBorder (TS 24.229 5.2.6.3.2)');
   crossBorder(headers, 'responseToUe');
   if (attempt.dialogs.length === 0) return;
   const dialog = state.dialogs.noteResponse(attempt.dialogs, response, routesOf(attempt, response));
+  if (dialog !== null && dialog.released !== '') {
+    endLateAnswer(state, dialog, response);
+    return false;
+  }
   noteOffer(state, dialog, transaction.request, response);
+  return authorizeAnswer(state, transaction, attempt.dialogs, dialog, response);
 }
 
 /** A charging identifier for a new dialog or a request that stands alone. Requirement P-75. */

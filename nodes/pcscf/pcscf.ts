@@ -1,6 +1,7 @@
 import { reasons } from '#ims/reasons';
 import type { PcscfConfig } from '#service/config-shape';
 import type { NodeContext } from '#service/node-context';
+import { acceptTimer, defaultSessionTimer } from '#sip/dialog/session-timer-passage';
 import type { NodeLogic } from '#sip/proxy/node-logic';
 import type { ProxyTransaction } from '#sip/proxy/proxy-transaction';
 import type { Flow } from '#sip/transport/flow';
@@ -13,21 +14,38 @@ import {
   takeAckToUe,
   takeInDialogResponse,
 } from './in-dialog.ts';
+import { openIpsec, protectedUe } from './ipsec/ipsec-side.ts';
+import { answerQuestion } from './management.ts';
 import { mediaPolicyOf } from './media-policy.ts';
 import { forwardOriginating, takeOriginatingResponse } from './originating.ts';
 import type { Attempt, PcscfState } from './pcscf-state.ts';
 import { PendingRegistrations } from './pending-registrations.ts';
 import { forwardRegister, takeRegisterResponse } from './register.ts';
 import { Registrations } from './registrations.ts';
+import { releaseAssociation } from './release-association.ts';
 import { RouteEntries } from './route-entries.ts';
 import { openRx } from './rx.ts';
+import { openRecovery, openSignalling } from './rx-opening.ts';
+import {
+  hearRelease,
+  releaseOnDemand,
+  releaseSession,
+  releaseSessionsOf,
+  serviceUnavailable,
+} from './session-release.ts';
 import { forwardTerminating, takeTerminatingResponse } from './terminating.ts';
 import { targetsOf } from './ue-routing.ts';
 
 /** The P-CSCF's logic, and what its worker wants besides. */
 export interface Pcscf extends NodeLogic {
-  /** Whether somebody is registered by way of this flow. */
+  /** Whether somebody is registered by way of this flow, or has a security association for it. */
   isRegistered(flow: Flow): boolean;
+  /** Where the answer to a request goes that came to a protected port. Requirement P-81. */
+  answerFlow(flow: Flow): Flow;
+  /** Word of another worker. */
+  workerMessage(payload: string): void;
+  /** Does what the control side asks for: `ReleaseRequest`. */
+  control(request: unknown): unknown;
   /** A PCRF has restarted and forgotten its sessions. Requirement D-09. */
   peerRestarted(host: string): void;
   /** Bindings in the store, all workers' together. */
@@ -45,10 +63,21 @@ export interface Pcscf extends NodeLogic {
  */
 export function createPcscf(context: NodeContext<PcscfConfig>): Pcscf {
   const { clock, wheel, store, worker, workers, log } = context;
+  let access = new AccessPolicy(context.config);
+  let media = mediaPolicyOf(context.config.policy.media);
+  context.onConfig((next) => {
+    access = new AccessPolicy(next);
+    media = mediaPolicyOf(next.policy.media);
+  });
   const state: PcscfState = {
     context,
-    access: new AccessPolicy(context.config),
-    media: mediaPolicyOf(context.config.policy.media),
+    get access() {
+      return access;
+    },
+    get media() {
+      return media;
+    },
+    timer: context.config.sessionTimer ?? defaultSessionTimer,
     routes: new RouteEntries(context.listeners),
     registrations: new Registrations({
       store,
@@ -56,31 +85,56 @@ export function createPcscf(context: NodeContext<PcscfConfig>): Pcscf {
       wheel,
       worker,
       workers,
-      expired: ({ impi, aor }) => {
+      expired: ({ impi, aor, token }) => {
+        // Who is registered another way may go on by that.
+        if (state.registrations.ofSubscriber(impi).length === 0) {
+          const release = { ...serviceUnavailable, reason: reasons.registrationEnded, unreachable: 'ue' as const };
+          releaseSessionsOf(state, token, release);
+        }
         context.count('registration-expired');
         log.info({ impi, impu: aor }, 'a registration has run out');
       },
+      removed(binding) {
+        signalling?.unbound(binding.token);
+        releaseAssociation(state, binding);
+      },
+      protectedUe: (flow) => protectedUe(state.ipsec, flow),
+      associationDue: (id) => state.ipsec?.associations.expire(id),
       holds({ flow, boundAtMs }, held) {
         // An older binding's number may be another UE's connection now.
         if (boundAtMs >= context.bootMs) context.holdConnection(flow.connection, held);
       },
     }),
+    ipsec: openIpsec(context),
     pending: new PendingRegistrations(() => clock.nowMs()),
-    dialogs: new Dialogs(context.calls, wheel),
+    dialogs: new Dialogs({
+      calls: context.calls,
+      wheel,
+      expired: (dialog) =>
+        void releaseSession(state, dialog, { ...serviceUnavailable, reason: reasons.sessionNotRefreshed }),
+      over: (dialog) => dialog.rx?.leave(dialog),
+    }),
     rx: openRx(context),
+    get signalling() {
+      return signalling;
+    },
   };
+
+  const signalling = openSignalling(state, state.rx);
+  const recovery = openRecovery(state);
 
   return {
     admit: (request) => state.access.refusal(request),
 
     handleRequest(transaction) {
-      if (state.access.sideOf(transaction.request.flow!) === 'ue') handleFromUe(state, transaction);
-      else if (transaction.inDialog) forwardInDialogToUe(state, transaction);
-      else forwardTerminating(state, transaction);
+      if (state.access.sideOf(transaction.request.flow!) === 'ue') return handleFromUe(state, transaction);
+      if (transaction.inDialog) return forwardInDialogToUe(state, transaction);
+      forwardTerminating(state, transaction);
     },
 
     handleResponse(transaction, branch, response) {
       const attempt = transaction.context as Attempt | null;
+      acceptTimer(transaction.request, response);
       switch (attempt?.kind) {
         case 'register':
           return takeRegisterResponse(state, transaction, attempt, response);
@@ -109,29 +163,38 @@ export function createPcscf(context: NodeContext<PcscfConfig>): Pcscf {
       const attempt = transaction.context as Attempt | null;
       if (attempt?.kind === 'originating' || attempt?.kind === 'terminating') {
         state.dialogs.closeUnconfirmed(attempt.dialogs);
-      } else if (attempt?.kind === 'in-dialog' && attempt.ends && attempt.dialog !== null) {
+      } else if (attempt?.kind === 'in-dialog' && attempt.ends && attempt.dialog?.released === '') {
         state.dialogs.close(attempt.dialog);
       }
     },
 
     refused: (request, reason, detail) => context.refused(request, reason, detail),
 
-    peerRestarted: (host) => state.rx?.restarted(host),
-    isRegistered: (flow) => state.registrations.bySource(flow).length > 0,
+    workerMessage: (word) => void (hearRelease(state, word) || signalling?.hear(word)),
+    control: (request) => releaseOnDemand(state, request) ?? answerQuestion(state, request),
+    peerRestarted: (host) => state.rx?.sessions.restarted(host),
+    answerFlow: (flow) => state.ipsec?.associations.answerFlow(flow) ?? flow,
+    isRegistered: (flow) =>
+      state.registrations.bySource(flow).length > 0 || state.ipsec?.associations.covers(flow) === true,
     registrations: () => state.registrations.size,
     sessions: () => state.dialogs.size,
-    stop: () => state.registrations.stop(),
+    stop() {
+      state.registrations.stop();
+      recovery?.stop();
+      state.rx?.records.flush();
+    },
   };
 }
 
-function handleFromUe(state: PcscfState, transaction: ProxyTransaction): void {
+function handleFromUe(state: PcscfState, transaction: ProxyTransaction): void | Promise<void> {
   const { request } = transaction;
+  state.ipsec?.associations.noteUse(request.flow!);
   if (request.method === 'REGISTER') {
     forwardRegister(state, transaction);
     return;
   }
   const bindings = state.registrations.bySource(request.flow!);
-  if (transaction.inDialog) forwardInDialogFromUe(state, transaction, bindings);
-  else if (bindings.length === 0) transaction.refuse(reasons.notRegistered);
+  if (transaction.inDialog) return forwardInDialogFromUe(state, transaction, bindings);
+  if (bindings.length === 0) transaction.refuse(reasons.notRegistered);
   else forwardOriginating(state, transaction, bindings);
 }

@@ -5,12 +5,22 @@ import { CachedReader } from '#store/cached-reader';
 import { openRecord, RecordReader, RecordWriter } from '#store/records';
 import { bucketOf, type Store } from '#store/store';
 import { type Binding, decodeBinding, encodeBinding } from './binding.ts';
+import { associationTables } from './ipsec/association-table.ts';
+import { rxSessionTable } from './rx-records.ts';
+import { signallingTables } from './signalling-session.ts';
 
 /** Tables of the P-CSCF's store: bindings by token, tokens by source, tokens by private identity. */
-export const pcscfTables: readonly string[] = ['bindings', 'sources', 'subscribers'];
+export const pcscfTables: readonly string[] = [
+  'bindings',
+  'sources',
+  'subscribers',
+  ...associationTables,
+  rxSessionTable,
+  ...signallingTables,
+];
 
-/** A binding outlives its contacts by this, so that a refresh that is under way finds it. Source: TS 24.229 5.2.2.1 (P-57). */
-const graceMs = 30_000;
+/** A binding outlives its contacts by this, so that a refresh that is under way finds it. Source: TS 24.229 5.2.2.1; requirement P-57. */
+export const graceMs = 30_000;
 const sweepMs = 1_000;
 const sweepLimit = 256;
 /** Decoded bindings and sources each worker keeps. */
@@ -27,8 +37,23 @@ export interface RegistrationsOptions {
   readonly workers: number;
   /** A binding ran out and is gone. */
   readonly expired: (binding: Binding) => void;
+  /** A binding is gone, for whatever reason. */
+  readonly removed?: (binding: Binding) => void;
+  /**
+   * The UE whose security association a flow is: null when it is that of nobody who is registered, undefined when the flow
+   * is not protected. Left out: none is.
+   */
+  readonly protectedUe?: (flow: Flow) => ProtectedUe | null | undefined;
+  /** The time of a set of security associations is over. */
+  readonly associationDue?: (id: string) => void;
   /** A binding holds its stream connection; or it is gone, and no other one holds that. */
   readonly holds?: (binding: Binding, held: boolean) => void;
+}
+
+/** Who sends by a security association: port and transport say nothing more of it. */
+export interface ProtectedUe {
+  readonly impi: string;
+  readonly address: string;
 }
 
 /**
@@ -56,14 +81,28 @@ export class Registrations implements TimerOwner {
     return this.#store.count('bindings');
   }
 
+  /** Bindings in the order of their tokens, behind `from`, at most `limit`; `last`: where to go on, null at the end. */
+  page(from: string, limit: number): { readonly bindings: readonly Binding[]; readonly last: string | null } {
+    const entries = this.#store.range('bindings', '', limit, from);
+    return {
+      bindings: entries.flatMap(({ value }) => decodeBinding(value) ?? []),
+      last: entries.length < limit ? null : entries.at(-1)!.key,
+    };
+  }
+
   /** The binding of a token, null when there is none or it has run out. */
   byToken(token: string): Binding | null {
     const binding = token === '' ? null : this.#bindings.get(token);
     return binding !== null && this.#isLive(binding) ? binding : null;
   }
 
-  /** The bindings made by way of this flow: same address and port, and on a stream the same connection. */
+  /**
+   * The bindings made by way of this flow: same address and port, and on a stream the same connection; by a security
+   * association all those of its UE, whatever transport and port. Requirements P-40, P-44.
+   */
   bySource(flow: Flow): readonly Binding[] {
+    const ue = this.#options.protectedUe?.(flow);
+    if (ue !== undefined) return ue === null ? none : this.ofProtectedUe(ue);
     const tokens = this.#sources.get(sourceKey(flow));
     if (tokens === null) return none;
     const found: Binding[] = [];
@@ -72,6 +111,11 @@ export class Registrations implements TimerOwner {
       if (binding !== null && binding.flow.connection === flow.connection) found.push(binding);
     }
     return found;
+  }
+
+  /** The bindings that a UE has made by way of security associations. */
+  ofProtectedUe({ impi, address }: ProtectedUe): readonly Binding[] {
+    return this.#live(this.#sources.get(protectedKey(impi, address)));
   }
 
   /** All bindings of a private identity. */
@@ -87,8 +131,16 @@ export class Registrations implements TimerOwner {
 
   /** All bindings that hold this source, whoever's connection they are on. */
   holdersOf(flow: Flow): readonly Binding[] {
-    const tokens = this.#sources.get(sourceKey(flow)) ?? [];
-    return tokens.map((token) => this.byToken(token)).filter((binding) => binding !== null);
+    return this.#live(this.#sources.get(sourceKey(flow)));
+  }
+
+  #live(tokens: readonly string[] | null): readonly Binding[] {
+    const found: Binding[] = [];
+    for (const token of tokens ?? none) {
+      const binding = this.byToken(token);
+      if (binding !== null) found.push(binding);
+    }
+    return found;
   }
 
   /** Writes a binding, new or changed. */
@@ -97,8 +149,8 @@ export class Registrations implements TimerOwner {
     const octets = encodeBinding(binding);
     this.#store.put('bindings', token, octets, binding.expiresAtMs + graceMs);
     this.#store.put('subscribers', `${impi}\n${token}`, empty);
-    if (binding.flow.connection > 0) this.#options.holds?.(binding, true);
-    const key = sourceKey(binding.flow);
+    if (holdsConnection(binding)) this.#options.holds?.(binding, true);
+    const key = keyOf(binding);
     const tokens = this.#sources.get(key) ?? [];
     if (tokens.includes(token)) return;
     this.#store.put('sources', key, encodeTokens([...tokens, token].slice(-maxPerSubscriber)));
@@ -125,7 +177,10 @@ export class Registrations implements TimerOwner {
     const nowMs = clock.wallMs();
     const mine = (key: string, table: string) => workers === 1 || bucketOf(table, key) % workers === worker;
     const due = this.#store.takeExpired(nowMs, sweepLimit, mine);
-    for (const { table, key } of due) this.#expire(table, key, nowMs);
+    for (const { table, key } of due) {
+      if (table === 'associations') this.#options.associationDue?.(key);
+      else this.#expire(table, key, nowMs);
+    }
     wheel.start(this.#sweep, due.length === sweepLimit ? 0 : sweepMs);
   }
 
@@ -147,11 +202,12 @@ export class Registrations implements TimerOwner {
   #unlink(binding: Binding): void {
     const { token, impi, flow } = binding;
     this.#store.remove('subscribers', `${impi}\n${token}`);
-    const key = sourceKey(flow);
+    this.#options.removed?.(binding);
+    const key = keyOf(binding);
     const left = (this.#sources.get(key) ?? []).filter((other) => other !== token);
     if (left.length === 0) this.#store.remove('sources', key);
     else this.#store.put('sources', key, encodeTokens(left));
-    if (flow.connection === 0) return;
+    if (!holdsConnection(binding)) return;
     const isShared = left.some((other) => this.#bindings.get(other)?.flow.connection === flow.connection);
     if (!isShared) this.#options.holds?.(binding, false);
   }
@@ -161,8 +217,21 @@ export class Registrations implements TimerOwner {
   }
 }
 
-const none: readonly Binding[] = Object.freeze([]);
+const none: readonly never[] = Object.freeze([]);
 const empty = new Uint8Array(0);
+
+function keyOf({ association, impi, flow }: Binding): string {
+  return association === '' ? sourceKey(flow) : protectedKey(impi, flow.address);
+}
+
+function protectedKey(impi: string, address: string): string {
+  return `ipsec ${address} ${impi}`;
+}
+
+/** A connection inside a security association is held for the set, see Associations. */
+function holdsConnection({ association, flow }: Binding): boolean {
+  return association === '' && flow.connection > 0;
+}
 
 function sourceKey({ transport, address, port }: Flow): string {
   return `${transport} ${port} ${address}`;

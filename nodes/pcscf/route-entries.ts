@@ -34,9 +34,13 @@ export class RouteEntries {
     return routeValue(token, this.#core.sentBy, this.#core.transport);
   }
 
-  /** What the UE at a flow reaches us by: the listener it came to. */
+  /**
+   * What the UE at a flow reaches us by: the listener it came to. Inside security associations that is the protected server
+   * port, by whichever transport. Requirement P-76.
+   */
   toUe(token: string, flow: Flow): string {
-    return routeValue(token, (this.#listeners[flow.listener] ?? this.#core).sentBy, flow.transport);
+    const listener = this.#listeners[flow.listener] ?? this.#core;
+    return routeValue(token, listener.sentBy, listener.protection === undefined ? flow.transport : 'udp');
   }
 
   /** Records both sides in a request of the UE. Source: RFC 3261 16.6, RFC 5658 4; requirement P-76. */

@@ -4,12 +4,14 @@ import {
   flowStatuses,
   flowUsages,
   mediaTypes,
+  requiredAccessInfos,
   rxRequestTypes,
   serviceInfoStatuses,
   sipForkingIndications,
   specificActions,
   subscriptionIdTypes,
 } from '#diameter/rx/rx-values';
+import type { RxConfig } from '#service/config-shape';
 import { isIpAddress } from '#sip/uri/host-port';
 
 /** What may be told beside what every PCRF needs; each of these is off, or as most PCRFs want it, by default. */
@@ -57,6 +59,28 @@ export const defaultRxServiceOptions: RxServiceOptions = {
   ipv6PrefixLength: 128,
   provisionsFlows: false,
 };
+
+/** The options as the configuration has them. Source: requirements D-64, D-70, P-127, Q-12. */
+export function rxServiceOptionsOf(rx: RxConfig): RxServiceOptions {
+  const isAsked = (what: RxConfig['report'][number]) => rx.report.includes(what);
+  const reports = [
+    ...(isAsked('charging') ? [specificActions.CHARGING_CORRELATION_EXCHANGE] : []),
+    ...(isAsked('ip-can') ? [specificActions['IP-CAN_CHANGE']] : []),
+    ...(isAsked('location') ? [specificActions.ACCESS_NETWORK_INFO_REPORT] : []),
+  ];
+  return {
+    ...defaultRxServiceOptions,
+    applicationIdentifier: rx.applicationIdentifier,
+    namesService: rx.namesService,
+    features: rx.features ?? null,
+    mediaActions: [...reports, ...defaultRxServiceOptions.mediaActions],
+    requiredAccessInfo: isAsked('location') ? Object.values(requiredAccessInfos) : [],
+    calledStationId: rx.calledStationId ?? null,
+    tellsRequestType: rx.requestType,
+    ipv6PrefixLength: rx.ipv6PrefixLength,
+    provisionsFlows: rx.describeSignalling,
+  };
+}
 
 /** The UE that an Rx session is about. */
 export interface RxUser {

@@ -1,26 +1,79 @@
 import { systemClock } from '#diameter/clock';
 import { RxClient } from '#diameter/rx/rx-client';
+import type { RxOutcome, RxOutcomePolicy } from '#diameter/rx/rx-outcome';
 import { RxSessions } from '#diameter/rx/rx-sessions';
-import type { PcscfConfig } from '#service/config-shape';
+import { CidrTable } from '#service/cidr';
+import type { PcscfConfig, RxMode } from '#service/config-shape';
+import { LogLimiter } from '#service/log-limiter';
 import type { NodeContext } from '#service/node-context';
+import { longestHoldMs } from './media-authorization.ts';
+import { defaultMediaOptions, type MediaComponentOptions } from './media-components.ts';
+import { RxRecords } from './rx-records.ts';
+import { type RxServiceOptions, rxServiceOptionsOf } from './rx-services.ts';
+
+/** What the procedures of Rx share, in one worker. */
+export interface RxSide {
+  readonly client: RxClient;
+  readonly sessions: RxSessions;
+  /** What is written down of them, for the next start. */
+  readonly records: RxRecords;
+  readonly service: RxServiceOptions;
+  readonly media: MediaComponentOptions;
+  /** `rx.mode` of the network of a UE. Requirement P-120. */
+  modeOf(address: string): RxMode;
+  policyOf(mode: 'optional' | 'required'): RxOutcomePolicy;
+  /** Counts what a PCRF said, and logs where it was no yes; `fields` say of what. Requirement P-125. */
+  report(outcome: RxOutcome, fields: Readonly<Record<string, unknown>>): void;
+}
+
+const policies = { optional: { mode: 'optional' }, required: { mode: 'required' } } as const;
 
 /**
  * The Rx side of one worker, null where the configuration names no Diameter peers. From here on RARs and ASRs are
- * answered: 5002 for sessions that this worker does not hold. Source: TS 29.214 4.4; requirements P-127, P-128.
+ * answered: 5002 for sessions that this worker does not hold. Source: TS 29.214 4.4; requirements P-120, P-127, P-128.
  */
-export function openRx({
-  config,
-  diameter,
-  log,
-  serveDiameter,
-}: Pick<NodeContext<PcscfConfig>, 'config' | 'diameter' | 'log' | 'serveDiameter'>): RxSessions | null {
+export function openRx(context: NodeContext<PcscfConfig>): RxSide | null {
+  const { clock, config, diameter, log, serveDiameter, store, wheel } = context;
   if (diameter === null) return null;
   const realm = config.diameter?.realms.find(({ application }) => application === 'rx')?.realm;
+  const client = new RxClient(diameter, {
+    realm: realm ?? diameter.identity.originRealm,
+    timeoutMs: Math.min(longestHoldMs, (config.diameter?.timeout ?? 5) * 1000),
+  });
   const sessions = new RxSessions({
-    port: new RxClient(diameter, { realm: realm ?? diameter.identity.originRealm }),
+    port: client,
     clock: systemClock,
     onDefect: (error) => log.error({ reason: 'internal', err: error }, 'an event of a PCRF was not handled: a defect'),
   });
   sessions.serve(serveDiameter);
-  return sessions;
+  const limiter = new LogLimiter({ log, clock });
+  return {
+    client,
+    sessions,
+    records: new RxRecords(store, wheel),
+    service: rxServiceOptionsOf(config.rx),
+    media: { ...defaultMediaOptions, earlyMedia: config.rx.earlyMedia, omitSourcePorts: config.rx.omitSourcePorts },
+    modeOf: modeTable(config),
+    policyOf: (mode) => policies[mode],
+    report(outcome, fields) {
+      if (outcome.kind === 'continue' && outcome.granted) {
+        context.count('rx-granted');
+        return;
+      }
+      const goesOn = outcome.kind === 'continue';
+      context.count(goesOn ? 'rx-not-granted' : 'rx-refused');
+      const reason = goesOn ? 'rx-not-granted' : 'rx-refused';
+      const message = goesOn
+        ? 'no consent of a PCRF: goes on without quality of service'
+        : 'the PCRF does not consent: refused';
+      limiter.warn(reason, '', { words: outcome.words, ...fields }, message);
+    },
+  };
+}
+
+/** Mode by address: that of the closest network of `access` which has one, else `rx.mode`. */
+function modeTable({ access, rx }: Pick<PcscfConfig, 'access' | 'rx'>): (address: string) => RxMode {
+  if (access.every((entry) => entry.rx === undefined || entry.rx === rx.mode)) return () => rx.mode;
+  const table = new CidrTable(access.map((entry) => [entry.from, entry.rx ?? rx.mode] as const));
+  return (address) => table.find(address) ?? rx.mode;
 }

@@ -1,17 +1,20 @@
 import { reasons } from '#ims/reasons';
+import { offerTimer } from '#sip/dialog/session-timer-passage';
 import { Header } from '#sip/message/header-names';
 import type { SipResponse } from '#sip/message/response';
-import type { ForwardOptions, ProxyBranch } from '#sip/proxy/proxy-branch';
+import type { ProxyBranch } from '#sip/proxy/proxy-branch';
 import type { ProxyTransaction } from '#sip/proxy/proxy-transaction';
 import { opensDialog } from '#sip/proxy/record-route';
 import { answeringIdentity } from './asserted-identity.ts';
+import { authorizeAnswer, beginCall } from './authorize-media.ts';
 import type { Binding } from './binding.ts';
 import type { Dialog } from './dialogs.ts';
 import { noteOffer, refuseForbiddenOffer } from './offers.ts';
 import type { PcscfState } from './pcscf-state.ts';
 import { restoreWayBack } from './response-integrity.ts';
+import { endLateAnswer } from './session-release.ts';
 import { crossBorder } from './trust-border.ts';
-import { targetsOf } from './ue-routing.ts';
+import { toUe } from './way-to-ue.ts';
 
 /** A request of the core that opens a dialog or stands alone, on its way to the UE. */
 export interface TerminatingAttempt {
@@ -35,7 +38,11 @@ export function forwardTerminating(state: PcscfState, transaction: ProxyTransact
     transaction.refuse(reasons.unknownToken);
     return;
   }
-  if (refuseForbiddenOffer(state, transaction, null)) return;
+  if (state.signalling?.isLost(binding.token) === true) {
+    transaction.refuse(reasons.signallingBearerLost);
+    return;
+  }
+  if (!offerTimer(transaction, state.timer) || refuseForbiddenOffer(state, transaction, null)) return;
   const { headers } = request.by('crossBorder (TS 24.229 5.2.6.4.1)');
   const calledParty = headers.get(Header['P-Called-Party-ID']);
   const charging = headers.get(Header['P-Charging-Vector']) ?? '';
@@ -43,8 +50,11 @@ export function forwardTerminating(state: PcscfState, transaction: ProxyTransact
   let dialogs: Dialog[] = [];
   if (opensDialog(request.method)) {
     request.by('recordRoute (TS 24.229 5.2.6.4.1)');
-    dialogs = [state.dialogs.open(request, binding, 'terminating', charging, headers.values(Header['Record-Route']))];
+    dialogs = [
+      state.dialogs.open(transaction, binding, 'terminating', charging, headers.values(Header['Record-Route'])),
+    ];
     state.routes.recordToUe(request, binding.token, binding.flow);
+    beginCall(state, transaction, dialogs[0]!);
   }
   // That of the dialog is a copy, which does not keep the message alive.
   const kept = dialogs[0]?.charging ?? charging;
@@ -60,7 +70,7 @@ export function takeTerminatingResponse(
   branch: ProxyBranch,
   attempt: TerminatingAttempt,
   response: SipResponse,
-): void {
+): void | false | Promise<void | false> {
   const { headers } = response.by('crossBorder (TS 24.229 5.2.6.4.2)');
   restoreWayBack(response, transaction.request, branch.request, attempt.dialogs.length > 0);
   const identity = answeringIdentity(headers, attempt.binding, attempt.calledParty);
@@ -72,18 +82,10 @@ export function takeTerminatingResponse(
   }
   if (attempt.dialogs.length === 0) return;
   const dialog = state.dialogs.noteResponse(attempt.dialogs, response, null);
+  if (dialog !== null && dialog.released !== '') {
+    endLateAnswer(state, dialog, response);
+    return false;
+  }
   noteOffer(state, dialog, transaction.request, response);
-}
-
-/**
- * How a request goes to a UE: by its flow, with the timers of Gm. A non-INVITE is given up a little before the sender's
- * Timer F, so that the answer still finds it.
- * Source: RFC 4320 4.2; requirements P-94, P-96, C-04.
- */
-export function toUe(state: PcscfState, binding: Binding, method: string): ForwardOptions {
-  const unreachable = binding.outbound ? reasons.flowFailed : reasons.ueUnreachable;
-  const targets = targetsOf(state, binding);
-  if (method === 'INVITE') return { side: 'gm', targets, unreachable, silent: reasons.ueSilent };
-  const responseTimeoutMs = 60 * state.context.config.timers.t1;
-  return { side: 'gm', targets, unreachable, silent: reasons.ueUnreachable, responseTimeoutMs };
+  return authorizeAnswer(state, transaction, attempt.dialogs, dialog, response);
 }

@@ -3,6 +3,7 @@ import { parseNameAddr } from '#sip/header/name-addr';
 import { Header } from '#sip/message/header-names';
 import type { SipRequest } from '#sip/message/request';
 import type { Target } from '#sip/transport/flow';
+import { equalsIgnoreCase } from '#sip/uri/characters';
 import { Parameters, withoutParameter } from '#sip/uri/parameters';
 import { formatSipUri, type SipUri } from '#sip/uri/sip-uri';
 import { parseUri } from '#sip/uri/uri';
@@ -90,6 +91,7 @@ const uriTraps: readonly string[] = ['maddr', 'ttl'];
  * Source: RFC 5626 5.3; requirements P-82, P-90, P-96.
  */
 export function targetsOf(state: PcscfState, binding: Binding): Target[] {
+  if (binding.association !== '') return protectedTargets(state, binding);
   const { flow } = binding;
   const listener = listenerOf(state, binding);
   if (listener < 0) return [];
@@ -100,6 +102,44 @@ export function targetsOf(state: PcscfState, binding: Binding): Target[] {
   const port = binding.outbound ? -1 : contactPort(binding);
   if (port >= 0) targets.push({ listener, transport: flow.transport, address: flow.address, port, connection: 0 });
   return targets;
+}
+
+/**
+ * The ways to a UE by its security associations: from our client port to its server port over UDP; over TCP by the
+ * connection that the UE has opened, else by one of ours. A large request tries TCP first by itself, see StreamSwitch. The
+ * other ways are for when the first cannot be sent by.
+ * Source: TS 33.203 7.1; requirements P-82, P-96.
+ */
+function protectedTargets({ ipsec }: PcscfState, binding: Binding): Target[] {
+  const set = ipsec?.associations.byId(binding.association) ?? null;
+  if (ipsec === null || set === null || set.state === 'temporary') return [];
+  const { own, ue } = set;
+  const udp = ipsec.ports.indexOf('client', 'udp', own.address, own.clientPort);
+  const tcp = ipsec.ports.indexOf('client', 'tcp', own.address, own.clientPort);
+  const incoming = ipsec.ports.indexOf('server', 'tcp', own.address, own.serverPort);
+  const connection = ipsec.associations.connectionOf(set);
+  const to = { address: ue.address, port: ue.serverPort, connection: 0 } as const;
+  const targets: Target[] = [];
+  if (connection > 0 && incoming >= 0) {
+    targets.push({ listener: incoming, transport: 'tcp', address: ue.address, port: ue.clientPort, connection });
+  }
+  if (udp < 0) return targets;
+  const datagram: Target = { listener: udp, transport: 'udp', ...to };
+  if (wantsStream(binding)) {
+    if (tcp >= 0) targets.push({ listener: tcp, transport: 'tcp', ...to });
+    return [...targets, datagram];
+  }
+  const large = tcp < 0 ? datagram : { ...datagram, streamListener: tcp };
+  return [connection > 0 ? { ...large, streamConnection: connection } : large, ...targets];
+}
+
+/** Whether the UE has named TCP in its contact. */
+function wantsStream({ contacts }: Binding): boolean {
+  return contacts.some(({ uri: text }) => {
+    const uri = parseUri(text);
+    if (uri instanceof ParseFailure || uri.kind !== 'sip') return false;
+    return equalsIgnoreCase(uri.parameters.get('transport') ?? '', 'tcp');
+  });
 }
 
 /** The listener a binding came to; another of the same kind when the configuration has changed since, -1 without one. */

@@ -6,6 +6,7 @@ import { keepsServer } from './kept-assignment.ts';
 import type { Registration } from './registration.ts';
 import { GRACE_MS, REGISTRATIONS } from './registration-store.ts';
 import { assignedImpus, release } from './server-assignment.ts';
+import { releaseSessionsOf } from './session-release.ts';
 import type { ScscfState } from './state.ts';
 import { SUBSCRIPTIONS } from './subscription-store.ts';
 import { UNREGISTERED } from './unregistered-store.ts';
@@ -100,6 +101,8 @@ function expireContacts(state: ScscfState, key: string): void {
     return;
   }
   state.regEvents.changed(before, after, () => 'expired');
+  const expired = (before as Registration).bindings.filter(({ expiresAtMs }) => expiresAtMs <= endMs);
+  releaseSessionsOf(state, before, after, expired);
   if (left.length === 0) return;
   const type =
     after === null && keepsServer(state.context.config, profile)

@@ -5,14 +5,17 @@ import { reasons } from '#ims/reasons';
 import { ParseFailure } from '#sip/errors';
 import { parseNameAddr } from '#sip/header/name-addr';
 import { parseServedUser } from '#sip/header/served-user';
+import type { HeaderList } from '#sip/message/header-list';
 import { Header } from '#sip/message/header-names';
 import type { SipRequest } from '#sip/message/request';
 import type { ProxyTransaction } from '#sip/proxy/proxy-transaction';
 import type { SipUri } from '#sip/uri/sip-uri';
+import { allowMedia } from './media-profile.ts';
 import { routeOnwards } from './onward-routing.ts';
 import { allowedServices, assertService } from './preferred-service.ts';
 import { identityOf, type RegisteredIdentity, type Registration } from './registration.ts';
 import type { RegistrationStore } from './registration-store.ts';
+import { refuseLost, restoreRegistration, restores } from './restoration.ts';
 import { recordPassage, runServices } from './service-chain.ts';
 import { type ServedUser, ServiceChain } from './service-chain-state.ts';
 import type { ScscfState } from './state.ts';
@@ -27,43 +30,84 @@ export function isOriginating(ownRoute: SipUri | null): boolean {
 /**
  * An initial request of one of our users: checks who it is, runs the services of the caller, then sends it towards the
  * called one. A promise only where that takes a look at the DNS, or the HSS has to be asked.
- * Source: TS 24.229 5.4.3.2; requirements S-26, S-81, S-82, S-86, S-94, S-110 to S-113.
+ * Source: TS 24.229 5.4.3.2; requirements S-26, S-29, S-81 to S-83, S-86, S-94, S-110 to S-113.
  */
 export function handleOriginating(state: ScscfState, transaction: ProxyTransaction): void | Promise<void> {
   const { request, ownRoute } = transaction;
-  const { config } = state.context;
   // What came by the Service-Route is the UE's own; only an application server speaks for others.
   const byUe = ownRoute?.user === 'orig';
-  const asserted = assertedIdentities(request);
+  const asserted = assertedIdentities(request.headers);
   const served = servedIdentity(request, asserted, byUe);
   if (served === null) {
     transaction.refuse(reasons.noAssertedIdentity);
     return;
   }
+  const caller = findCaller(state, request, served);
+  if (caller !== null) return serveCaller(state, transaction, caller, served, asserted);
+  if (byUe) return restoreCaller(state, transaction, served, asserted);
+  return serveUnregistered(state, transaction, served, asserted);
+}
+
+/** A registration, and the identity of it that stands for the caller: himself or a wildcard. */
+interface FoundCaller {
+  readonly registration: Registration;
+  readonly impu: string;
+}
+
+function findCaller(state: ScscfState, request: SipRequest, served: string): FoundCaller | null {
   const named = findServed(state.registrations, request, served);
-  const found = named === null ? findWildcarded(state, served) : { registration: named, impu: served };
-  if (found === null) {
-    if (!byUe) return serveUnregistered(state, transaction, served, asserted);
-    transaction.refuse(reasons.callerNotRegistered, served);
-    return;
-  }
-  const { registration } = found;
-  const identity = identityOf(registration, found.impu);
+  return named === null ? findWildcarded(state, served) : { registration: named, impu: served };
+}
+
+function serveCaller(
+  state: ScscfState,
+  transaction: ProxyTransaction,
+  { registration, impu }: FoundCaller,
+  served: string,
+  asserted: readonly string[],
+): void | Promise<void> {
+  const { request } = transaction;
+  const identity = identityOf(registration, impu);
   if (identity?.barred === true) {
     transaction.refuse(reasons.callerBarred, served);
     return;
   }
-  if (!assertService(transaction, allowedServices(state, request, registration.key, found.impu))) return;
+  const profileKey = profileKeyOf(request, registration, impu);
+  if (!assertService(transaction, allowedServices(state, request, registration.key, impu))) return;
+  if (!allowMedia(state, transaction, registration, profileKey)) return;
 
   request.by('assertSecondIdentity (TS 24.229 5.4.3.2)');
-  const second = secondIdentity(registration, identity, asserted, config.homeDomain);
+  const second = secondIdentity(registration, identity, asserted, state.context.config.homeDomain);
   if (second !== null) request.headers.append(Header['P-Asserted-Identity'], `<${second}>`);
-  const user = servedUserOf(state, registration, served, profileKeyOf(request, registration, found.impu));
+  const user = servedUserOf(state, registration, served, profileKey);
   return runServices(
     state,
     transaction,
     new ServiceChain(user, sessionCases.originatingRegistered, leaveOriginatingSide),
   );
+}
+
+/**
+ * A UE that has our Service-Route but no registration here: this node has lost it. The HSS may have kept what was left
+ * there, else the UE is told to register anew. Source: TS 24.229 5.4.3.2, TS 23.380 4.4; requirement S-83.
+ */
+async function restoreCaller(
+  state: ScscfState,
+  transaction: ProxyTransaction,
+  served: string,
+  asserted: readonly string[],
+): Promise<void> {
+  const { request } = transaction;
+  if (restores(state.context.config)) {
+    const restored = await restoreRegistration(state, served, profileKeyOf(request, null, served));
+    if (restored !== null && 'reason' in restored) {
+      transaction.refuse(restored.reason, restored.detail);
+      return;
+    }
+    const caller = restored === null ? null : findCaller(state, request, served);
+    if (caller !== null) return serveCaller(state, transaction, caller, served, asserted);
+  }
+  refuseLost(state, transaction, served);
 }
 
 /**
@@ -79,7 +123,7 @@ export function leaveOriginatingSide(
   request.by('leaveOriginatingSide (TS 24.229 5.4.3.2)');
   request.headers.remove(Header['P-Served-User']);
   addOriginatingNetwork(request, state.context.config.homeDomain);
-  recordPassage(state, request, chain);
+  recordPassage(state, transaction, chain);
   return routeOnwards(state, transaction);
 }
 
@@ -129,9 +173,9 @@ async function serveUnregistered(
 }
 
 /** Identities of P-Asserted-Identity, as keys, in order; what is no identity is left out. */
-function assertedIdentities(request: SipRequest): string[] {
+export function assertedIdentities(headers: HeaderList): string[] {
   const asserted: string[] = [];
-  for (const value of request.headers.values(Header['P-Asserted-Identity'])) {
+  for (const value of headers.values(Header['P-Asserted-Identity'])) {
     const address = parseNameAddr(value);
     const impu = address instanceof ParseFailure ? address : impuOf(address.uri);
     if (!(impu instanceof ParseFailure)) asserted.push(impu);

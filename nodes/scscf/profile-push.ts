@@ -11,6 +11,7 @@ import { isOurHss } from './hss-trust.ts';
 import { identityOf, type RegisteredIdentity, type Registration } from './registration.ts';
 import { endContacts } from './registration-termination.ts';
 import { assignedImpus, chargingAddresses, registeredIdentities, release } from './server-assignment.ts';
+import { releaseSessionsOf, releaseSessionsOfLost } from './session-release.ts';
 import type { ScscfState } from './state.ts';
 
 /** Tries to rename a registration that other workers keep changing. */
@@ -150,6 +151,7 @@ function tell(state: ScscfState, before: Registration, after: Registration | nul
   const named = ({ identities }: Registration) => identities.map(({ uri, barred }) => `${barred} ${uri}`).join('\n');
   if (after === null || named(before) === named(after)) return;
   state.regEvents.changed(before, after, () => 'deactivated', 'later');
+  releaseSessionsOfLost(state, before, after);
 }
 
 /** Nobody may be registered with barred identities alone: the contacts go, and the HSS is told. Requirement S-73. */
@@ -157,6 +159,7 @@ function end(state: ScscfState, target: Registration): void {
   const impis = [...new Set(target.bindings.map(({ impi }) => impi))];
   const { before, after, removed } = endContacts(state, target.key, impis);
   state.regEvents.changed(before, after, () => 'deactivated', 'later');
+  releaseSessionsOf(state, before, after, removed);
   for (const impi of new Set(removed.map((binding) => binding.impi))) {
     state.context.count('network-deregistration');
     release(state, impi, assignedImpus(target), serverAssignmentTypes.ADMINISTRATIVE_DEREGISTRATION);

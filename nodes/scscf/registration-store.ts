@@ -96,6 +96,13 @@ export class RegistrationStore {
     return this.#store.get(PROFILES, key);
   }
 
+  /** Registrations in the order of their keys, behind `from`, at most `limit`; `last`: where to go on, null at the end. */
+  page(from: string, limit: number): { readonly registrations: readonly Registration[]; readonly last: string | null } {
+    const entries = this.#store.range(REGISTRATIONS, '', limit, from);
+    const registrations = entries.flatMap(({ key, value }) => decodeRegistration(value, key) ?? []);
+    return { registrations, last: entries.length < limit ? null : entries.at(-1)!.key };
+  }
+
   /** How many registrations there are. */
   count(): number {
     return this.#store.count(REGISTRATIONS);

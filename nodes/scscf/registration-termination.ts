@@ -14,6 +14,7 @@ import { ParseFailure } from '#sip/errors';
 import { isOurHss } from './hss-trust.ts';
 import { isEmergency } from './registrar.ts';
 import { type Binding, hasBindingOf, type Registration } from './registration.ts';
+import { releaseSessionsOf } from './session-release.ts';
 import type { ScscfState } from './state.ts';
 import { findWildcarded } from './wildcard-index.ts';
 
@@ -30,7 +31,8 @@ export interface EndedRegistration {
 /**
  * Answers an RTR: the contacts of the private identity and its associated ones go, of all their registrations or of those
  * that the named public identities belong to. Contacts of emergency registrations stay and are named in the RTA. The HSS
- * is not told (it knows), and what a challenge left behind is no good any more.
+ * is not told (it knows), and what a challenge left behind is no good any more. Sessions by those contacts end, as the
+ * policy says.
  *
  * Source: TS 29.228 6.1.3, TS 24.229 5.4.1.5; requirements S-70 to S-72, X-D8.
  */
@@ -56,7 +58,10 @@ export function terminateRegistrations(state: ScscfState, message: DiameterMessa
   for (const each of impis) state.challenges.remove(each);
   const event = reasonCode === deregistrationReasons.PERMANENT_TERMINATION ? 'rejected' : 'deactivated';
   // The RTA goes first.
-  for (const { before, after } of ended) state.regEvents.changed(before, after, () => event, 'later');
+  for (const { before, after, removed } of ended) {
+    state.regEvents.changed(before, after, () => event, 'later');
+    releaseSessionsOf(state, before, after, removed);
+  }
   const gone = new Set(ended.flatMap(({ removed }) => removed.map((binding) => binding.impi)));
   for (const _each of gone) context.count('network-deregistration');
   context.log.info({ ...about, ended: [...gone] }, 'the HSS ends registrations');

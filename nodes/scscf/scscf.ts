@@ -10,14 +10,17 @@ import { sharedFilterSets } from '#ims/shared-filter-sets';
 import { CidrTable } from '#service/cidr';
 import type { ScscfConfig } from '#service/config-shape';
 import type { NodeContext } from '#service/node-context';
+import { acceptTimer, defaultSessionTimer, offerTimer } from '#sip/dialog/session-timer-passage';
 import { ParseFailure } from '#sip/errors';
 import { Header } from '#sip/message/header-names';
 import type { NodeLogic } from '#sip/proxy/node-logic';
 import { formatSipUri, parseSipUri } from '#sip/uri/sip-uri';
 import { ChallengeLimit } from './challenge-limit.ts';
 import { CHALLENGES, ChallengeStore } from './challenge-store.ts';
+import { contactFailed } from './contact-failure.ts';
 import { ExpirySweep } from './expiry.ts';
 import { GRUU_SECRETS, gruuSecret, translateGruu } from './gruu-routing.ts';
+import { answerQuestion } from './management.ts';
 import { isOriginalDialog } from './original-dialog.ts';
 import { handleReturned, hearReturn } from './original-dialog-return.ts';
 import { handleOriginating, isOriginating } from './originating.ts';
@@ -27,14 +30,18 @@ import { RegEvents } from './reg-event.ts';
 import { handleRegister } from './register.ts';
 import { RegistrationStore, registrationTables } from './registration-store.ts';
 import { terminateRegistrations } from './registration-termination.ts';
+import { restores } from './restoration.ts';
+import { leaveForRestoration } from './restoration-record.ts';
 import { endChain, serviceFailed, serviceResponded } from './service-chain.ts';
 import { ServiceChain } from './service-chain-state.ts';
 import { Services } from './services.ts';
-import { acceptTimer, offerTimer, sessionTimerPolicy } from './session-timer.ts';
+import { answerReleased, endLateAnswer, hearRelease, releaseOnDemand, releaseSession } from './session-release.ts';
+import { Sessions } from './sessions.ts';
 import type { OwnRoutes, ScscfState } from './state.ts';
 import { handleSubscribe } from './subscription.ts';
 import { subscriptionTables } from './subscription-store.ts';
 import { handleTerminating } from './terminating.ts';
+import { completeAnswer } from './terminating-response.ts';
 import { ThirdPartyRegister } from './third-party-register.ts';
 import { alsoTelling, endForServer } from './third-party-register-end.ts';
 import { THIRD_PARTIES } from './third-party-register-record.ts';
@@ -57,7 +64,9 @@ export interface ScscfLogic extends NodeLogic {
   registrations(): number;
   /** Word of another worker: the key of a registration whose watchers are to be looked at. */
   workerMessage(payload: string): void;
-  /** Does what the control side asks for: `ReauthenticationRequest`. */
+  /** Calls that this worker has a part of, by Call-ID. */
+  sessions(): number;
+  /** Does what the control side asks for: `ReauthenticationRequest`, or that the sessions of a Call-ID end. */
   control(request: unknown): unknown;
   /** Ends the timers. */
   stop(): void;
@@ -70,7 +79,7 @@ export interface ScscfLogic extends NodeLogic {
  * @throws RangeError when `uri` of the configuration is no SIP URI; it is checked before.
  */
 export function createScscf(context: NodeContext<ScscfConfig>, cx: CxClient): ScscfLogic {
-  const trusted = new CidrTable(context.config.trusted.map((network) => [network, true] as const));
+  let trusted = trustedNetworks(context.config);
   const registrations = new RegistrationStore(context.store);
   const secret = gruuSecret(context.store);
   const criteria = new FilterCriteriaCache(sharedFilterSets(context.config.sharedIfcSets ?? []));
@@ -78,19 +87,25 @@ export function createScscf(context: NodeContext<ScscfConfig>, cx: CxClient): Sc
   const thirdParties = new ThirdPartyRegister(context, registrations, criteria, (key, server) =>
     endForServer(state, key, server),
   );
-  const timerPolicy = sessionTimerPolicy(context.config);
+  const timerPolicy = context.config.sessionTimer ?? defaultSessionTimer;
   const state: ScscfState = {
     context,
     cx,
     registrations,
-    regEvents: alsoTelling(new RegEvents(context, registrations, secret), (before, after) =>
-      thirdParties.changed(before, after),
-    ),
+    regEvents: alsoTelling(new RegEvents(context, registrations, secret), (before, after) => {
+      thirdParties.changed(before, after);
+      if (restores(context.config)) leaveForRestoration(state, before, after);
+    }),
     thirdParties,
     wildcards: new WildcardIndex(context.store, (wildcard, reason) =>
       context.log.error({ wildcard, reason }, 'a wildcarded identity cannot be used, it matches nobody'),
     ),
     services,
+    sessions: new Sessions({
+      calls: context.calls,
+      wheel: context.wheel,
+      expired: (session) => void releaseSession(state, session, reasons.sessionNotRefreshed),
+    }),
     unregistered: new UnregisteredStore(context.volatile, services),
     challenges: new ChallengeStore(context.volatile),
     challengeLimit: new ChallengeLimit(),
@@ -98,6 +113,10 @@ export function createScscf(context: NodeContext<ScscfConfig>, cx: CxClient): Sc
     gruuSecret: secret,
     enumDirectory: openEnum(context.config.numbers.enum, context.config.dns.servers, () => context.clock.nowMs()),
   };
+  context.onConfig((next) => {
+    trusted = trustedNetworks(next);
+    criteria.share(sharedFilterSets(next.sharedIfcSets ?? []));
+  });
   const sweep = new ExpirySweep(state);
   sweep.start();
   context.serveDiameter(cxCommands.registrationTermination, (request) => {
@@ -125,6 +144,9 @@ export function createScscf(context: NodeContext<ScscfConfig>, cx: CxClient): Sc
       if (request.method === 'SUBSCRIBE' && handleSubscribe(state, transaction, false)) return;
       if (!offerTimer(transaction, timerPolicy)) return;
       if (inDialog) {
+        if (ownRoute !== null && state.sessions.noteInside(request, ownRoute.user === 'mo') !== null) {
+          return answerReleased(transaction);
+        }
         const reason = ownRoute === null ? null : translateGruu(state, request);
         if (reason !== null) transaction.refuse(reason, request.requestUri);
         else if (ownRoute !== null || request.headers.has(Header.Route)) transaction.forward();
@@ -134,18 +156,35 @@ export function createScscf(context: NodeContext<ScscfConfig>, cx: CxClient): Sc
       else return handleTerminating(state, transaction);
     },
 
-    handleResponse({ context: chain, request }, _branch, response) {
-      if (chain instanceof ServiceChain) serviceResponded(chain, response.status);
+    handleResponse({ context: chain, request, ownRoute }, _branch, response) {
+      if (chain instanceof ServiceChain) {
+        serviceResponded(chain, response.status);
+        completeAnswer(state, chain, request, response);
+      }
       acceptTimer(request, response);
+      if (response.status < 200 || response.status > 299) return;
+      if (!(chain instanceof ServiceChain)) {
+        if (ownRoute !== null) state.sessions.noteRefresh(request, response, ownRoute.user === 'mo');
+        return;
+      }
+      const { session } = chain;
+      const callee = session === null ? null : state.sessions.noteAnswer(session, response);
+      if (session === null || callee === null || session.released === '') return;
+      endLateAnswer(state, session, callee, response);
+      return false;
     },
 
     handleFailure(transaction, branch) {
       const { context: chain } = transaction;
-      return chain instanceof ServiceChain && serviceFailed(state, transaction, chain, branch);
+      if (!(chain instanceof ServiceChain)) return false;
+      const failed = chain.hop === null ? contactFailed : serviceFailed;
+      return failed(state, transaction, chain, branch);
     },
 
     handleEnd({ context: chain }) {
-      if (chain instanceof ServiceChain) endChain(state, chain);
+      if (!(chain instanceof ServiceChain)) return;
+      endChain(state, chain);
+      if (chain.session !== null) state.sessions.openingEnded(chain.session);
     },
 
     handleLocal(transaction) {
@@ -163,11 +202,17 @@ export function createScscf(context: NodeContext<ScscfConfig>, cx: CxClient): Sc
     refused: (request, reason, detail) => context.refused(request, reason, detail),
     registrations: () => state.registrations.count(),
     workerMessage: (word) => {
-      if (!hearReturn(state, word)) state.regEvents.attend(word);
+      if (!hearReturn(state, word) && !hearRelease(state, word)) state.regEvents.attend(word);
     },
-    control: (request) => shortenOnDemand(state, request),
+    sessions: () => state.sessions.size,
+    control: (request) =>
+      shortenOnDemand(state, request) ?? releaseOnDemand(state, request) ?? answerQuestion(state, request),
     stop: () => sweep.stop(),
   };
+}
+
+function trustedNetworks({ trusted }: ScscfConfig): CidrTable<true> {
+  return new CidrTable(trusted.map((network) => [network, true] as const));
 }
 
 /** Entries that lead back here, made of our URI. Requirements S-36, S-86. */

@@ -2,6 +2,7 @@ import type { CompiledCriteria } from '#ims/filter-criteria';
 import type { SessionCase } from '#ims/filter-criterion';
 import type { ProxyTransaction } from '#sip/proxy/proxy-transaction';
 import type { ChargingAddresses, Registration } from './registration.ts';
+import type { Session } from './sessions.ts';
 import type { ScscfState } from './state.ts';
 
 /** For whom services run. */
@@ -49,6 +50,8 @@ export class ServiceChain {
   readonly recordsAtServers: boolean;
   /** Whether it has our Record-Route of this passage. */
   recorded = false;
+  /** The session that the INVITE begins with our Record-Route of this passage, else null. */
+  session: Session | null = null;
   /** The application server that has the request now. */
   hop: ServiceHop | null = null;
   /** Numbers of all hops, those given up included. */

@@ -52,13 +52,22 @@ export function runServices(
   }
 }
 
-/** Puts our Record-Route of this passage on a request that opens a dialog, once. Requirement S-86. */
-export function recordPassage(state: ScscfState, request: SipRequest, chain: ServiceChain): void {
+/**
+ * Puts our Record-Route of this passage on a request that opens a dialog, once, and remembers the session that an INVITE
+ * begins. Requirements S-86, S-130.
+ */
+export function recordPassage(state: ScscfState, transaction: ProxyTransaction, chain: ServiceChain): void {
   if (chain.recorded) return;
   chain.recorded = true;
+  const { request } = transaction;
   if (!opensDialog(request.method)) return;
   const { originating, terminating } = state.routes;
-  request.headers.prepend(Header['Record-Route'], isOriginatingCase(chain.sessionCase) ? originating : terminating);
+  const isOriginating = isOriginatingCase(chain.sessionCase);
+  if (request.method === 'INVITE') {
+    chain.session = state.sessions.open(transaction, chain.served.profileKey, isOriginating);
+    transaction.context = chain;
+  }
+  request.headers.prepend(Header['Record-Route'], isOriginating ? originating : terminating);
 }
 
 /**
@@ -152,7 +161,10 @@ function invoke(state: ScscfState, transaction: ProxyTransaction, chain: Service
   const { context, services } = state;
   const { source, applicationServer } = served.criteria.criteria[position]!;
   const { serverName, defaultHandling } = applicationServer;
-  if (chain.recordsAtServers) recordPassage(state, transaction.request.by('invokeService (TS 24.229 5.4.3.4)'), chain);
+  if (chain.recordsAtServers) {
+    transaction.request.by('invokeService (TS 24.229 5.4.3.4)');
+    recordPassage(state, transaction, chain);
+  }
   const link = services.remember(chain);
   chain.links.push(link);
   chain.hop = { link, transaction, serverName, defaultHandling, alive: false };

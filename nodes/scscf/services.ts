@@ -15,6 +15,8 @@ export interface UserServices {
   readonly byIdentity: ReadonlyMap<string, CompiledCriteria>;
   /** Of an identity that the profile does not name: those of its first service profile. */
   readonly first: CompiledCriteria;
+  /** Numbers of media profiles, by the key of the identity as above; null when there is none at all. */
+  readonly mediaProfiles: ReadonlyMap<string, number> | null;
 }
 
 /** Profiles whose services are kept at hand, per worker: some 200 octets each, the criteria themselves are shared. */
@@ -65,17 +67,24 @@ export class Services {
     return services === null ? noServices : criteriaIn(services, identity);
   }
 
+  /** The number of the media profile of an identity of a registration, null where it has none. Requirement S-29. */
+  mediaProfileOf(registrationKey: string, identity: string): number | null {
+    return this.#registered.get(registrationKey)?.mediaProfiles?.get(identity) ?? null;
+  }
+
   /** What services a profile has; null when it cannot be read. */
   read(xml: Buffer): UserServices | null {
     const profile = readUserProfile(xml);
     if (profile instanceof ProfileFailure) return null;
     const byIdentity = new Map<string, CompiledCriteria>();
     let first: CompiledCriteria | null = null;
+    let mediaProfiles: Map<string, number> | null = null;
     for (const serviceProfile of profile.serviceProfiles) {
       const compiled = this.#criteria.criteriaOf(serviceProfile, ({ warnings }) => {
         for (const warning of warnings) this.#log.warn({ warning }, 'filter criteria of a profile');
       });
       first ??= compiled;
+      const media = serviceProfile.coreNetworkServicesAuthorization?.subscribedMediaProfileId ?? null;
       for (const { key, identityType, wildcardedImpu, wildcardedPsi } of serviceProfile.publicIdentities) {
         const wildcard =
           identityType === identityTypes.wildcardedIdentity
@@ -83,10 +92,16 @@ export class Services {
             : identityType === identityTypes.wildcardedPsi
               ? wildcardedPsi
               : '';
-        for (const name of [key, wildcard]) if (name !== '' && !byIdentity.has(name)) byIdentity.set(name, compiled);
+        for (const name of [key, wildcard]) {
+          if (name === '' || byIdentity.has(name)) continue;
+          byIdentity.set(name, compiled);
+          if (media === null) continue;
+          mediaProfiles ??= new Map();
+          mediaProfiles.set(name, media);
+        }
       }
     }
-    return { byIdentity, first: first ?? noServices };
+    return { byIdentity, first: first ?? noServices, mediaProfiles };
   }
 
   /** Remembers a hop to an application server; gives its number. */

@@ -6,6 +6,7 @@ import type { ChallengeLimit } from './challenge-limit.ts';
 import type { ChallengeStore } from './challenge-store.ts';
 import type { RegistrationStore } from './registration-store.ts';
 import type { Services } from './services.ts';
+import type { Sessions } from './sessions.ts';
 import type { ThirdPartyRegister } from './third-party-register.ts';
 import type { RegistrationEvents } from './third-party-register-end.ts';
 import type { UnregisteredStore } from './unregistered-store.ts';
@@ -23,6 +24,8 @@ export interface ScscfState {
   readonly wildcards: WildcardIndex;
   /** Filter criteria of the users, and what waits for application servers. */
   readonly services: Services;
+  /** Calls of the served users. */
+  readonly sessions: Sessions;
   /** Profiles of users who are not registered. */
   readonly unregistered: UnregisteredStore;
   readonly challenges: ChallengeStore;

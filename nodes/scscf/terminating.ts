@@ -6,11 +6,16 @@ import { ParseFailure } from '#sip/errors';
 import { Header } from '#sip/message/header-names';
 import type { SipRequest } from '#sip/message/request';
 import type { BranchPlan, ProxyTransaction } from '#sip/proxy/proxy-transaction';
+import type { Reason } from '#sip/reasons';
 import { uriTextEquals } from '#sip/uri/uri-equality';
+import { contactsForOffer } from './contact-media.ts';
+import { contactGroups } from './contact-selection.ts';
 import { contactsOfGruu, type Gruu, readGruu } from './gruu.ts';
+import { allowMedia, mediaOf } from './media-profile.ts';
 import { findServed, profileKeyOf, servedUserOf } from './originating.ts';
-import { isEmergency } from './registrar.ts';
 import { type Binding, identityOf, type Registration } from './registration.ts';
+import { restoreRegistration, restores } from './restoration.ts';
+import type { AssignmentRefusal } from './server-assignment.ts';
 import { recordPassage, runServices } from './service-chain.ts';
 import { type ServedUser, ServiceChain } from './service-chain-state.ts';
 import type { ScscfState } from './state.ts';
@@ -20,7 +25,7 @@ import { findWildcarded } from './wildcard-index.ts';
 /**
  * An initial request to one of our users: runs the services of the called user, then finds its contacts and sends the
  * request to them. A promise only where the HSS or the DNS has to be asked.
- * Source: TS 24.229 5.4.3.3; requirements S-41, S-84, S-86, S-94, S-120 to S-123.
+ * Source: TS 24.229 5.4.3.3; requirements S-29, S-41, S-83, S-84, S-86, S-94, S-120 to S-123.
  */
 export function handleTerminating(state: ScscfState, transaction: ProxyTransaction): void | Promise<void> {
   const { request } = transaction;
@@ -43,6 +48,7 @@ export function handleTerminating(state: ScscfState, transaction: ProxyTransacti
     return;
   }
   const profileKey = profileKeyOf(request, registration, impu);
+  if (!allowMedia(state, transaction, registration, profileKey)) return;
   const named = identityOf(registration, impu)?.wildcard === false ? impu : addressed(request, impu);
   const user = servedUserOf(state, registration, named, profileKey);
   return runServices(state, transaction, new ServiceChain(user, sessionCases.terminatingRegistered, deliver));
@@ -50,7 +56,7 @@ export function handleTerminating(state: ScscfState, transaction: ProxyTransacti
 
 /**
  * Sends a request to the contacts of the called user, once no service is left to run.
- * Source: TS 24.229 5.4.3.3; requirements S-41, S-84, S-96, S-120 to S-123.
+ * Source: TS 24.229 5.4.3.3; requirements S-41, S-84, S-96, S-120 to S-126.
  */
 export function deliver(state: ScscfState, transaction: ProxyTransaction, chain: ServiceChain): void {
   const { request } = transaction;
@@ -59,18 +65,37 @@ export function deliver(state: ScscfState, transaction: ProxyTransaction, chain:
     transaction.refuse(reasons.calleeNotRegistered, impu);
     return;
   }
-  const bindings = contactsFor(state, request, registration);
-  if (bindings === null) {
+  const groups = groupsFor(state, request, registration);
+  if (groups === null) {
     transaction.refuse(reasons.unknownGruu, impu);
     return;
   }
-  const groups = contactGroups(bindings, state.context.clock.wallMs());
   if (groups.length === 0) {
-    transaction.refuse(reasons.noContact, impu);
+    transaction.refuse(whyNoContact(state, request, registration), impu);
     return;
   }
-  retarget(state, request, chain);
+  retarget(state, transaction, chain);
+  // What becomes of a contact, and what it answers, is for the called user. Requirements S-124, S-125.
+  transaction.context = chain;
   transaction.fork(groups.map((group) => group.map((binding) => branchTo(request, binding))));
+}
+
+/** The contacts that a request may go to, as `contactGroups` orders them; null: a GRUU that is void. */
+export function groupsFor(state: ScscfState, request: SipRequest, registration: Registration): Binding[][] | null {
+  const { config, clock } = state.context;
+  let bindings = contactsFor(state, request, registration);
+  if (bindings === null) return null;
+  if (mediaOf(config).addressFamily === 'contact') bindings = contactsForOffer(request, bindings);
+  return contactGroups(bindings, clock.wallMs(), request);
+}
+
+/** There are contacts, but for the family of the addresses in the offer; or there are none. Requirement S-126. */
+function whyNoContact(state: ScscfState, request: SipRequest, registration: Registration): Reason {
+  const { config, clock } = state.context;
+  if (mediaOf(config).addressFamily !== 'contact') return reasons.noContact;
+  const bindings = contactsFor(state, request, registration) ?? [];
+  const found = contactGroups(bindings, clock.wallMs(), request).length > 0;
+  return found ? reasons.addressFamilyMismatch : reasons.noContact;
 }
 
 /** The contacts that a Request-URI means: those of its GRUU, the very one it is, else all; null: a GRUU that is void. */
@@ -111,12 +136,26 @@ async function serveUnregistered(state: ScscfState, transaction: ProxyTransactio
     transaction.refuse(isHome ? reasons.calleeNotRegistered : reasons.foreignDomain, request.requestUri);
     return;
   }
-  const user = await unregisteredUser(state, impu, profileKeyOf(request, null, impu));
+  const profileKey = profileKeyOf(request, null, impu);
+  const user = await unregisteredUser(state, impu, profileKey);
   if ('reason' in user) {
+    if (await isRestored(state, user, impu, profileKey)) return handleTerminating(state, transaction);
     transaction.refuse(user.reason, user.detail);
     return;
   }
   return runServices(state, transaction, new ServiceChain(user, sessionCases.terminatingUnregistered, deliver));
+}
+
+/** An HSS that has the user as registered refuses to take him for one who is not: this node has lost him. S-83. */
+async function isRestored(
+  state: ScscfState,
+  { reason }: AssignmentRefusal,
+  impu: string,
+  profileKey: string,
+): Promise<boolean> {
+  if (reason !== reasons.calleeNotRegistered || !restores(state.context.config)) return false;
+  const restored = await restoreRegistration(state, impu, profileKey);
+  return restored !== null && 'bindings' in restored && identityOf(restored, profileKey) !== null;
 }
 
 /** The identity that a request for one behind a wildcard is addressed to. */
@@ -143,50 +182,22 @@ function calledIdentity(state: ScscfState, request: SipRequest, gruu: Gruu | nul
 }
 
 /** Edits that all branches share. Source: TS 24.229 5.4.3.3, RFC 7315 4.2; requirement S-120. */
-function retarget(state: ScscfState, request: SipRequest, chain: ServiceChain): void {
+function retarget(state: ScscfState, transaction: ProxyTransaction, chain: ServiceChain): void {
+  const { request } = transaction;
   const { headers } = request.by('retarget (TS 24.229 5.4.3.3)');
   headers.set(Header['P-Called-Party-ID'], `<${request.requestUri}>`);
   headers.remove(Header['P-Served-User']);
   headers.remove(Header['P-Profile-Key']);
   headers.remove(Header.Route);
-  recordPassage(state, request, chain);
+  recordPassage(state, transaction, chain);
 }
 
-function branchTo(request: SipRequest, binding: Binding): BranchPlan {
+/** The request as it goes to one contact. Requirements S-120, S-121. */
+export function branchTo(request: SipRequest, binding: Binding): BranchPlan {
   const copy = request.clone();
   if (binding.path !== '') copy.headers.set(Header.Route, binding.path);
   // No P-CSCF in between: the next hop is the phone itself. Requirement S-121.
   else hideCaller(copy);
   copy.setRequestUri(binding.uri);
   return { request: copy };
-}
-
-/**
- * The contacts to try, group after group: those of the highest q first, at once within a group. Further flows of one
- * terminal wait until the first has failed; emergency contacts are not called. Requirement S-122; RFC 5626 6.
- */
-export function contactGroups(bindings: readonly Binding[], nowMs: number): Binding[][] {
-  const usable = bindings.filter((binding) => binding.expiresAtMs > nowMs && !isEmergency(binding));
-  if (usable.length === 1) return [usable];
-  // Among equals the one registered last comes first.
-  usable.sort((a, b) => b.q - a.q || b.expiresAtMs - a.expiresAtMs);
-  const groups: Binding[][] = [];
-  for (let from = 0; from < usable.length; ) {
-    let to = from + 1;
-    while (to < usable.length && usable[to]!.q === usable[from]!.q) to++;
-    let waiting = usable.slice(from, to);
-    while (waiting.length > 0) {
-      const group: Binding[] = [];
-      const next: Binding[] = [];
-      for (const binding of waiting) (isAlternative(binding, group) ? next : group).push(binding);
-      groups.push(group);
-      waiting = next;
-    }
-    from = to;
-  }
-  return groups;
-}
-
-function isAlternative(binding: Binding, group: readonly Binding[]): boolean {
-  return binding.regId > 0 && group.some((other) => other.regId > 0 && other.instance === binding.instance);
 }

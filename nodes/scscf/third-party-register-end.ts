@@ -3,6 +3,7 @@ import type { RegEvents } from './reg-event.ts';
 import { hasBindingOf, type Registration } from './registration.ts';
 import { endContacts } from './registration-termination.ts';
 import { assignedImpus, release } from './server-assignment.ts';
+import { releaseSessionsOf } from './session-release.ts';
 import type { ScscfState } from './state.ts';
 
 /** What of the notifier the procedures use. */
@@ -40,6 +41,7 @@ export function endForServer(state: ScscfState, key: string, server: string): vo
   const fields = { reason: 'third-party-failure', key, server, impis };
   state.context.log.warn(fields, 'a registration ends: its application server was not told, and it must be');
   state.regEvents.changed(before, after, () => 'deactivated');
+  releaseSessionsOf(state, before, after, removed);
   for (const impi of impis) {
     if (after !== null && hasBindingOf(after, impi)) continue;
     state.context.count('network-deregistration');

@@ -23,6 +23,12 @@ export function workerOfSession(message: Buffer, originHost: string): number {
   return Number(worker) < MAX_WORKERS ? Number(worker) : -1;
 }
 
+/** The worker that made a Session-Id of this node, which may have run before; -1 when it is none. */
+export function workerOfSessionId(sessionId: string): number {
+  const [, boot, counter, worker = '0', ...more] = sessionId.split(';', 5);
+  return isNumber(boot) && isNumber(counter) && isNumber(worker) && more.length === 0 ? Number(worker) : -1;
+}
+
 function isNumber(text: string | undefined): text is string {
   return text !== undefined && /^\d{1,10}$/.test(text);
 }

@@ -12,7 +12,7 @@ const defaultCapacity = 128;
  * Source: requirements S-28, S-90.
  */
 export class FilterCriteriaCache {
-  readonly #sets: SharedFilterSets;
+  #sets: SharedFilterSets;
   readonly #capacity: number;
   /** In the order they were last asked for. Map hashes the whole text and compares it: no two profiles are taken for one. */
   readonly #known = new Map<string, CompiledCriteria>();
@@ -24,6 +24,12 @@ export class FilterCriteriaCache {
 
   get size(): number {
     return this.#known.size;
+  }
+
+  /** Takes other shared sets: all is compiled anew when it is next asked for. */
+  share(sets: SharedFilterSets): void {
+    this.#sets = sets;
+    this.#known.clear();
   }
 
   /** The compiled criteria of a service profile, shared sets included. `fresh` is called for one that is compiled now. */

@@ -24,8 +24,57 @@ export const reasons = Object.freeze({
   notHomeNetwork: reason('not-a-home-network', 403, 'the Request-URI of the REGISTER leads to no home network'),
   untrustedNextHop: reason('untrusted-next-hop', 403, 'the next hop of this request is no core node'),
 
+  // Security agreement and IPsec (P-11, P-13, P-31, P-39 to P-44, X-I9, X-I11, X-I13)
+  agreementRequired: reason(
+    'security-agreement-required',
+    421,
+    'this network asks for a security agreement (sec-agree), which the REGISTER does not offer',
+  ),
+  noCommonAlgorithm: reason(
+    'no-common-algorithm',
+    494,
+    'Security-Client offers nothing that may be used here; see ipsec.algorithms',
+  ),
+  agreementChanged: reason(
+    'security-agreement-changed',
+    494,
+    'Security-Verify or Security-Client differs from what was agreed',
+  ),
+  noAssociation: reason('no-security-association', 403, 'no security association covers this address and port'),
+  otherUsersAssociation: reason(
+    'not-your-association',
+    403,
+    'the private identity is not that of the security association',
+  ),
+  contactElsewhere: reason(
+    'contact-elsewhere',
+    403,
+    "Via or Contact is not at the UE's end of the security association",
+  ),
+  associationInUse: reason(
+    'association-in-use',
+    403,
+    'a security association with these SPIs or ports lives already at this address',
+  ),
+  tooManyAssociations: reason('too-many-associations', 503, 'too many security associations are set up at this time'),
+  keysMissing: reason('keys-missing', 500, 'the AKA challenge came without CK and IK'),
+  ipsecUnavailable: reason('ipsec-unavailable', 503, 'this host cannot do IPsec; the log says why at the start'),
+  ipsecFailed: reason('ipsec-failed', 503, 'the security associations cannot be set up; the log says why'),
+
+  // Sessions that the network ends (P-110 to P-112, S-130)
+  sessionEndedByOperator: reason('session-ended-by-operator', 503, 'the operator has ended this session'),
+  sessionNotRefreshed: reason('session-not-refreshed', 503, 'neither end has refreshed this session in time'),
+  registrationEnded: reason('registration-ended', 480, 'the registration that this session belongs to has ended'),
+
   // Media (P-79)
   mediaNotAllowed: reason('media-not-allowed', 488, 'the policy of this network forbids what the SDP offers'),
+
+  // Policy control (P-95, P-121, P-125 to P-128)
+  mediaNotAuthorized: reason('media-not-authorized', 488, 'the PCRF does not accept the media of this session'),
+  policyUnavailable: reason('policy-unavailable', 503, 'the PCRF did not authorize this session'),
+  bearerReleased: reason('bearer-released', 503, 'the access network has taken the bearer of this session away'),
+  signallingNotAuthorized: reason('signalling-not-authorized', 503, 'the PCRF did not authorize this registration'),
+  signallingBearerLost: reason('signalling-bearer-lost', 480, 'the access network reports that the UE has no bearer'),
 
   // Reaching a UE (P-90, P-94, P-95, S-122)
   unknownToken: reason('unknown-binding', 480, 'the registration this Path belongs to is gone'),
@@ -101,12 +150,22 @@ export const reasons = Object.freeze({
   tooManyContacts: reason('too-many-contacts', 403, 'too many contacts are registered'),
   storeFailed: reason('store-failed', 500, 'the registration cannot be stored'),
 
-  // Sessions (S-41, S-81, S-84)
+  // Sessions (S-41, S-81, S-83, S-84, S-126)
   noAssertedIdentity: reason('no-asserted-identity', 403, 'no P-Asserted-Identity from the P-CSCF'),
   callerBarred: reason('caller-barred', 403, 'the calling identity is barred'),
   callerNotRegistered: reason('caller-not-registered', 403, 'the calling user is not registered at this S-CSCF'),
+  registrationLost: reason(
+    'registration-lost',
+    504,
+    'this S-CSCF has lost the registration; the UE has to register anew',
+  ),
   calleeBarred: reason('callee-barred', 404, 'the called identity is barred'),
   noContact: reason('no-contact', 480, 'the called user has no contact to reach'),
+  addressFamilyMismatch: reason(
+    'address-family-mismatch',
+    488,
+    'no contact of the called user has an address of the family that the SDP offers',
+  ),
   unknownGruu: reason('unknown-gruu', 404, 'this GRUU was not given here, or is void'),
 
   // Services (S-95 to S-98, S-131)

@@ -5,6 +5,7 @@ import type { Logger } from '#service/log';
 import type { StatusSource } from '#service/node-status';
 import { answerRequest, errorAnswer, MethodRegistry, rpcCodes, rpcLimits } from './json-rpc.ts';
 import { reauthenticateMethod } from './methods/reauthenticate.ts';
+import { releaseSessionsMethod } from './methods/release-sessions.ts';
 import { statusMethod } from './methods/status.ts';
 import { testTriggerMethod } from './methods/test-trigger.ts';
 
@@ -21,6 +22,8 @@ export async function startManagement(
   const registry = new MethodRegistry().add(statusMethod(source));
   if (source.trigger !== undefined) registry.add(testTriggerMethod(source.trigger));
   if (source.ask !== undefined && source.status().role === 'scscf') registry.add(reauthenticateMethod(source.ask));
+  if (source.askAll !== undefined && source.status().role !== 'icscf')
+    registry.add(releaseSessionsMethod(source.askAll));
   return ManagementServer.listen(socketPath, registry, log);
 }
 

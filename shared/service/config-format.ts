@@ -116,6 +116,11 @@ export const configFormats: ReadonlyMap<string, FormatCheck> = new Map<string, F
         : fault(text, 'an address or host name', 'write 127.0.0.1, ::1 or hss.ims.test'),
   ],
   [
+    'ip',
+    (text) =>
+      isIP(text) > 0 ? undefined : fault(text, 'an IP address', 'write 192.0.2.1, or in quotes "2001:db8::1"'),
+  ],
+  [
     'product',
     (text) =>
       text.length <= 128 && product.test(text)

@@ -19,11 +19,13 @@ import type {
   DiameterConfig,
   HostEntry,
   IdentityConfig,
+  PcscfConfig,
   SharedFilterSetConfig,
   SubscriberConfig,
 } from './config-shape.ts';
 import { type MapNode, nodeAt, positionOf } from './config-tree.ts';
 import { resolveDiameter } from './diameter-config.ts';
+import { type IpsecProblem, type RawIpsec, resolveIpsec, wantsIpsec } from './ipsec-config.ts';
 import { resolvePcrfRules } from './pcrf-rules.ts';
 import { loadSchema, type Role, type Schema } from './schema.ts';
 import { checkSharedSets } from './shared-ifc-config.ts';
@@ -84,6 +86,9 @@ class Resolver {
       hosts: this.#sound('hosts') ? resolveHosts(data.hosts as Data) : [],
     };
     common.listeners = this.#listeners(data);
+    if (this.#sound('metrics') && data.metrics !== undefined) {
+      common.metrics = { listen: parseEndpoint(String((data.metrics as Data).listen)) };
+    }
     if (this.#sound('timers')) this.#timers(data.timers as Data);
     if (this.#sound('diameter')) common.diameter = this.#diameter(data.diameter as Data, name, homeDomain);
     if (this.#sound('store')) common.store = this.#store(data.store as Data);
@@ -293,7 +298,16 @@ class Resolver {
       if (access.findIndex((other) => other.from === from) < i)
         this.#problem(['access', String(i), 'from'], `${from} is listed twice`, 'remove one of the two');
     });
-    return { ...common, visitedNetwork: common.visitedNetwork ?? homeDomain };
+    this.#checkSessionTimer(common);
+    return { ...common, ...this.#ipsec(common), visitedNetwork: common.visitedNetwork ?? homeDomain };
+  }
+
+  /** `ipsec` and the listeners with the protected ones; without a profile that asks for it there are none. */
+  #ipsec({ listeners }: Data): Data {
+    if (!this.#sound('ipsec') || !this.#sound('access')) return {};
+    if (!wantsIpsec(this.#data.access as PcscfConfig['access'])) return { ipsec: undefined };
+    const problem: IpsecProblem = (path, message, suggestion) => this.#problem(['ipsec', ...path], message, suggestion);
+    return { ...resolveIpsec(this.#data.ipsec as RawIpsec, listeners as readonly Listener[], problem) };
   }
 
   #numbers(raw: Data, homeDomain: string): Data {
@@ -332,14 +346,7 @@ class Resolver {
         );
       }
     }
-    const timer = common.sessionTimer as Record<string, number>;
-    if (this.#sound('sessionTimer') && !inOrder(timer.minSeconds, timer.defaultSeconds, timer.maxSeconds)) {
-      this.#problem(
-        ['sessionTimer'],
-        `${timer.minSeconds}, ${timer.defaultSeconds}, ${timer.maxSeconds} are not in order`,
-        'minSeconds <= defaultSeconds <= maxSeconds',
-      );
-    }
+    this.#checkSessionTimer(common);
     if (this.#sound('sharedIfcSets')) {
       checkSharedSets(common.sharedIfcSets as SharedFilterSetConfig[], (path, message, suggestion) =>
         this.#problem(['sharedIfcSets', ...path], message, suggestion),
@@ -347,6 +354,16 @@ class Resolver {
     }
     const first = (common.listeners as readonly Listener[] | undefined)?.[0];
     return { ...common, uri: common.uri ?? `sip:${first?.sentBy}` };
+  }
+
+  #checkSessionTimer({ sessionTimer }: Data): void {
+    const { minSeconds, defaultSeconds, maxSeconds } = sessionTimer as Record<string, number>;
+    if (!this.#sound('sessionTimer') || inOrder(minSeconds, defaultSeconds, maxSeconds)) return;
+    this.#problem(
+      ['sessionTimer'],
+      `${minSeconds}, ${defaultSeconds}, ${maxSeconds} are not in order`,
+      'minSeconds <= defaultSeconds <= maxSeconds',
+    );
   }
 
   #subscriber(raw: SubscriberConfig, index: number, profiles: Data): SubscriberConfig {

@@ -1,3 +1,4 @@
+import type { EncryptionAlgorithm, IntegrityAlgorithm } from '#ipsec/security-association';
 import type { Listener } from '#sip/transport/flow';
 import type { TlsSettings } from '#sip/transport/tls-security';
 import type { Endpoint } from './address.ts';
@@ -24,6 +25,8 @@ export interface CommonConfig extends ServiceConfig {
   readonly role: 'pcscf' | 'icscf' | 'scscf';
   readonly homeDomain: string;
   readonly workers: number;
+  /** Where `GET /metrics` is served; nowhere when left out. */
+  readonly metrics?: { readonly listen: Endpoint };
   /** Server header of own responses. */
   readonly server?: string;
   /** One entry per socket address; an address given for gm and mw has both sides. */
@@ -152,14 +155,80 @@ export type RxMode = 'off' | 'optional' | 'required';
 export type MediaType = 'audio' | 'video' | 'text' | 'application' | 'message' | 'image';
 export type AccessSecurity = 'ipsec-required' | 'ipsec-preferred' | 'tls' | 'none';
 
+/** Session timers (RFC 4028); seconds. */
+export interface SessionTimerConfig {
+  readonly insert: 'supporting' | 'all' | 'none';
+  readonly defaultSeconds: number;
+  readonly minSeconds: number;
+  readonly maxSeconds: number;
+}
+
+export type IpsecBackendChoice = 'auto' | 'kernel' | 'userspace';
+
+/** The protected ports; `listeners` has them too, as listeners with `protection`. */
+export interface IpsecConfig {
+  readonly backend: IpsecBackendChoice;
+  readonly addresses: readonly string[];
+  readonly serverPorts: readonly number[];
+  /** The server port of each is `sentByPort` of its listener. */
+  readonly clientPorts: readonly number[];
+  /** The preferred one first. */
+  readonly algorithms: readonly { readonly alg: IntegrityAlgorithm; readonly ealg: EncryptionAlgorithm }[];
+  /** Packets. */
+  readonly replay: number;
+  readonly strictContact: boolean;
+  /** Secret that keys in the store are sealed with; left out: they are not stored. */
+  readonly storeKey?: string;
+}
+
+/** How the PCRF is asked; see config/schema/pcscf.schema.json. */
+export interface RxConfig {
+  readonly mode: RxMode;
+  readonly signalling: boolean;
+  readonly report: readonly ('charging' | 'ip-can' | 'location')[];
+  readonly earlyMedia: boolean;
+  readonly omitSourcePorts: boolean;
+  readonly applicationIdentifier: string;
+  readonly namesService: boolean;
+  readonly describeSignalling: boolean;
+  readonly calledStationId?: string;
+  readonly features?: number;
+  readonly requestType: boolean;
+  readonly ipv6PrefixLength: number;
+}
+
+/** What becomes of emergency calls. */
+export interface EmergencyConfig {
+  /** As dialled. */
+  readonly numbers: readonly string[];
+  readonly onNumber: 'redirect' | 'handle';
+  readonly anonymous: 'on' | 'off';
+  readonly ecscf?: string;
+  readonly psap?: string;
+  /** Besides INVITE. */
+  readonly methods: readonly string[];
+}
+
 export interface PcscfConfig extends CommonConfig {
   readonly role: 'pcscf';
   readonly visitedNetwork: string;
   readonly dns: DnsConfig & { readonly homeNetworks: readonly string[] };
   readonly timers: TimersConfig & { readonly gm: { readonly t1: number; readonly t2: number; readonly t4: number } };
   readonly access: readonly { readonly from: string; readonly security: AccessSecurity; readonly rx?: RxMode }[];
-  readonly rx: { readonly mode: RxMode; readonly signalling: boolean };
+  readonly rx: RxConfig;
+  /** There where an access profile asks for IPsec and the configuration has the section. */
+  readonly ipsec?: IpsecConfig;
+  readonly regEvent: {
+    readonly subscribe: boolean;
+    /** Seconds. */
+    readonly expires: number;
+    /** Per second and worker. */
+    readonly rate: number;
+  };
+  readonly emergency: EmergencyConfig;
   readonly policy: {
+    /** Without an answer; 0: any number. */
+    readonly callsPerUe: number;
     readonly serviceRoute: 'replace' | 'strict';
     readonly media: {
       /** m-line types that may be offered; empty: all. */
@@ -168,6 +237,7 @@ export interface PcscfConfig extends CommonConfig {
       readonly codecs: { readonly forbidden: readonly string[] };
     };
   };
+  readonly sessionTimer: SessionTimerConfig;
   readonly store: StoreConfig;
 }
 
@@ -237,13 +307,15 @@ export interface ScscfConfig extends CommonConfig {
     readonly sarOnReRegistration: boolean;
     readonly requirePath: boolean;
     readonly storeServerName: boolean;
+    /** What becomes of the sessions of a registration that the network ends, or that runs out. */
+    readonly sessions: 'release' | 'keep';
   };
-  /** Seconds. */
-  readonly sessionTimer: {
-    readonly insert: 'supporting' | 'all' | 'none';
-    readonly defaultSeconds: number;
-    readonly minSeconds: number;
-    readonly maxSeconds: number;
+  readonly sessionTimer: SessionTimerConfig;
+  readonly media: {
+    /** `contact`: a contact is called only with media of the family of its own address. */
+    readonly addressFamily: 'any' | 'contact';
+    /** What SubscribedMediaProfileId of a service profile means. */
+    readonly profiles: readonly { readonly id: number; readonly types: readonly MediaType[] }[];
   };
   /** Subscriptions to registrations; seconds. */
   readonly regEvent: {

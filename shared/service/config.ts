@@ -3,7 +3,7 @@ import { ConfigError, type ConfigProblem, problemAt } from './config-problem.ts'
 import { resolveConfig } from './config-resolve.ts';
 import type { Config, ConfigOf } from './config-shape.ts';
 import { readConfigSource } from './config-source.ts';
-import type { Environment } from './config-tree.ts';
+import type { Environment, MapNode } from './config-tree.ts';
 import { type Role, roles } from './schema.ts';
 import { nearest } from './suggestion.ts';
 
@@ -18,8 +18,14 @@ export interface LoadOptions<R extends Role = Role> {
   readonly env?: Environment;
 }
 
+/** The keys of a configuration with their values, defaults filled in: what two of them are compared by. */
+export type ConfigData = Readonly<Record<string, unknown>>;
+
 export interface LoadedConfig<R extends Role = Role> {
   readonly config: ConfigOf<R>;
+  readonly data: ConfigData;
+  /** What the keys were written as, and where. */
+  readonly tree: MapNode;
   /** Absolute paths of every file read, the main one first. */
   readonly files: readonly string[];
 }
@@ -31,6 +37,20 @@ export interface LoadedConfig<R extends Role = Role> {
  * Throws ConfigError with everything that was found, each with its place and what to do.
  */
 export function loadConfig<R extends Role = Role>(options: LoadOptions<R>): LoadedConfig<R> {
+  const { tree, data, role, files } = readConfig(options);
+  return { config: resolveData<R>(tree, role, data, options.file), data, tree, files };
+}
+
+/**
+ * The typed configuration of data that fits the schema; `tree` tells where problems stand. Throws ConfigError.
+ */
+export function resolveData<R extends Role>(tree: MapNode, role: R, data: ConfigData, file: string): ConfigOf<R> {
+  const { config, problems } = resolveConfig(tree, role, structuredClone(data), file, []);
+  if (config === undefined) throw new ConfigError(inFileOrder(problems));
+  return deepFreeze(config) as ConfigOf<R>;
+}
+
+function readConfig<R extends Role>(options: LoadOptions<R>): Omit<LoadedConfig<R>, 'config'> & { role: R } {
   const { tree, files, problems } = readConfigSource(options.file, options.sets ?? [], options.env ?? process.env);
   if (tree === undefined) throw new ConfigError(problems);
 
@@ -43,10 +63,12 @@ export function loadConfig<R extends Role = Role>(options: LoadOptions<R>): Load
   }
 
   const checked = checkTree(tree, known);
-  const resolved = resolveConfig(tree, known, checked.data, options.file, checked.problems);
-  const all = [...problems, ...checked.problems, ...resolved.problems];
-  if (all.length > 0 || resolved.config === undefined) throw new ConfigError(inFileOrder(all));
-  return { config: deepFreeze(resolved.config) as ConfigOf<R>, files };
+  const all = [...problems, ...checked.problems];
+  // All that is wrong is told at once.
+  if (all.length > 0)
+    all.push(...resolveConfig(tree, known, structuredClone(checked.data), options.file, checked.problems).problems);
+  if (all.length > 0) throw new ConfigError(inFileOrder(all));
+  return { tree, data: checked.data, role: known as R, files };
 }
 
 function roleProblem(

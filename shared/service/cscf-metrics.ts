@@ -107,8 +107,12 @@ export const diameterCommands = [
   rxCommands.aa,
   rxCommands.sessionTermination,
 ].map(({ name }) => name);
-/** Upper bounds of latencies in seconds, as labels. */
-export const diameterLatencies = [...latencyBoundsMs.map((ms) => String(ms / 1000)), '+Inf'];
+/** Upper bounds in seconds. */
+const diameterLatencies = latencyBoundsMs.map((ms) => ms / 1000);
+const requestLatencies = [0.002, 0.005, 0.02, 0.05, 0.2, 0.5, 2, 5];
+const setupLatencies = [0.02, 0.05, 0.2, 0.5, 1, 2, 5, 10, 30];
+/** Methods whose time is told by itself. */
+const timedMethods = ['REGISTER', 'INVITE', 'MESSAGE', 'SUBSCRIBE', 'BYE', 'OTHER'] as const;
 
 /** The metrics of the three CSCFs; docs/metrics.md describes them. */
 export const cscfMetrics: readonly MetricFamily[] = [
@@ -128,8 +132,8 @@ export const cscfMetrics: readonly MetricFamily[] = [
   },
   { name: 'cscf_events_total', help: 'What the procedures did, by event.', type: 'counter', dynamic: 'event' },
   { name: 'cscf_internal_errors_total', help: 'Messages whose handling threw: each is a defect.', type: 'counter' },
-  { name: 'cscf_worker_messages_total', help: 'SIP messages a worker received.', type: 'counter' },
-  { name: 'cscf_worker_busy_ratio', help: 'Share of the time a thread was not idle.', type: 'gauge' },
+  { name: 'cscf_worker_messages_total', help: 'SIP messages a worker received.', type: 'counter', perWorker: true },
+  { name: 'cscf_worker_busy_ratio', help: 'Share of the time a thread was not idle.', type: 'gauge', perWorker: true },
   { name: 'cscf_transactions', help: 'Transactions under way.', type: 'gauge' },
   { name: 'cscf_registrations', help: 'Registered private identities.', type: 'gauge' },
   { name: 'cscf_sessions', help: 'Dialogs under way.', type: 'gauge' },
@@ -139,8 +143,13 @@ export const cscfMetrics: readonly MetricFamily[] = [
     type: 'counter',
     labels: { class: [...shedClasses, ...dropReasons] },
   },
-  { name: 'cscf_queue_messages', help: 'SIP messages that wait to be handled.', type: 'gauge' },
-  { name: 'cscf_queue_delay_seconds', help: 'How long a new initial request would wait.', type: 'gauge' },
+  { name: 'cscf_queue_messages', help: 'SIP messages that wait to be handled.', type: 'gauge', perWorker: true },
+  {
+    name: 'cscf_queue_delay_seconds',
+    help: 'How long a new initial request would wait.',
+    type: 'gauge',
+    perWorker: true,
+  },
   { name: 'cscf_penalised_sources', help: 'Sources that are not heard at the moment.', type: 'gauge' },
   {
     name: 'cscf_diameter_requests_total',
@@ -157,22 +166,45 @@ export const cscfMetrics: readonly MetricFamily[] = [
     dynamic: 'result',
   },
   {
-    name: 'cscf_diameter_seconds_bucket',
-    help: 'Diameter answers that took no longer than le seconds.',
-    type: 'counter',
-    labels: { command: diameterCommands, le: diameterLatencies },
+    name: 'cscf_diameter_request_duration_seconds',
+    help: 'Time from a Diameter request to its answer, failover included.',
+    type: 'histogram',
+    labels: { command: diameterCommands },
+    bounds: diameterLatencies,
   },
   {
-    name: 'cscf_diameter_seconds_sum',
-    help: 'Time that all Diameter answers together took.',
-    type: 'counter',
-    labels: { command: diameterCommands },
+    name: 'cscf_sip_request_duration_seconds',
+    help: 'Time from a request to its final response.',
+    type: 'histogram',
+    labels: { method: timedMethods },
+    bounds: requestLatencies,
   },
   {
-    name: 'cscf_diameter_seconds_count',
-    help: 'Diameter answers.',
+    name: 'cscf_registration_attempts_total',
+    help: 'REGISTER requests by what became of them and why.',
     type: 'counter',
-    labels: { command: diameterCommands },
+    labels: { result: ['ok', 'challenged', 'refused', 'failed'] },
+    dynamic: 'reason',
+  },
+  {
+    name: 'cscf_session_attempts_total',
+    help: 'Initial INVITE requests by what became of them and why.',
+    type: 'counter',
+    labels: { result: ['answered', 'canceled', 'refused', 'failed'] },
+    dynamic: 'reason',
+  },
+  {
+    name: 'cscf_session_setup_seconds',
+    help: 'Time from an initial INVITE to its 180 (ringing) and to its 2xx (answered).',
+    type: 'histogram',
+    labels: { until: ['ringing', 'answered'] },
+    bounds: setupLatencies,
+  },
+  {
+    name: 'cscf_event_loop_lag_seconds',
+    help: 'How late the last look at a thread was.',
+    type: 'gauge',
+    perWorker: true,
   },
 ];
 
@@ -248,6 +280,61 @@ export class DiameterOutcomes {
   }
 }
 
+/** Counts what became of requests and how long they took. */
+export class RequestCounters {
+  readonly #counters: Counters;
+  readonly #durations = new Map(
+    timedMethods.map((method) => [
+      method as string,
+      cscfLayout.histogram('cscf_sip_request_duration_seconds', { method }),
+    ]),
+  );
+  readonly #registrations = placesByResult('cscf_registration_attempts_total', [
+    'ok',
+    'challenged',
+    'refused',
+    'failed',
+  ]);
+  readonly #sessions = placesByResult('cscf_session_attempts_total', ['answered', 'canceled', 'refused', 'failed']);
+  readonly #ringing = cscfLayout.histogram('cscf_session_setup_seconds', { until: 'ringing' });
+  readonly #answered = cscfLayout.histogram('cscf_session_setup_seconds', { until: 'answered' });
+
+  constructor(counters: Counters) {
+    this.#counters = counters;
+  }
+
+  /** `reason`: id of why we refused, null when the answer is somebody else's. */
+  answered(method: string, inDialog: boolean, status: number, afterMs: number, reason: string | null): void {
+    const counters = this.#counters;
+    counters.observe(this.#durations.get(method) ?? this.#durations.get('OTHER')!, afterMs / 1000);
+    if (method === 'REGISTER') {
+      const challenged = status === 401 || status === 407;
+      const result = status < 300 ? 'ok' : challenged ? 'challenged' : status < 500 ? 'refused' : 'failed';
+      counters.addDynamic(this.#registrations.get(result)!, reason ?? sipReasons[status]!);
+    } else if (method === 'INVITE' && !inDialog) {
+      const result = status < 300 ? 'answered' : status === 487 ? 'canceled' : isFailure(status) ? 'failed' : 'refused';
+      counters.addDynamic(this.#sessions.get(result)!, reason ?? sipReasons[status]!);
+      if (status < 300) counters.observe(this.#answered, afterMs / 1000);
+    }
+  }
+
+  ringing(inDialog: boolean, afterMs: number): void {
+    if (!inDialog) this.#counters.observe(this.#ringing, afterMs / 1000);
+  }
+}
+
+/** The label of an answer that is not ours. */
+const sipReasons = Array.from({ length: 700 }, (_, status) => `sip-${status}`);
+
+/** Whether a call failed for want of the network, not of the called. */
+function isFailure(status: number): boolean {
+  return status === 408 || (status >= 500 && status < 600);
+}
+
+function placesByResult(name: string, results: readonly string[]): ReadonlyMap<string, number> {
+  return new Map(results.map((result) => [result, cscfLayout.id(name, { result })]));
+}
+
 /** Brings what an intake has counted over into the metrics. */
 export class ShedCounters {
   readonly #counters: Counters;
@@ -279,6 +366,23 @@ export class ShedCounters {
     this.#counters.add(id, more);
     this.#taken[place] = now;
     return more;
+  }
+}
+
+/** How late a look is that should come every `everyMs`: as late as everything else in its thread. */
+export class LagMeter {
+  readonly #everyMs: number;
+  #lastMs = -1;
+
+  constructor(everyMs: number) {
+    this.#everyMs = everyMs;
+  }
+
+  /** Milliseconds that this look is late; 0 for the first one. */
+  sample(nowMs: number): number {
+    const late = this.#lastMs < 0 ? 0 : Math.max(0, nowMs - this.#lastMs - this.#everyMs);
+    this.#lastMs = nowMs;
+    return late;
   }
 }
 

@@ -1,13 +1,11 @@
-import { latencyBoundsMs, type RequestTally } from '#diameter/request-tally';
-import { cscfLayout, diameterCommands, diameterLatencies } from './cscf-metrics.ts';
-import type { Counters } from './metrics.ts';
+import type { RequestTally } from '#diameter/request-tally';
+import { cscfLayout, diameterCommands } from './cscf-metrics.ts';
+import type { Counters, HistogramPlace } from './metrics.ts';
 
 /** Where one command is counted. */
 interface Places {
   readonly results: number;
-  readonly buckets: readonly number[];
-  readonly sum: number;
-  readonly count: number;
+  readonly times: HistogramPlace;
 }
 
 const places = new Map<string, Places>(
@@ -15,9 +13,7 @@ const places = new Map<string, Places>(
     command,
     {
       results: cscfLayout.id('cscf_diameter_results_total', { command }),
-      buckets: diameterLatencies.map((le) => cscfLayout.id('cscf_diameter_seconds_bucket', { command, le })),
-      sum: cscfLayout.id('cscf_diameter_seconds_sum', { command }),
-      count: cscfLayout.id('cscf_diameter_seconds_count', { command }),
+      times: cscfLayout.histogram('cscf_diameter_request_duration_seconds', { command }),
     },
   ]),
 );
@@ -43,13 +39,9 @@ export class DiameterResults {
         const more = this.#more(`${command.name} ${result}`, count);
         if (more > 0) this.#counters.addDynamic(place.results, result, more);
       }
-      let below = 0;
-      for (let i = 0; i <= latencyBoundsMs.length; i++) {
-        below += latencies[i]!;
-        this.#add(place.buckets[i]!, below);
-      }
-      this.#add(place.count, below);
-      this.#add(place.sum, latencySumMs / 1000);
+      const { sum } = place.times;
+      this.#add(sum, latencySumMs / 1000);
+      for (const [bucket, count] of latencies.entries()) this.#add(sum + 1 + bucket, count);
     }
   }
 

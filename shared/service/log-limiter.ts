@@ -1,8 +1,7 @@
 import type { Clock } from './clock.ts';
-import type { Logger } from './log.ts';
 
 export interface LogLimiterOptions {
-  readonly log: Pick<Logger, 'warn'>;
+  readonly log: { warn(fields: object, message: string): void };
   readonly clock: Clock;
   /** Lines of one class from one source that are written in a window. */
   readonly linesPerWindow?: number;

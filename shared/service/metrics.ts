@@ -7,16 +7,22 @@
 export interface MetricFamily {
   readonly name: string;
   readonly help: string;
-  readonly type: 'counter' | 'gauge';
+  readonly type: 'counter' | 'gauge' | 'histogram';
   /** Labels with every value they can take; one series per combination is there from the start. */
   readonly labels?: Readonly<Record<string, readonly string[]>>;
   /** A further label whose values appear while running, such as `reason`. */
   readonly dynamic?: string;
+  /** Told for each thread, with the label `worker`, instead of as a sum. */
+  readonly perWorker?: true;
+  /** Of a histogram: upper bounds, ascending; the last bucket has none. */
+  readonly bounds?: readonly number[];
 }
 
 /** One fixed series, or the head of the dynamic ones with these labels. */
 export interface MetricSeries {
   readonly family: MetricFamily;
+  /** Of the family; with `_bucket`, `_sum` or `_count` in a histogram. */
+  readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
 }
 
@@ -42,11 +48,13 @@ export class MetricLayout {
   constructor(families: readonly MetricFamily[]) {
     const series: MetricSeries[] = [];
     for (const family of families) {
-      for (const labels of combinations(Object.entries(family.labels ?? {}))) {
-        const key = seriesKey(family.name, labels);
-        if (this.#ids.has(key)) throw new RangeError(`metric series ${key} is defined twice`);
-        this.#ids.set(key, series.length);
-        series.push({ family, labels });
+      for (const combination of combinations(Object.entries(family.labels ?? {}))) {
+        for (const { name, labels } of placesOf(family, combination)) {
+          const key = seriesKey(name, labels);
+          if (this.#ids.has(key)) throw new RangeError(`metric series ${key} is defined twice`);
+          this.#ids.set(key, series.length);
+          series.push({ family, name, labels });
+        }
       }
     }
     this.series = series;
@@ -59,6 +67,12 @@ export class MetricLayout {
     return id;
   }
 
+  /** Where a histogram is counted. Throws RangeError when there is none such. */
+  histogram(name: string, labels: Readonly<Record<string, string>> = {}): HistogramPlace {
+    const first = this.series[this.id(`${name}_sum`, labels)]!;
+    return { bounds: first.family.bounds ?? [], sum: this.id(`${name}_sum`, labels) };
+  }
+
   get bytes(): number {
     return (this.series.length + 1 + maxDynamic) * 8 + maxDynamic * slotBytes;
   }
@@ -67,6 +81,19 @@ export class MetricLayout {
   createBlock(): SharedArrayBuffer {
     return new SharedArrayBuffer(this.bytes);
   }
+}
+
+/** Number of the sum of a histogram; its buckets follow, each counting what lies between two bounds. */
+export interface HistogramPlace {
+  readonly bounds: readonly number[];
+  readonly sum: number;
+}
+
+function placesOf(family: MetricFamily, labels: Record<string, string>): Pick<MetricSeries, 'name' | 'labels'>[] {
+  const { name, bounds } = family;
+  if (bounds === undefined) return [{ name, labels }];
+  const buckets = [...bounds.map(String), '+Inf'].map((le) => ({ name: `${name}_bucket`, labels: { ...labels, le } }));
+  return [{ name: `${name}_sum`, labels }, ...buckets];
 }
 
 function combinations(labels: readonly (readonly [string, readonly string[]])[]): Record<string, string>[] {
@@ -120,6 +147,14 @@ export class Counters {
     this.#values[id]! += amount;
   }
 
+  /** Counts a value into a histogram. */
+  observe({ bounds, sum }: HistogramPlace, value: number): void {
+    let bucket = 0;
+    while (bucket < bounds.length && value > bounds[bucket]!) bucket++;
+    this.#values[sum]! += value;
+    this.#values[sum + 1 + bucket]! += 1;
+  }
+
   /** Sets a gauge. */
   set(id: number, value: number): void {
     this.#values[id] = value;
@@ -163,19 +198,36 @@ function readSlot(slots: DataView, position: number): { head: number; name: stri
   return { head: slots.getUint16(at), name };
 }
 
+/** Buckets count up to their bound, as Prometheus has it, and the last one is the count. Gives the number of the last place. */
+function readHistogram(layout: MetricLayout, values: Float64Array, sum: number, rows: MetricValue[]): number {
+  const { family, labels } = layout.series[sum]!;
+  const last = sum + 1 + family.bounds!.length;
+  let count = 0;
+  for (let id = sum + 1; id <= last; id++) {
+    count += values[id]!;
+    rows.push({ ...layout.series[id]!, value: count });
+  }
+  rows.push({ ...layout.series[sum]!, value: values[sum]! });
+  rows.push({ family, name: `${family.name}_count`, labels, value: count });
+  return last;
+}
+
 /** All values of one block: the fixed series and the dynamic ones seen so far. */
 export function readBlock(layout: MetricLayout, block: SharedArrayBuffer): MetricValue[] {
   const { values, used, dynamic, slots } = viewsOf(layout, block);
   const rows: MetricValue[] = [];
-  layout.series.forEach((series, id) => {
-    if (series.family.dynamic === undefined) rows.push({ ...series, value: values[id]! });
-  });
+  for (let id = 0; id < layout.series.length; id++) {
+    const series = layout.series[id]!;
+    if (series.family.bounds !== undefined) id = readHistogram(layout, values, id, rows);
+    else if (series.family.dynamic === undefined) rows.push({ ...series, value: values[id]! });
+  }
   for (let position = 0; position < Atomics.load(used, 0); position++) {
     const { head, name } = readSlot(slots, position);
     const series = layout.series[head];
     if (series?.family.dynamic === undefined) continue;
     rows.push({
       family: series.family,
+      name: series.name,
       labels: { ...series.labels, [series.family.dynamic]: name },
       value: dynamic[position]!,
     });
@@ -210,7 +262,7 @@ export class Metrics {
     for (const [number, block] of this.#blocks) {
       if (worker !== undefined && number !== worker) continue;
       for (const row of readBlock(this.layout, block)) {
-        if (row.family.name === name && Object.entries(labels).every(([label, value]) => row.labels[label] === value))
+        if (row.name === name && Object.entries(labels).every(([label, value]) => row.labels[label] === value))
           total += row.value;
       }
     }
@@ -222,18 +274,20 @@ export class Metrics {
     const totals = new Map<string, number>();
     for (const row of this.values()) {
       const value = row.labels[label];
-      if (row.family.name === name && value !== undefined && row.value !== 0)
+      if (row.name === name && value !== undefined && row.value !== 0)
         totals.set(value, (totals.get(value) ?? 0) + row.value);
     }
     return totals;
   }
 
-  /** Every series, summed over the threads. */
+  /** Every series, summed over the threads but where they are told apart. */
   values(): MetricValue[] {
     const totals = new Map<string, { -readonly [K in keyof MetricValue]: MetricValue[K] }>();
-    for (const block of this.#blocks.values()) {
-      for (const row of readBlock(this.layout, block)) {
-        const key = seriesKey(row.family.name, row.labels);
+    for (const [worker, block] of this.#blocks) {
+      for (const found of readBlock(this.layout, block)) {
+        const own = found.family.perWorker === true;
+        const row = own ? { ...found, labels: { ...found.labels, worker: String(worker) } } : found;
+        const key = seriesKey(row.name, row.labels);
         const known = totals.get(key);
         if (known === undefined) totals.set(key, { ...row });
         else known.value += row.value;

@@ -21,10 +21,21 @@ export function nextHops(
   const isOff = config.dns.servers?.length === 0;
   return {
     listeners,
-    hosts: new Map(config.hosts.map(({ name, targets }) => [name, targets])),
+    hosts: hostTable(config.hosts),
     dns: isOff ? null : locatorFor(listeners, servers, budget * 1000),
     knownNames: new Set([config.homeDomain, ...homeNetworks].map((name) => name.toLowerCase())),
   };
+}
+
+/** Gives a resolver other `hosts`. */
+export function setHosts(resolver: ResolverOptions, hosts: CommonConfig['hosts']): void {
+  const table = resolver.hosts as ReturnType<typeof hostTable>;
+  table.clear();
+  for (const [name, targets] of hostTable(hosts)) table.set(name, targets);
+}
+
+function hostTable(hosts: CommonConfig['hosts']) {
+  return new Map(hosts.map(({ name, targets }) => [name, targets]));
 }
 
 function locatorFor(listeners: ListenerTable, servers: readonly string[], budgetMs: number): DnsLocator {

@@ -1,6 +1,7 @@
 import type { DiameterClient, RequestHandler } from '#diameter/client';
 import type { CxClient } from '#diameter/cx/cx-client';
 import type { CommandDefinition } from '#diameter/dictionary/dictionary';
+import type { AssociationPort } from '#ipsec/ipsec-backend';
 import type { SipRequest } from '#sip/message/request';
 import type { BranchUser, ForwardOptions, ProxyBranch } from '#sip/proxy/proxy-branch';
 import type { OwnNames } from '#sip/proxy/route-processing';
@@ -27,6 +28,8 @@ export interface NodeLog {
 export interface Originator {
   /** Sends a request that has all its header fields but Via; see `ProxyCore.originate`. */
   originate(request: SipRequest, user: BranchUser, options?: ForwardOptions): ProxyBranch;
+  /** Sends an ACK of our own to a 2xx, which has all its header fields but Via. */
+  acknowledge(request: SipRequest, options?: ForwardOptions): void;
   newTag(): string;
   /** A new Call-ID, claimed. Its hold is released when nothing more can come. */
   newCallId(): ClaimedCall;
@@ -46,7 +49,10 @@ export interface ClaimedCall {
 
 /** Everything the procedures of one node, in one worker, are given. */
 export interface NodeContext<C extends CommonConfig = CommonConfig> {
+  /** The configuration as it is by now. */
   readonly config: C;
+  /** Names somebody who builds anew, from a new configuration, what he has made of the old one. */
+  onConfig(rebuild: (next: C) => void): void;
   /** Number of this worker and how many there are. */
   readonly worker: number;
   readonly workers: number;
@@ -67,6 +73,8 @@ export interface NodeContext<C extends CommonConfig = CommonConfig> {
   readonly cx: CxClient | null;
   /** Requests of its own (Rx); null where the configuration has no Diameter. */
   readonly diameter: DiameterClient | null;
+  /** The IPsec back end of the daemon; null where it has none, and no protected listeners then. */
+  readonly ipsec: AssociationPort | null;
   readonly log: NodeLog;
   /** Says whether a registered UE needs a stream connection, by its number. */
   holdConnection(connection: number, held: boolean): void;

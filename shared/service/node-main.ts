@@ -1,3 +1,4 @@
+import type { Server } from 'node:http';
 import { isIPv6 } from 'node:net';
 import { workerOfSession } from '#diameter/session-id';
 import type { Listener } from '#sip/transport/flow';
@@ -12,22 +13,19 @@ import { CidrTable } from './cidr.ts';
 import type { CommonConfig, DiameterConfig } from './config-shape.ts';
 import { cscfLayout } from './cscf-metrics.ts';
 import { type DiameterSide, openPeers } from './diameter-side.ts';
+import { type IpsecGuard, openIpsecGuard, withoutProtected } from './ipsec-guard.ts';
 import { LogLimiter } from './log-limiter.ts';
 import { Metrics } from './metrics.ts';
+import { serveMetrics } from './metrics-server.ts';
+import { metricsText } from './metrics-text.ts';
 import type { LiveStatus, OverloadStatus } from './node-status.ts';
 import type { NodeWorkerData } from './node-worker.ts';
 import { connectionLimit, openFileLimit } from './open-files.ts';
+import { readProcess } from './process-metrics.ts';
 import type { RunningNode, ServiceContext } from './service.ts';
 import { streamLog } from './stream-log.ts';
+import { type ConfigureRequest, statusEveryMs, type WorkerAnswer } from './worker-answer.ts';
 
-/** What a worker answers when it is asked for its `status`. */
-export interface WorkerAnswer {
-  /** Requests that still await their final response. */
-  readonly pending: number;
-  readonly registrations: number;
-}
-
-const statusEveryMs = 1_000;
 const drainPollMs = 50;
 /** How much longer than Timer C a quiet connection is kept, so that no transaction on it is cut off. */
 const idleBeyondTimerCMs = 15_000;
@@ -38,14 +36,16 @@ const idleBeyondTimerCMs = 15_000;
  * `module`: URL of the role's worker module. Throws what the parts throw (a port in use, a store that cannot be opened).
  */
 export async function startNode<C extends CommonConfig>(
-  config: C,
+  written: C,
   context: ServiceContext,
   module: string,
 ): Promise<RunningNode> {
   const { log, clock } = context;
+  const ipsec = await openIpsecGuard(written, context);
+  const config = ipsec === null ? withoutProtected(written) : written;
   const metrics = new Metrics(cscfLayout);
   const numbers = Array.from({ length: config.workers }, (_, worker) => worker);
-  const trusted = new CidrTable(config.trusted.map((network) => [network, true] as const));
+  let trusted = trustedOf(config);
   const transport = new TransportSide({
     listeners: config.listeners,
     udp: config.transport.ffi === 'off' ? 'dgram' : 'auto',
@@ -57,11 +57,13 @@ export async function startNode<C extends CommonConfig>(
   });
   const peers = config.diameter === undefined ? null : await openDiameter(config, config.diameter, transport, context);
   const generations = createGenerations();
-  const data: NodeWorkerData<C> = {
+  // A worker that is replaced begins with the configuration of that time.
+  const data: { -readonly [K in keyof NodeWorkerData<C>]: NodeWorkerData<C>[K] } = {
     config,
     metrics: numbers.map((worker) => metrics.block(worker)),
     generations,
     bootMs: Math.round(clock.wallMs()),
+    ipsec: ipsec?.backend.kind ?? null,
   };
   const workers = await startWorkers(transport, {
     workers: config.workers,
@@ -70,6 +72,7 @@ export async function startNode<C extends CommonConfig>(
     nowMs: () => clock.nowMs(),
     intake: intakeOf(config),
     reader: config.transport.reader,
+    associations: ipsec?.backend ?? null,
     ownerOfRequest: (message) => workerOfSession(message, config.diameter?.originHost ?? ''),
     endThread: (thread) => endThread(generations, thread),
     onThreadExit: (threadId) => forgetThread(generations, threadId),
@@ -81,16 +84,27 @@ export async function startNode<C extends CommonConfig>(
   logCertificates(config, transport, context);
   log.info({ udp: transport.udpImplementation, workers: config.workers }, 'serving');
 
-  const live = new LiveState(config, workers, metrics, peers);
+  context.live.onChange(async (changed) => {
+    const asWritten = changed as unknown as C;
+    const next = ipsec === null ? withoutProtected(asWritten) : asWritten;
+    const request: ConfigureRequest<C> = { command: 'configure', config: next };
+    trusted = trustedOf(next);
+    data.config = next;
+    await askEvery(workers, numbers, request);
+  });
+  const live = new LiveState(config, workers, metrics, peers, ipsec);
+  const scraped = await openMetrics(config, context, metrics, live);
   return {
     listeners: config.listeners.map(listenerName),
     peers: config.diameter?.peers.map((peer) => peer.host) ?? [],
     status: () => live.status(),
     trigger: (worker, what, ms) => workers.trigger(worker, what, ms),
     ask: (request) => askOne(workers, numbers, request),
+    askAll: (request) => askEvery(workers, numbers, request),
     ...(config.tls === undefined ? {} : { reload: () => reloadCertificates(transport, peers, context) }),
     async drain(seconds) {
       live.stop();
+      scraped?.close();
       await Promise.allSettled(numbers.map((worker) => workers.ask(worker, 'drain')));
       const until = clock.nowMs() + seconds * 1000;
       while (clock.nowMs() < until && (await pendingRequests(workers)) > 0) {
@@ -99,8 +113,34 @@ export async function startNode<C extends CommonConfig>(
       await workers.stop();
       await peers?.stop();
       await transport.close();
+      await ipsec?.close();
     },
   };
+}
+
+function trustedOf(config: CommonConfig): CidrTable<true> {
+  return new CidrTable(config.trusted.map((network) => [network, true] as const));
+}
+
+/** Serves the metrics where the configuration wants them. */
+async function openMetrics(
+  { metrics: wanted, name, role }: CommonConfig,
+  { log, version }: ServiceContext,
+  metrics: Metrics,
+  live: LiveState,
+): Promise<Server | null> {
+  if (wanted === undefined) return null;
+  const { address, port } = wanted.listen;
+  const text = () => metricsText(metrics, { role, node: name }, readProcess(version, live.status()));
+  const server = await serveMetrics(wanted.listen, text);
+  log.info({ address, port }, 'metrics');
+  return server;
+}
+
+/** Asks all workers; one that does not answer, since it is being replaced, is left out. */
+async function askEvery(workers: Workers, numbers: readonly number[], request: unknown): Promise<readonly unknown[]> {
+  const outcomes = await Promise.allSettled(numbers.map((worker) => workers.ask(worker, request)));
+  return outcomes.filter((outcome) => outcome.status === 'fulfilled').map(({ value }) => value as unknown);
 }
 
 /** Asks one worker after the other until one answers: the first may just be replaced. */
@@ -213,10 +253,18 @@ class LiveState {
   readonly #workers: Workers;
   readonly #metrics: Metrics;
   readonly #peers: DiameterSide | null;
+  readonly #ipsec: IpsecGuard | null;
   readonly #answers: (WorkerAnswer | null)[] = [];
   readonly #timer: NodeJS.Timeout;
 
-  constructor(config: CommonConfig, workers: Workers, metrics: Metrics, peers: DiameterSide | null) {
+  constructor(
+    config: CommonConfig,
+    workers: Workers,
+    metrics: Metrics,
+    peers: DiameterSide | null,
+    ipsec: IpsecGuard | null,
+  ) {
+    this.#ipsec = ipsec;
     this.#config = config;
     this.#workers = workers;
     this.#metrics = metrics;
@@ -246,6 +294,7 @@ class LiveState {
       peers: this.#peers?.status() ?? [],
       registrations: this.#answers.reduce((most, answer) => Math.max(most, answer?.registrations ?? 0), 0),
       overload: this.#overload(),
+      ...(this.#ipsec === null ? {} : { ipsec: this.#ipsec.status }),
       reasons: {
         ...Object.fromEntries(this.#metrics.by('cscf_refusals_total', 'reason')),
         ...Object.fromEntries(this.#metrics.by('cscf_malformed_total', 'reason')),

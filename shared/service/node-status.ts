@@ -54,6 +54,13 @@ export interface OverloadStatus {
   readonly shed: Readonly<Record<string, number>>;
 }
 
+/** How protected traffic is carried. */
+export interface IpsecStatus {
+  readonly backend: 'kernel' | 'userspace';
+  /** Packets refused since the start, by cause. */
+  readonly dropped: Readonly<Record<'plain' | 'integrity' | 'replay' | 'mismatch' | 'unknown', number>>;
+}
+
 /** What a node tells of itself at this moment. */
 export interface LiveStatus {
   readonly workers: readonly WorkerStatus[];
@@ -63,6 +70,8 @@ export interface LiveStatus {
   readonly registrations: number;
   /** Left out by a node that handles no SIP. */
   readonly overload?: OverloadStatus;
+  /** Left out without protected ports. */
+  readonly ipsec?: IpsecStatus;
   /** Refusals and unusable messages by reason id. */
   readonly reasons: Readonly<Record<string, number>>;
 }
@@ -88,4 +97,6 @@ export interface StatusSource {
   readonly trigger?: TestTrigger | undefined;
   /** Asks a worker of the node to do something that all of them can; left out where there are no workers. */
   readonly ask?: ((request: unknown) => Promise<unknown>) | undefined;
+  /** Asks every worker that serves; the answers, in the order of the workers. */
+  readonly askAll?: ((request: unknown) => Promise<readonly unknown[]>) | undefined;
 }

@@ -4,6 +4,7 @@ import { CxClient } from '#diameter/cx/cx-client';
 import { cxFeatures } from '#diameter/cx/cx-requests';
 import { cxDictionary } from '#diameter/dictionary/cx';
 import { rxDictionary } from '#diameter/dictionary/rx';
+import { tagOf } from '#sip/header/name-addr';
 import { Header } from '#sip/message/header-names';
 import type { SipRequest } from '#sip/message/request';
 import type { NodeLogic } from '#sip/proxy/node-logic';
@@ -23,16 +24,25 @@ import { WorkerSide, type WorkerTrace } from '#workers/worker-side';
 import { CidrTable } from './cidr.ts';
 import { systemClock } from './clock.ts';
 import type { CommonConfig, StoreConfig } from './config-shape.ts';
-import { BusyMeter, cscfLayout, DiameterOutcomes, ShedCounters, SipMessageCounters } from './cscf-metrics.ts';
+import {
+  BusyMeter,
+  cscfLayout,
+  DiameterOutcomes,
+  LagMeter,
+  RequestCounters,
+  ShedCounters,
+  SipMessageCounters,
+} from './cscf-metrics.ts';
 import { DiameterResults } from './diameter-metrics.ts';
 import { createLogger, type Logger } from './log.ts';
 import { LogLimiter } from './log-limiter.ts';
 import { Counters } from './metrics.ts';
-import { nextHops } from './next-hops.ts';
+import { nextHops, setHosts } from './next-hops.ts';
 import type { NodeContext } from './node-context.ts';
-import type { WorkerAnswer } from './node-main.ts';
 import { originator } from './originator.ts';
 import { guardedHandler } from './serve-diameter.ts';
+import { type ConfigureRequest, statusEveryMs, type WorkerAnswer } from './worker-answer.ts';
+import { readQuestion } from './worker-question.ts';
 
 /** What the daemon hands to each of its workers; plain data and shared memory. */
 export interface NodeWorkerData<C extends CommonConfig> {
@@ -43,6 +53,8 @@ export interface NodeWorkerData<C extends CommonConfig> {
   readonly generations: Int32Array;
   /** Wall clock at the start of the daemon, milliseconds since 1970. */
   readonly bootMs: number;
+  /** Which IPsec back end serves, null: none. */
+  readonly ipsec: 'kernel' | 'userspace' | null;
 }
 
 /** What one role gives to its workers. */
@@ -62,6 +74,8 @@ export interface NodeRole<C extends CommonConfig> {
     connectionClosed?(connection: number): void;
     /** A Diameter peer has restarted and forgotten its sessions. */
     peerRestarted?(host: string): void;
+    /** Where the answer goes to what came to a protected port by this flow. Requirement P-81. */
+    answerFlow?(flow: Flow): Flow;
     /** Whether a registered UE sends by this flow; a node that registers nobody leaves it out. */
     isRegistered?(flow: Flow): boolean;
     /** Word of a worker of this node: what it gave to `origin.tell`. */
@@ -129,7 +143,9 @@ function build<C extends CommonConfig>(
   const { config } = data;
   const counters = new Counters(cscfLayout, data.metrics[worker.worker]!);
   const messages = new SipMessageCounters(counters);
+  const requests = new RequestCounters(counters);
   const meter = new BusyMeter();
+  const lag = new LagMeter(statusEveryMs);
   const limiter = new LogLimiter({ log, clock: systemClock });
   const ids = {
     malformed: cscfLayout.id('cscf_malformed_total'),
@@ -137,13 +153,26 @@ function build<C extends CommonConfig>(
     events: cscfLayout.id('cscf_events_total'),
     errors: cscfLayout.id('cscf_internal_errors_total'),
     busy: cscfLayout.id('cscf_worker_busy_ratio'),
+    lag: cscfLayout.id('cscf_event_loop_lag_seconds'),
     transactions: cscfLayout.id('cscf_transactions'),
     registrations: cscfLayout.id('cscf_registrations'),
     sessions: cscfLayout.id('cscf_sessions'),
   };
   const listeners = new ListenerTable(config.listeners);
   const own = new OwnNames(ownNames(config.listeners, role.names(config)));
-  const trusted = new CidrTable(config.trusted.map((network) => [network, true] as const));
+  let current = config;
+  const rebuilds: ((next: C) => void)[] = [];
+  let trusted = trustedNetworks(config);
+  let profileOf = role.profileOf(config);
+  const resolver = nextHops(config, listeners, role.homeNetworks?.(config) ?? []);
+  const configure = (next: C) => {
+    current = next;
+    log.level = next.log.level;
+    trusted = trustedNetworks(next);
+    profileOf = role.profileOf(next);
+    setHosts(resolver, next.hosts);
+    for (const rebuild of rebuilds) rebuild(next);
+  };
   const shed = new ShedCounters(counters);
   const trace = role.openTrace(config.role);
   const counted = countingPort(port, messages, trace);
@@ -171,6 +200,10 @@ function build<C extends CommonConfig>(
     if (isCore) return 'core';
     return logic?.isRegistered?.(flow) ? 'known' : 'stranger';
   };
+  const answerFlow = (flow: Flow): Flow => {
+    if (config.listeners[flow.listener]?.protection === undefined) return flow;
+    return logic?.answerFlow?.(flow) ?? flow;
+  };
   const side = new WorkerSide(
     counted,
     ownership,
@@ -178,15 +211,16 @@ function build<C extends CommonConfig>(
       worker: worker.worker,
       name: config.name,
       own,
-      resolver: nextHops(config, listeners, role.homeNetworks?.(config) ?? []),
+      resolver,
       setAsideMs: config.transport.setAside * 1000,
       switchToTcpAbove: config.transport.switchToTcpAbove,
-      profileOf: role.profileOf(config),
-      timerCMs: config.timers.timerC,
+      profileOf: (listener, address) => profileOf(listener, address),
+      timerCMs: () => current.timers.timerC,
       proxyRequire: role.proxyRequire,
       allow,
       server: config.server ?? '',
       isStranger: (flow) => standingOf(flow) === 'stranger',
+      ...(data.ipsec === null ? {} : { answerFlow }),
       keptOctets: Math.min(mostKeptOctets, getHeapStatistics().heap_size_limit / 4),
       now: () => systemClock.nowMs(),
     },
@@ -201,6 +235,10 @@ function build<C extends CommonConfig>(
         const fields = () => ({ detail, answered, callId: message?.headers.get(Header['Call-ID']) ?? undefined });
         limiter.warn(reason.id, flow.address, fields, answered ? 'refused a message' : 'dropped a message');
       },
+      answered(request, status, afterMs, reason) {
+        requests.answered(request.method, isInDialog(request), status, afterMs, reason?.id ?? null);
+      },
+      ringing: (request, afterMs) => requests.ringing(isInDialog(request), afterMs),
       failed(error, request) {
         counters.add(ids.errors);
         const fields = { reason: 'internal', err: error, callId: request?.headers.get(Header['Call-ID']) ?? undefined };
@@ -220,7 +258,10 @@ function build<C extends CommonConfig>(
     },
     (wheel) => {
       const context: NodeContext<C> = {
-        config,
+        get config() {
+          return current;
+        },
+        onConfig: (rebuild) => void rebuilds.push(rebuild),
         worker: worker.worker,
         workers: worker.workers,
         listeners,
@@ -235,6 +276,7 @@ function build<C extends CommonConfig>(
         cx: client === null ? null : cxClient(client, config),
         diameter: client,
         log,
+        ipsec: data.ipsec === null ? null : (port.associations ?? null),
         holdConnection: (connection, held) => port.holdConnection(connection, held),
         serveDiameter(command, handler) {
           client?.handle(command, guardedHandler(command, handler, { log, failed: () => counters.add(ids.errors) }));
@@ -251,6 +293,7 @@ function build<C extends CommonConfig>(
   side.onConnectionClosed((connection) => logic?.connectionClosed?.(connection));
   side.onPeerRestarted((host) => logic?.peerRestarted?.(host));
   return Object.assign(side, {
+    ...(data.ipsec === null ? {} : { answerFlow }),
     standingOf,
     penalised(flow: Flow) {
       const fields = { port: flow.port, transport: flow.transport };
@@ -263,10 +306,18 @@ function build<C extends CommonConfig>(
     },
     control(request: unknown): unknown {
       if (request === 'drain') side.core.drain();
+      if (isConfigure<C>(request)) {
+        configure(request.config);
+        return null;
+      }
+      if (readQuestion(request)?.command === 'store.tables') {
+        return role.tables.map((table) => ({ table, records: store.count(table) }));
+      }
       if (request !== 'status') return request === 'drain' ? null : (logic?.control?.(request) ?? null);
       const registrations = logic?.registrations?.() ?? 0;
       const { servers, clients } = side.layer.counts;
       counters.set(ids.busy, meter.sample());
+      counters.set(ids.lag, lag.sample(systemClock.nowMs()) / 1000);
       counters.set(ids.transactions, servers + clients);
       // Every worker sees the registrations of all: one of them tells.
       if (worker.worker === 0) counters.set(ids.registrations, registrations);
@@ -279,6 +330,20 @@ function build<C extends CommonConfig>(
       return answer;
     },
   });
+}
+
+function trustedNetworks({ trusted }: CommonConfig): CidrTable<true> {
+  return new CidrTable(trusted.map((network) => [network, true] as const));
+}
+
+/** Whether the main thread hands over a new configuration. */
+function isConfigure<C>(request: unknown): request is ConfigureRequest<C> {
+  return typeof request === 'object' && request !== null && (request as { command?: unknown }).command === 'configure';
+}
+
+/** Whether an INVITE is sent inside a dialog; of other methods nobody asks. */
+function isInDialog({ method, headers }: SipRequest): boolean {
+  return method === 'INVITE' && tagOf(headers.get(Header.To) ?? '') !== '';
 }
 
 function refusalFields(request: SipRequest, reason: Reason, detail: string): Record<string, unknown> {
@@ -356,5 +421,6 @@ function countingPort(port: TransportPort, messages: SipMessageCounters, trace: 
       port.diameterAnswer(message);
     },
     worker: (to, kind, payload) => port.worker(to, kind, payload),
+    associations: port.associations ?? null,
   };
 }

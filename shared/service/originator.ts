@@ -9,7 +9,7 @@ import type { ClaimedCall, Originator } from './node-context.ts';
  * Source: RFC 3261 8.1.1.4.
  */
 export function originator(
-  core: () => Pick<ProxyCore, 'originate' | 'newTag'>,
+  core: () => Pick<ProxyCore, 'originate' | 'acknowledge' | 'newTag'>,
   ownership: Pick<WorkerOwnership, 'claim' | 'retain' | 'release' | 'ownerOf'>,
   port: Pick<TransportPort, 'worker'>,
 ): Originator {
@@ -22,6 +22,7 @@ export function originator(
   };
   return {
     originate: (request, user, options) => core().originate(request, user, options),
+    acknowledge: (request, options) => core().acknowledge(request, options),
     newTag: () => core().newTag(),
     newCallId() {
       let claimed: ClaimedCall | null = null;

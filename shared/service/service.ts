@@ -1,7 +1,8 @@
 import { type Clock, systemClock } from './clock.ts';
 import { readCommandLine } from './command-line.ts';
-import { ConfigError, type LoadedConfig, loadConfig, summarizeConfig } from './config.ts';
+import { ConfigError, formatConfigErrors, type LoadedConfig, loadConfig, summarizeConfig } from './config.ts';
 import type { ConfigOf } from './config-shape.ts';
+import { LiveConfig, type ReloadReport } from './live-config.ts';
 import { createLogger, type Logger } from './log.ts';
 import type { LiveStatus, StatusSource } from './node-status.ts';
 import type { Role } from './schema.ts';
@@ -16,6 +17,8 @@ export interface ServiceContext {
   readonly configFiles: readonly string[];
   /** Of package.json. */
   readonly version: string;
+  /** The configuration as it is by now, and word of changes. */
+  readonly live: LiveConfig;
 }
 
 /** A node that serves. */
@@ -29,6 +32,8 @@ export interface RunningNode {
   trigger?(worker: number, what: 'crash' | 'busy', ms: number): boolean;
   /** Asks a worker to do something that all of them can; plain data both ways. */
   ask?(request: unknown): Promise<unknown>;
+  /** Asks every worker; those that do not answer are left out. */
+  askAll?(request: unknown): Promise<readonly unknown[]>;
   /**
    * Reads the certificate files anew. Gives whether they are in use now; else those before stay, and the log has said why.
    * Left out where there is nothing to read.
@@ -79,7 +84,12 @@ export async function runService<R extends Role>(options: ServiceOptions<R>): Pr
   const { config, files } = loaded;
   if (command.check) return end(0, `ok\n${summarizeConfig(config)}`);
 
-  const log = createLogger({ ...config.log, base: { role: options.role, name: config.name } });
+  const { role } = options;
+  const live = new LiveConfig({ file: command.config, role, sets: command.sets, loaded }) as unknown as LiveConfig;
+  const log = createLogger({ ...config.log, base: { role, name: config.name } });
+  live.onChange((next) => {
+    log.level = next.log.level;
+  });
   process.on('uncaughtException', (error, origin) => {
     log.fatal(
       { reason: origin === 'unhandledRejection' ? 'unhandled-rejection' : 'uncaught-exception', err: error },
@@ -95,25 +105,26 @@ export async function runService<R extends Role>(options: ServiceOptions<R>): Pr
   const stop = async (signal: NodeJS.Signals) => {
     if (!serving) process.exit(signal === 'SIGINT' ? 130 : 143);
     serving = false;
-    log.info({ signal, seconds: config.drain }, 'draining');
+    const seconds = live.current.drain;
+    log.info({ signal, seconds }, 'draining');
     const limit = setTimeout(
       () => {
-        log.warn({ reason: 'drain-overrun', seconds: config.drain }, 'something did not close in time');
+        log.warn({ reason: 'drain-overrun', seconds }, 'something did not close in time');
         process.exit(0);
       },
-      config.drain * 1000 + closingMs,
+      seconds * 1000 + closingMs,
     );
-    await node?.drain(config.drain);
+    await node?.drain(live.current.drain);
     await management?.close();
     clearTimeout(limit);
     process.exit(0);
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
-  process.on('SIGHUP', () => void reload(node, log));
+  process.on('SIGHUP', () => void reload(live, node, log));
 
   try {
-    node = await options.start(config, { log, clock: systemClock, configFiles: files, version });
+    node = await options.start(config, { log, clock: systemClock, configFiles: files, version, live });
     const running = node;
     const source: StatusSource = {
       status: () => ({
@@ -127,6 +138,7 @@ export async function runService<R extends Role>(options: ServiceOptions<R>): Pr
       }),
       trigger: process.env.CSCF_TEST_TRIGGER === '1' ? running.trigger : undefined,
       ask: running.ask,
+      askAll: running.askAll,
     };
     management = await options.manage?.(config.management.socket, source, log);
   } catch (error) {
@@ -143,17 +155,26 @@ export async function runService<R extends Role>(options: ServiceOptions<R>): Pr
 }
 
 /** What SIGHUP does; it never ends the process. A node that only starts reads its files anyway. */
-async function reload(node: RunningNode | undefined, log: Logger): Promise<void> {
+async function reload(live: LiveConfig, node: RunningNode | undefined, log: Logger): Promise<void> {
   const signal = 'SIGHUP';
-  if (node?.reload === undefined) {
-    log.info({ signal }, 'nothing to reload');
-    return;
-  }
+  if (node === undefined) return;
   try {
-    log.info({ signal }, (await node.reload()) ? 'certificates reloaded' : 'certificates kept');
+    reportReload(await live.reload(), log);
+    if (node.reload !== undefined) {
+      log.info({ signal }, (await node.reload()) ? 'certificates reloaded' : 'certificates kept');
+    }
   } catch (error) {
-    log.error({ signal, reason: 'reload-failed', err: error }, 'nothing is reloaded');
+    log.error({ signal, reason: 'reload-failed', err: error }, 'not all is reloaded');
   }
+}
+
+/** Writes to the log what became of a new configuration. */
+function reportReload({ applied, needsRestart, rejected }: ReloadReport, log: Logger): void {
+  for (const problem of rejected) log.error({ reason: 'config-rejected', ...problem }, formatConfigErrors([problem]));
+  if (rejected.length > 0) return;
+  if (needsRestart.length > 0)
+    log.warn({ reason: 'needs-restart', keys: needsRestart }, 'these keys count after a restart');
+  log.info({ applied }, applied.length === 0 ? 'the configuration is as before' : 'configuration reloaded');
 }
 
 /** Prints to where the exit code belongs and ends the process once it is written. */

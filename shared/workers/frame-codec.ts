@@ -18,6 +18,8 @@ export const frameKind = Object.freeze({
   holdConnection: 11,
   unreachable: 12,
   peerRestarted: 13,
+  associationOrder: 14,
+  associationAnswer: 15,
 });
 
 /** Bucket field of a SIP frame whose Call-ID was not found. */
@@ -219,6 +221,13 @@ export function decodeDiameterReason(x: number): 'no-peer' | 'peer-lost' {
 export function encodeWorkerMessage(queue: FrameQueue, from: number, kind: number, payload: string): boolean {
   const at = queue.begin(frameKind.workerMessage, 0, 0, kind, from, Buffer.byteLength(payload));
   if (at >= 0) queue.bytes.write(payload, at);
+  return at >= 0;
+}
+
+/** What a worker wants of the IPsec back end, and the answer to it: text of association-orders, with the number of the order. */
+export function encodeAssociations(queue: FrameQueue, kind: number, id: number, text: string): boolean {
+  const at = queue.begin(kind, 0, 0, id, 0, Buffer.byteLength(text));
+  if (at >= 0) queue.bytes.write(text, at);
   return at >= 0;
 }
 

@@ -1,3 +1,4 @@
+import type { AssociationPort } from '#ipsec/ipsec-backend';
 import type { Flow, Target } from '#sip/transport/flow';
 
 /** Why the transport side could not deliver a message (RFC 3261 18.4). */
@@ -42,6 +43,8 @@ export interface TransportPort {
   diameterAnswer(message: Buffer): void;
   /** Sends a message to another worker; to itself it is delivered in the next batch. */
   worker(to: number, kind: number, payload: string): void;
+  /** The IPsec back end of the daemon; absent or null where it has none. */
+  readonly associations?: AssociationPort | null;
 }
 
 export interface DiameterRoute {

@@ -175,6 +175,7 @@ export class InlineWorker implements PoolMember {
       diameterRequest: (message: Buffer, route: DiameterRoute) => side.diameterRequest(message, route),
       diameterAnswer: (message: Buffer) => side.diameterAnswer(message),
       worker: (to: number, kind: number, payload: string) => this.#passOn(worker, to, kind, payload),
+      associations: this.#options.associations ?? null,
     };
   }
 

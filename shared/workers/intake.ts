@@ -36,6 +36,8 @@ export interface IntakeUser {
   standingOf?(flow: Flow): Standing;
   /** Whether the server transaction of a request is there: then it is a retransmission. */
   holds?(via: Via, method: string): boolean;
+  /** Where the answer to a message goes that came to a protected port; the flow itself for all others. */
+  answerFlow?(flow: Flow): Flow;
   /** A source is under penalty from now on. */
   penalised?(flow: Flow): void;
 }
@@ -312,7 +314,8 @@ export class Intake implements IntakeView {
     if (bucket >= 0) this.#port.release(bucket);
     this.#acksUntilMs = this.#port.nowMs() + ackMs;
     this.#alert = true;
-    this.#port.send(refusal.text, refusal.target);
+    const way = this.#user.answerFlow?.(flow) ?? flow;
+    this.#port.send(refusal.text, way === flow ? refusal.target : way);
   }
 
   #drop(reason: DropReason, bucket: number): void {

@@ -1,5 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import type { Flow } from '#sip/transport/flow';
+import { serveAssociations } from './association-service.ts';
 import type { BucketTable } from './dispatch.ts';
 import { Doorbell } from './doorbell.ts';
 import {
@@ -8,6 +9,7 @@ import {
   decodeSendSip,
   decodeSip,
   decodeWorkerPayload,
+  encodeAssociations,
   encodeConnection,
   encodeDiameter,
   encodeDiameterFailed,
@@ -169,7 +171,8 @@ export class PooledWorker implements FrameVisitor, PoolMember {
     this.#shed++;
     // What lives of its Call-ID may be this very request: then its copy is lost, as the network may lose it.
     const isCopy = flow.transport === 'udp' && isOwned;
-    const refusal = isCopy ? null : overloadRefusal(text, flow, this.#mark);
+    // This thread does not know the associations of UEs: their server port answers, which they take.
+    const refusal = isCopy ? null : overloadRefusal(text, flow, this.#mark, this.#side.isProtected(flow.listener));
     if (refusal !== null) this.#side.sip(refusal.text, refusal.target, 0, 0);
     return true;
   }
@@ -289,7 +292,17 @@ export class PooledWorker implements FrameVisitor, PoolMember {
       case frameKind.workerMessage:
         this.#passOn(this.#data.worker, 0, a, decodeWorkerPayload(bytes, start, length));
         break;
+      case frameKind.associationOrder:
+        this.#serveAssociations(a, decodeWorkerPayload(bytes, start, length));
+        break;
     }
+  }
+
+  #serveAssociations(id: number, order: string): void {
+    void serveAssociations(this.#options.associations ?? null, order, (answer) => {
+      encodeAssociations(this.queue, frameKind.associationAnswer, id, answer);
+      this.queue.flush();
+    });
   }
 
   #order(order: ThreadOrder): void {

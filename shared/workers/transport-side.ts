@@ -109,6 +109,11 @@ export class TransportSide {
     return reason === null ? 'native' : `dgram (${reason})`;
   }
 
+  /** Whether only traffic inside IPsec associations comes to a listener. */
+  isProtected(listener: number): boolean {
+    return this.#options.listeners[listener]?.protection !== undefined;
+  }
+
   /** The port a listener is bound to; its own unless that is 0. */
   portOf(listener: number): number {
     return this.#ports.get(listener) ?? 0;
@@ -130,6 +135,9 @@ export class TransportSide {
           this.#datagrams.set(listener.index, socket);
           if (socket.descriptor !== null) publish(this.descriptors, listener.index, socket.descriptor);
           this.#ports.set(listener.index, socket.port);
+        } else if (listener.protection === 'client') {
+          this.#streams.connectFrom(listener);
+          this.#ports.set(listener.index, listener.port);
         } else this.#ports.set(listener.index, await this.#streams.listen(listener));
       }
     } catch (error) {

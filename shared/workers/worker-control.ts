@@ -1,4 +1,5 @@
 import type { Worker } from 'node:worker_threads';
+import type { AssociationPort } from '#ipsec/ipsec-backend';
 import type { IntakeOptions } from './intake.ts';
 
 export interface WorkersOptions {
@@ -15,6 +16,8 @@ export interface WorkersOptions {
   readonly ringBytes?: number;
   /** How each worker protects itself from more than it can do; `defaultIntake` for what is left out. */
   readonly intake?: Partial<IntakeOptions>;
+  /** The IPsec back end that serves all workers; left out: none. */
+  readonly associations?: AssociationPort | null;
   /** Fetch frames by a 1 ms timer while busy instead of one wake each: fewer wakes, 1 ms later; default false. */
   readonly coalesce?: boolean;
   /** Which worker a Diameter request of a peer is for, -1: any. */

@@ -212,7 +212,15 @@ class WorkerPool implements FrameSink, Workers, Drain {
 /** What each thread is started with; `first`: the number of the first one. */
 function threadData(
   { descriptors }: TransportSide,
-  { module, config, workers, ringBytes = defaultRingBytes, coalesce = false, intake = {} }: WorkersOptions,
+  {
+    module,
+    config,
+    workers,
+    ringBytes = defaultRingBytes,
+    coalesce = false,
+    intake = {},
+    associations,
+  }: WorkersOptions,
   shared: Pick<ThreadData, 'seed' | 'buckets' | 'bells'>,
   first: number,
 ): ThreadData[] {
@@ -235,5 +243,6 @@ function threadData(
     descriptors,
     intake,
     load: createLoad(),
+    hasAssociations: associations != null,
   }));
 }

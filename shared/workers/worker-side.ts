@@ -37,6 +37,9 @@ export interface WorkerEvents {
   rejected(reason: Reason, detail: string, answered: boolean, message: SipRequest | null, flow: Flow): void;
   /** An exception: in a procedure (`request`), or while a frame was read (null). */
   failed(error: unknown, request: SipRequest | null): void;
+  /** As `ProxyCoreOptions` say. */
+  answered?(request: SipRequest, status: number, afterMs: number, reason: Reason | null): void;
+  ringing?(request: SipRequest, afterMs: number): void;
   /** A wake's work is done: the place to commit the store. */
   batchDone(): void;
 }
@@ -47,7 +50,8 @@ export interface WorkerSideOptions {
   readonly own: OwnNames;
   readonly resolver: ResolverOptions;
   readonly profileOf: (listener: Listener, address: string) => TimerProfile;
-  readonly timerCMs: number;
+  /** Timer C by now, milliseconds. */
+  readonly timerCMs: () => number;
   readonly proxyRequire: readonly string[];
   readonly allow: readonly string[];
   /** Server header of responses of our own, '' for none. */
@@ -60,6 +64,8 @@ export interface WorkerSideOptions {
   readonly isStranger?: (flow: Flow) => boolean;
   /** Octets that answered transactions may take; 64 MiB when left out. */
   readonly keptOctets?: number;
+  /** Where answers to what came to a protected port go; see TransactionLayerOptions. */
+  readonly answerFlow?: (flow: Flow) => Flow;
   /** Monotonic milliseconds. */
   readonly now: () => number;
 }
@@ -99,7 +105,9 @@ export class WorkerSide implements WorkerInbox {
         name: options.name,
         own: options.own,
         wheel: this.wheel,
-        timerCMs: options.timerCMs,
+        get timerCMs() {
+          return options.timerCMs();
+        },
         proxyRequire: options.proxyRequire,
         allow: options.allow,
         server: options.server ?? '',
@@ -109,6 +117,8 @@ export class WorkerSide implements WorkerInbox {
         finished: ({ flow, method }, status) => {
           if (flow !== null) this.intake?.finished(flow, method, status);
         },
+        answered: (request, status, afterMs, reason) => events.answered?.(request, status, afterMs, reason),
+        ringing: (request, afterMs) => events.ringing?.(request, afterMs),
         failed: (error, request) => events.failed(error, request),
       },
       createLogic(this.wheel),
@@ -127,6 +137,7 @@ export class WorkerSide implements WorkerInbox {
         switchToTcpAbove: options.switchToTcpAbove ?? 0,
         server: options.server ?? '',
         ...(options.keptOctets === undefined ? {} : { keptOctets: options.keptOctets }),
+        ...(options.answerFlow === undefined ? {} : { answerFlow: options.answerFlow }),
         retain: (callId) => ownership.retain(callId),
         release: (hold) => ownership.release(hold),
         rejected: (reason, detail, answered, message, flow) => {

@@ -2,6 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { readLatin1 } from '#sip/parser/latin1';
 import type { Target } from '#sip/transport/flow';
 import { gatherSends } from '#sip/transport/native-sender';
+import { AssociationClient } from './association-client.ts';
 import { DirectSends } from './direct-sends.ts';
 import { BucketTable, WorkerOwnership } from './dispatch.ts';
 import { Doorbell, type Drain, DrainLoop } from './doorbell.ts';
@@ -12,6 +13,7 @@ import {
   decodeSendFailed,
   decodeSip,
   decodeWorkerPayload,
+  encodeAssociations,
   encodeConnection,
   encodeDiameter,
   encodeDiameterRequest,
@@ -48,6 +50,8 @@ export interface ThreadData {
   readonly intake: Partial<IntakeOptions>;
   /** What waits in the thread, for the choice of a worker; what it has shed. */
   readonly load: SharedArrayBuffer;
+  /** Whether the main thread has an IPsec back end. */
+  readonly hasAssociations: boolean;
 }
 
 /** What the pool says to a thread, beside the rings. */
@@ -77,6 +81,8 @@ class WorkerThread implements FrameVisitor, Drain, TransportPort {
   readonly #loop: DrainLoop;
   readonly #load: IntakeLoad;
   readonly #direct: DirectSends;
+  /** The back end of the main thread; null where there is none. */
+  readonly associations: AssociationClient | null;
   /** One wake's work, with the datagrams it sends leaving together. */
   readonly #work = (): void => this.#handle();
   #handled = 0;
@@ -106,6 +112,7 @@ class WorkerThread implements FrameVisitor, Drain, TransportPort {
       ring === null ? null : new FrameQueue(ring, new Doorbell(data.bells, i + 1)),
     );
     this.#loop = new DrainLoop(new Doorbell(data.bells, data.worker + 1), this, data.coalesce);
+    this.associations = data.hasAssociations ? new AssociationClient((id, order) => this.#orderOf(id, order)) : null;
   }
 
   async start(): Promise<void> {
@@ -130,6 +137,7 @@ class WorkerThread implements FrameVisitor, Drain, TransportPort {
     // From here on nothing is committed any more.
     this.#stopped = true;
     await this.#inbox?.stop?.();
+    this.associations?.stop();
     this.#flush();
   }
 
@@ -220,6 +228,9 @@ class WorkerThread implements FrameVisitor, Drain, TransportPort {
       case frameKind.workerMessage:
         inbox.workerMessage(b, a, decodeWorkerPayload(bytes, start, length));
         break;
+      case frameKind.associationAnswer:
+        this.associations?.answered(a, decodeWorkerPayload(bytes, start, length));
+        break;
     }
   }
 
@@ -272,6 +283,12 @@ class WorkerThread implements FrameVisitor, Drain, TransportPort {
     if (queue === null) return;
     encodeWorkerMessage(queue, this.#data.worker, kind, payload);
     this.#written();
+  }
+
+  #orderOf(id: number, order: string): boolean {
+    const isWritten = encodeAssociations(this.#toMain, frameKind.associationOrder, id, order);
+    this.#written();
+    return isWritten;
   }
 
   /** What is sent outside a drain (timers, continuations) leaves when the loop comes round. */

@@ -27,6 +27,8 @@ export interface ResilientLabOptions {
   readonly diameterTimeout?: number;
   /** Scheme of users whose REGISTER names none; left out: the HSS chooses. */
   readonly defaultScheme?: 'Digest-AKAv1-MD5';
+  /** Put over the configuration of the P-CSCF. */
+  readonly pcscf?: Readonly<Record<string, unknown>>;
 }
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -143,6 +145,7 @@ export class ResilientLab {
       if (role === 'icscf' || role === 'scscf') {
         Object.assign(content.diameter!, { timeout: options.diameterTimeout ?? 2, reconnect: 0.2 });
       }
+      if (role === 'pcscf') Object.assign(content, options.pcscf);
       if (role === 'scscf' && options.defaultScheme) content.auth = { defaultScheme: options.defaultScheme };
       writeFileSync(config.files[role], JSON.stringify(content));
     }

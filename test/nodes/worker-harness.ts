@@ -1,5 +1,6 @@
 import { DiameterClient, type RequestHandler } from '#diameter/client';
 import type { CommandDefinition } from '#diameter/dictionary/dictionary';
+import type { AssociationPort } from '#ipsec/ipsec-backend';
 import { ManualClock } from '#service/clock';
 import type { NodeLog, Originator } from '#service/node-context';
 import { originator } from '#service/originator';
@@ -18,6 +19,7 @@ import { type DiameterInbox, WorkerSide, type WorkerTrace } from '#workers/worke
 
 /** What a node's context needs of its worker; add config, store and cx. */
 export interface WorkerParts {
+  onConfig(rebuild: unknown): void;
   readonly worker: 0;
   readonly workers: 1;
   readonly listeners: ListenerTable;
@@ -33,13 +35,14 @@ export interface WorkerParts {
   holdConnection(connection: number, held: boolean): void;
   /** Of the test's DiameterClient, when it made one. */
   readonly diameter: DiameterClient | null;
+  readonly ipsec: AssociationPort | null;
   serveDiameter(command: CommandDefinition, handler: RequestHandler): void;
   refused(request: SipRequest, reason: Reason, detail: string): void;
   count(event: string): void;
 }
 
 export interface WorkerOptions<Logic extends NodeLogic> {
-  /** `gm+mw udp:127.0.0.1:5060`, in the order of their indices. */
+  /** `gm+mw udp:127.0.0.1:5060`, protected ones as `gm udp:10.0.0.1:5063 server`, `... 5062 client 5063`, in the order of their indices. */
   readonly listeners: readonly string[];
   /** Name in Warning headers. */
   readonly name?: string;
@@ -55,9 +58,13 @@ export interface WorkerOptions<Logic extends NodeLogic> {
   readonly profileOf?: (listener: Listener, address: string) => TimerProfile;
   /** Wall clock at the start, milliseconds since 1970. */
   readonly wallStartMs?: number;
+  /** Octets above which requests go by TCP; never when left out. */
+  readonly switchToTcpAbove?: number;
   /** Hears every message, with the journal of edits. */
   readonly trace?: WorkerTrace;
   readonly createLogic: (parts: WorkerParts) => Logic;
+  /** The IPsec back end; none when left out. */
+  readonly ipsec?: AssociationPort;
   /** Makes the Diameter client of the worker, before the logic. */
   readonly diameter?: (port: TransportPort) => DiameterInbox;
 }
@@ -184,9 +191,11 @@ export class WorkerHarness<Logic extends NodeLogic> implements TransportPort {
         own,
         resolver: { listeners: table, hosts, dns: options.dns ?? null, knownNames: new Set(options.knownNames) },
         profileOf: options.profileOf ?? (() => coreTimers),
-        timerCMs: 185_000,
+        timerCMs: () => 185_000,
         proxyRequire: options.proxyRequire ?? [],
         allow: ['INVITE', 'ACK', 'BYE', 'CANCEL', 'OPTIONS'],
+        switchToTcpAbove: options.switchToTcpAbove ?? 0,
+        answerFlow: (flow) => (logic as { answerFlow?(flow: Flow): Flow } | undefined)?.answerFlow?.(flow) ?? flow,
         now: () => this.clock.nowMs(),
       },
       {
@@ -198,6 +207,7 @@ export class WorkerHarness<Logic extends NodeLogic> implements TransportPort {
       },
       (wheel) => {
         logic = options.createLogic({
+          onConfig: () => {},
           worker: 0,
           workers: 1,
           listeners: table,
@@ -211,6 +221,7 @@ export class WorkerHarness<Logic extends NodeLogic> implements TransportPort {
           port: this,
           holdConnection: (connection, held) => this.holdConnection(connection, held),
           diameter: inbox instanceof DiameterClient ? inbox : null,
+          ipsec: options.ipsec ?? null,
           serveDiameter: (command, handler) => {
             if (!(inbox instanceof DiameterClient)) return;
             const report = { log: this.#log(), failed: () => this.failures.push(command.name) };
@@ -368,10 +379,17 @@ export function responseTo(
 }
 
 function parseListener(text: string, index: number): Listener {
-  const [sides, endpoint] = text.split(' ') as [string, string];
+  const [sides, endpoint, protection, pair] = text.split(' ') as [
+    string,
+    string,
+    ('server' | 'client')?,
+    string?,
+  ];
   const { transport, address, port } = parseEndpoint(endpoint);
-  const sentBy = address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
-  return { index, sides: sides.split('+'), transport, address, port, sentBy };
+  const named = pair === undefined ? port : Number(pair);
+  const sentBy = address.includes(':') ? `[${address}]:${named}` : `${address}:${named}`;
+  const plain = { index, sides: sides.split('+'), transport, address, port, sentBy };
+  return protection === undefined ? plain : { ...plain, protection, sentByPort: named };
 }
 
 function parseEndpoint(text: string): HostAddress {

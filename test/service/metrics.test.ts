@@ -4,7 +4,14 @@ import { describe, expect, it } from 'vitest';
 import { DiameterClient } from '#diameter/client';
 import { cxCommands, cxDictionary } from '#diameter/dictionary/cx';
 import { RequestTally } from '#diameter/request-tally';
-import { BusyMeter, cscfLayout, DiameterOutcomes, SipMessageCounters } from '#service/cscf-metrics';
+import {
+  BusyMeter,
+  cscfLayout,
+  DiameterOutcomes,
+  LagMeter,
+  RequestCounters,
+  SipMessageCounters,
+} from '#service/cscf-metrics';
 import { DiameterResults } from '#service/diameter-metrics';
 import { Counters, MetricLayout, Metrics } from '#service/metrics';
 import { metricsText } from '#service/metrics-text';
@@ -91,10 +98,10 @@ describe('counters in shared memory', () => {
       ]),
     );
     const location = { command: 'Location-Info' };
-    const below = (le: string) => metrics.sum('cscf_diameter_seconds_bucket', { ...location, le });
+    const below = (le: string) => metrics.sum('cscf_diameter_request_duration_seconds_bucket', { ...location, le });
     expect([below('0.001'), below('0.002'), below('5'), below('+Inf')]).toEqual([0, 1, 1, 2]);
-    expect(metrics.sum('cscf_diameter_seconds_count')).toBe(3);
-    expect(metrics.sum('cscf_diameter_seconds_sum', location)).toBeCloseTo(7.0015, 6);
+    expect(metrics.sum('cscf_diameter_request_duration_seconds_count')).toBe(3);
+    expect(metrics.sum('cscf_diameter_request_duration_seconds_sum', location)).toBeCloseTo(7.0015, 6);
   });
 
   it('bounds series that appear while running', () => {
@@ -144,6 +151,66 @@ describe('counters in shared memory', () => {
     expect(text).toContain('cscf_registrations{role="pcscf"} 12\n');
     expect(text).toContain('cscf_malformed_total{role="pcscf",reason="evil \\"quoted\\"\\nreason"} 1\n');
     expect(text).not.toContain('method="BYE"');
+  });
+
+  it('P-146 tells attempts by result and reason, and times them as histograms', async () => {
+    const metrics = new Metrics(cscfLayout);
+    const requests = [0, 1].map((worker) => new RequestCounters(new Counters(cscfLayout, metrics.block(worker))));
+    requests[0]!.answered('REGISTER', false, 401, 3, null);
+    requests[1]!.answered('REGISTER', false, 200, 30, null);
+    requests[0]!.answered('REGISTER', false, 403, 1, 'identity-unknown');
+    requests[0]!.answered('REGISTER', false, 504, 6000, 'hss-timeout');
+    requests[0]!.answered('INVITE', false, 200, 700, null);
+    requests[0]!.answered('INVITE', true, 200, 700, null);
+    requests[0]!.answered('INVITE', false, 486, 700, null);
+    requests[0]!.answered('INVITE', false, 487, 700, null);
+    requests[0]!.answered('INVITE', false, 503, 700, null);
+    requests[0]!.answered('FOO', false, 500, 2, null);
+    requests[0]!.ringing(false, 40);
+    requests[0]!.ringing(true, 40);
+    const lines = (await metricsText(metrics)).split('\n');
+    expect(lines.filter((line) => line.startsWith('cscf_registration_attempts_total'))).toEqual([
+      'cscf_registration_attempts_total{result="challenged",reason="sip-401"} 1',
+      'cscf_registration_attempts_total{result="refused",reason="identity-unknown"} 1',
+      'cscf_registration_attempts_total{result="failed",reason="hss-timeout"} 1',
+      'cscf_registration_attempts_total{result="ok",reason="sip-200"} 1',
+    ]);
+    expect(metrics.by('cscf_session_attempts_total', 'result')).toEqual(
+      new Map([
+        ['answered', 1],
+        ['refused', 1],
+        ['canceled', 1],
+        ['failed', 1],
+      ]),
+    );
+    const register = lines.filter((line) => /^cscf_sip_request_duration_seconds.*REGISTER/.test(line));
+    const counts = register.map((line) =>
+      line.replace(/.*(_bucket|_sum|_count)\{(?:method="REGISTER",?)?(?:le="(.*)")?\}/, '$1 $2'),
+    );
+    expect(counts).toEqual(
+      ['0.002 1', '0.005 2', '0.02 2', '0.05 3', '0.2 3', '0.5 3', '2 3', '5 3', '+Inf 4']
+        .map((row) => `_bucket ${row}`)
+        .concat('_sum  6.034', '_count  4'),
+    );
+    expect(lines).toContain('# TYPE cscf_sip_request_duration_seconds histogram');
+    expect(lines).toContain('cscf_session_setup_seconds_count{until="ringing"} 1');
+    expect(lines).toContain('cscf_session_setup_seconds_count{until="answered"} 1');
+    expect(lines.some((line) => line.includes('method="BYE"'))).toBe(false);
+  });
+
+  it('tells threads apart where a sum would say nothing', async () => {
+    const metrics = new Metrics(cscfLayout);
+    for (const worker of [0, 1]) {
+      new Counters(cscfLayout, metrics.block(worker)).set(cscfLayout.id('cscf_worker_busy_ratio'), (worker + 1) / 4);
+    }
+    const text = await metricsText(metrics);
+    expect(text).toContain('cscf_worker_busy_ratio{worker="0"} 0.25\ncscf_worker_busy_ratio{worker="1"} 0.5\n');
+    expect(metrics.sum('cscf_worker_busy_ratio', {}, 1)).toBe(0.5);
+  });
+
+  it('says how late a look at a thread was', () => {
+    const lag = new LagMeter(1000);
+    expect([5000, 6000, 7250, 8000].map((nowMs) => lag.sample(nowMs))).toEqual([0, 0, 250, 0]);
   });
 
   it('measures how busy a thread is', () => {

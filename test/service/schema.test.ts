@@ -19,6 +19,8 @@ const listener = {
   address: '127.0.0.1',
   port: 1,
   sentBy: '127.0.0.1:1',
+  protection: 'server',
+  sentByPort: 1,
 } as const;
 const diameter = {
   originHost: 'a',
@@ -42,6 +44,7 @@ const common = {
   name: 'n',
   homeDomain: 'd',
   workers: 1,
+  metrics: { listen: { transport: 'tcp', address: '127.0.0.1', port: 1 } },
   server: 's',
   listeners: [listener],
   trusted: ['127.0.0.0/8'],
@@ -78,8 +81,32 @@ const pcscf = {
   dns: { ...common.dns, homeNetworks: ['d'] },
   timers: { ...timers, gm: { t1: 1, t2: 1, t4: 1 } },
   access: [{ from: 'f', security: 'none', rx: 'off' }],
-  rx: { mode: 'off', signalling: true },
+  rx: {
+    mode: 'off',
+    signalling: true,
+    report: [],
+    earlyMedia: true,
+    omitSourcePorts: false,
+    applicationIdentifier: 'IMS Services',
+    namesService: true,
+    describeSignalling: false,
+    calledStationId: 'ims',
+    features: 1,
+    requestType: false,
+    ipv6PrefixLength: 128,
+  },
+  ipsec: {
+    backend: 'auto',
+    addresses: ['a'],
+    serverPorts: [1],
+    clientPorts: [2],
+    algorithms: [{ alg: 'hmac-sha-1-96', ealg: 'null' }],
+    replay: 64,
+    strictContact: false,
+    storeKey: 's',
+  },
   policy: { serviceRoute: 'replace', media: { types: ['audio'], codecs: { forbidden: ['c'] } } },
+  sessionTimer: { insert: 'all', defaultSeconds: 1800, minSeconds: 90, maxSeconds: 86400 },
   store,
 } as const satisfies Complete<PcscfConfig>;
 const icscf = {
@@ -117,8 +144,10 @@ const scscf = {
     sarOnReRegistration: false,
     requirePath: true,
     storeServerName: true,
+    sessions: 'keep',
   },
   sessionTimer: { insert: 'all', defaultSeconds: 1800, minSeconds: 90, maxSeconds: 86400 },
+  media: { addressFamily: 'any', profiles: [{ id: 1, types: ['audio'] }] },
   regEvent: { minExpires: 1, defaultExpires: 1, maxExpires: 1, watchers: ['u'] },
   services: {
     continuedTimeout: 2,
@@ -235,7 +264,7 @@ const pcrf = {
 const samples: Readonly<Record<Role, object>> = { pcscf, icscf, scscf, hss, pcrf };
 
 /** Keys whose parsed form differs from the written one. */
-const parsed = new Set(['listeners', 'hosts', 'listen', 'profiles']);
+const parsed = new Set(['listeners', 'hosts', 'listen', 'metrics', 'profiles']);
 
 function keysOf(value: unknown, path = ''): string[] {
   if (Array.isArray(value)) return keysOf(value[0], `${path}[]`);
@@ -285,6 +314,7 @@ describe('what loading gives', () => {
     const { config } = loadConfig({ file: writeFiles({ 'a.yaml': text }), role: 'scscf', env: {} });
     const optional = [
       '.server',
+      '.metrics',
       '.dns.servers',
       '.diameter.listen[]',
       '.diameter.ignoreUnknownM[]',
@@ -292,6 +322,7 @@ describe('what loading gives', () => {
       '.store.url',
       '.auth.schemeSpelling.',
       '.sharedIfcSets[]',
+      '.media.profiles[]',
       '.numbers.enum',
       '.numbers.bgcf',
       '.numbers.dialPlan[]',

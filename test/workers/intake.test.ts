@@ -332,6 +332,15 @@ describe('the intake and strangers', () => {
     expect(rig.sent.length).toBe(400);
   });
 
+  it('P-81 P-143 answers 503 by the way of the answers to a UE, and to all others where they sent from', () => {
+    const way: Flow = { ...known, listener: 2, port: 7002 };
+    const rig = new Rig({}, { answerFlow: (flow) => (flow === known ? way : flow) });
+    rig.load(2_000);
+    rig.batch(from(many('INVITE', 1, 'k'), known));
+    rig.batch(from(many('INVITE', 1), stranger));
+    expect(rig.sent.map(({ target }) => target)).toEqual([way, stranger]);
+  });
+
   it('X-I9 has a bucket for the REGISTERs of an address where one is configured', () => {
     const rig = new Rig({ registersPerSource: 5 });
     rig.workMs = 0.01;

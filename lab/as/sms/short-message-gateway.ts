@@ -5,6 +5,7 @@ import { parseContentType } from '#sip/header/content-type';
 import { Header } from '#sip/message/header-names';
 import type { SipRequest } from '#sip/message/request';
 import { bareUri } from '../../ue/party.ts';
+import { smsMediaType } from '../../ue/ue-requests.ts';
 import { numberOfIdentity, type RegisteredUser, type RegisteredUsers } from '../registered-users.ts';
 import { writeDeliver } from './deliver.ts';
 import { MessageStore, type WaitingMessage } from './message-store.ts';
@@ -12,8 +13,6 @@ import { deliveryStatus, writeStatusReport, writeSubmitReport } from './reports.
 import { type RpMessage, readRpMessage, rpCauses, writeRpMessage } from './rp-message.ts';
 import { readSubmit, type Submit, smsCommand } from './submit.ts';
 import { textOfUserData } from './user-data.ts';
-
-export const smsMediaType = 'application/vnd.3gpp.sms';
 
 /** A MESSAGE of the gateway. */
 export interface GatewayMessage {

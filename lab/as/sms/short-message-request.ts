@@ -1,8 +1,9 @@
 import type { HeaderKey } from '#sip/message/header-list';
 import { Header } from '#sip/message/header-names';
 import type { SipRequest } from '#sip/message/request';
+import { smsMediaType } from '../../ue/ue-requests.ts';
 import { originatingRequest } from '../originating.ts';
-import { type GatewayMessage, smsMediaType } from './short-message-gateway.ts';
+import type { GatewayMessage } from './short-message-gateway.ts';
 
 /** A MESSAGE of the gateway `from`, by way of an S-CSCF (a URI), for a phone that takes short messages. Source: TS 24.341 5.3.3.4. */
 export function shortMessageRequest(

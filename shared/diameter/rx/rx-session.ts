@@ -20,6 +20,8 @@ export interface RxPort {
 
 /** What a session tells the one who opened it; called after the PCRF has got its answer. */
 export interface RxEvents {
+  /** An AAA said yes; what else it told. */
+  granted?(answer: AaAnswer): void;
   reAuth(request: ReAuth): void;
   /** The PCRF takes the bearer away; the session ends by itself. */
   aborted(request: AbortSession): void;
@@ -111,6 +113,11 @@ export class RxSession {
   /** Origin-Realm of that PCRF. */
   get pcrfRealm(): string | undefined {
     return this.#pcrf?.realm;
+  }
+
+  /** Class AVPs of its AAA. */
+  get classes(): readonly Buffer[] {
+    return this.#classes;
   }
 
   /**
@@ -226,6 +233,7 @@ export class RxSession {
     if (answer.originHost !== '') this.#pcrf = { host: answer.originHost, realm: answer.originRealm };
     if (answer.classes.length > 0) this.#classes = answer.classes;
     this.#keeper.answered(this, answer);
+    this.#deliver(() => this.#events.granted?.(answer));
     return true;
   }
 

@@ -40,9 +40,18 @@ async function run(argv: readonly string[]): Promise<void> {
         print(json === true ? JSON.stringify({ contacts }) : `contacts shortened: ${contacts}`);
       },
     )
+    .command(
+      'sessions end <callId>',
+      'ends the sessions of a Call-ID at a P-CSCF or S-CSCF',
+      (command) => command.positional('callId', { type: 'string', demandOption: true, describe: 'Call-ID' }),
+      async ({ socket, json, callId }) => {
+        const sessions = await callManagement(String(socket), 'sessions.release', { callId });
+        print(json === true ? JSON.stringify({ sessions }) : `sessions ended: ${sessions}`);
+      },
+    )
     .example('$0 --socket config/var/pcscf.sock status', 'as tables')
     .example('$0 --socket config/var/pcscf.sock status --json', 'for programs')
-    .demandCommand(1, 'which command? there are: status, reauthenticate')
+    .demandCommand(1, 'which command? there are: status, reauthenticate, sessions')
     .version(packageVersion())
     .strict()
     .wrap(110)

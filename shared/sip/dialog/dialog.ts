@@ -1,6 +1,6 @@
 import { ParseFailure } from '../errors.ts';
 import { parseContact } from '../header/contact.ts';
-import { parametersStart, tagOf } from '../header/name-addr.ts';
+import { tagOf } from '../header/name-addr.ts';
 import { createRequest } from '../message/create.ts';
 import type { HeaderKey } from '../message/header-list.ts';
 import { Header } from '../message/header-names.ts';
@@ -8,7 +8,7 @@ import type { SipRequest } from '../message/request.ts';
 import type { SipMessage, SipResponse } from '../message/response.ts';
 import { readCSeq } from '../parser/sanity.ts';
 import { coreReasons, type Reason } from '../reasons.ts';
-import { withoutParameter } from '../uri/parameters.ts';
+import { untagged } from './mid-dialog-request.ts';
 
 /**
  * One end's view of a dialog. Plain data: it may be kept in a store and read back.
@@ -56,8 +56,8 @@ export function dialogOfResponse(request: SipRequest, response: SipResponse, sec
     callId: kept(request.headers.get(Header['Call-ID']) ?? ''),
     localTag: kept(tagOf(from)),
     remoteTag: kept(tagOf(to)),
-    localAddress: kept(withoutTag(from)),
-    remoteAddress: kept(withoutTag(request.headers.get(Header.To) ?? '')),
+    localAddress: kept(untagged(from)),
+    remoteAddress: kept(untagged(request.headers.get(Header.To) ?? '')),
     remoteTarget: kept(remoteTarget),
     routeSet: routesOf(response).reverse(),
     localCseq: readCSeq(request)?.number ?? 0,
@@ -86,8 +86,8 @@ export function dialogOfRequest(
     callId: kept(headers.get(Header['Call-ID']) ?? ''),
     localTag,
     remoteTag: kept(tagOf(from)),
-    localAddress: kept(withoutTag(headers.get(Header.To) ?? '')),
-    remoteAddress: kept(withoutTag(from)),
+    localAddress: kept(untagged(headers.get(Header.To) ?? '')),
+    remoteAddress: kept(untagged(from)),
     remoteTarget: kept(remoteTarget),
     routeSet: routesOf(request),
     localCseq: 0,
@@ -194,11 +194,6 @@ function targetOf(message: SipMessage, otherwise: string | null): string | Parse
 
 function routesOf(message: SipMessage): string[] {
   return message.headers.values(Header['Record-Route']).map(kept);
-}
-
-function withoutTag(address: string): string {
-  const start = parametersStart(address);
-  return address.slice(0, start) + withoutParameter(address.slice(start), 'tag');
 }
 
 /** A copy that does not keep the message alive which the text was cut from. */

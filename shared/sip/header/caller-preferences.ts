@@ -1,7 +1,7 @@
 import { ParseFailure } from '#sip/errors';
 import { equalsIgnoreCase } from '#sip/uri/characters';
 import { type Parameters, parseHeaderParameters } from '#sip/uri/parameters';
-import { type Feature, parseFeatures } from './feature-set.ts';
+import { type Feature, haveCommonValue, parseFeatures } from './feature-set.ts';
 import { splitListValues } from './list-values.ts';
 import { parseOptionTags } from './option-tags.ts';
 
@@ -45,6 +45,80 @@ export function parseContactPreferences(value: string): ContactPreference[] | Pa
     preferences.push({ features: parseFeatures(parameters), require, explicit, parameters });
   }
   return preferences;
+}
+
+/** What of a preference counts for a contact. */
+export type ContactWish = Pick<ContactPreference, 'features' | 'require' | 'explicit'>;
+
+/** What a caller says of the contacts to be reached, ready to be asked of each. */
+export interface CallerPreferences {
+  readonly accept: readonly ContactWish[];
+  readonly reject: readonly ContactWish[];
+}
+
+/** Values and their features that are looked at; who sends more is taken to ask for nothing. */
+const maxPreferences = 20;
+const maxFeatureValues = 1000;
+
+/**
+ * Reads all fields of one name, Accept-Contact or Reject-Contact. A field that cannot be read asks for nothing; neither do
+ * more than 20 values, or more than 1000 values of features.
+ *
+ * Source: RFC 3841 7.2.1; requirement S-122.
+ */
+export function readPreferences(values: readonly string[]): ContactPreference[] {
+  const preferences: ContactPreference[] = [];
+  for (const value of values) {
+    const parsed = parseContactPreferences(value);
+    if (!(parsed instanceof ParseFailure)) preferences.push(...parsed);
+    if (preferences.length > maxPreferences) return [];
+  }
+  let count = 0;
+  for (const { features } of preferences) for (const feature of features) count += feature.values.length;
+  return count > maxFeatureValues ? [] : preferences;
+}
+
+/**
+ * How well a contact fits what the caller asks for, 0 to 1; -1: it is left out. `features`: those of the contact. One that
+ * tells none is not judged: nobody knows what it can do.
+ *
+ * Source: RFC 3841 7.2.4; requirement S-122.
+ */
+export function scoreOf({ accept, reject }: CallerPreferences, features: readonly Feature[]): number {
+  if (features.length === 0) return 1;
+  const offered = new Map<string, Feature>();
+  for (const feature of features) if (!offered.has(feature.tag)) offered.set(feature.tag, feature);
+  for (const preference of reject) if (isRejected(preference, offered)) return -1;
+  let sum = 0;
+  for (const preference of accept) {
+    const score = acceptance(preference, offered);
+    if (score < 0) return -1;
+    sum += score;
+  }
+  return accept.length === 0 ? 1 : sum / accept.length;
+}
+
+/** A contact that says nothing of one of the features is not meant; nor is any where no feature is named. */
+function isRejected({ features }: ContactWish, offered: ReadonlyMap<string, Feature>): boolean {
+  const isMeant = features.every((wanted) => {
+    const feature = offered.get(wanted.tag);
+    return feature !== undefined && haveCommonValue(wanted, feature);
+  });
+  return isMeant && features.length > 0;
+}
+
+/** What of the wanted features a contact says it has, 0 to 1; -1 when it may not be called. */
+function acceptance({ features, require, explicit }: ContactWish, offered: ReadonlyMap<string, Feature>): number {
+  let said = 0;
+  for (const wanted of features) {
+    const feature = offered.get(wanted.tag);
+    if (feature === undefined) continue;
+    if (!haveCommonValue(wanted, feature)) return require ? -1 : 0;
+    said += 1;
+  }
+  if (said === features.length) return 1;
+  if (explicit) return require ? -1 : 0;
+  return said / features.length;
 }
 
 /** Writes one value; features, require and explicit are taken from the parameters. */

@@ -1,5 +1,5 @@
 import { ParseFailure } from '#sip/errors';
-import { isDigit } from '#sip/uri/characters';
+import { equalsIgnoreCase, isDigit } from '#sip/uri/characters';
 import type { Parameters } from '#sip/uri/parameters';
 import { isQuoted, trimBlanks, unquote } from './token.ts';
 
@@ -62,6 +62,41 @@ export function parseFeatures(parameters: Parameters): Feature[] {
     if (!(values instanceof ParseFailure)) features.push({ tag: extension ? lower.slice(1) : lower, values });
   }
   return features;
+}
+
+/**
+ * Whether some value fits what is wanted of a tag and what a contact has under it: a token in any case, a string by its
+ * case, a number that lies in both ranges. Values of different kinds have nothing in common.
+ *
+ * Source: RFC 2533 4, RFC 3841 7.2.4; requirement S-122.
+ */
+export function haveCommonValue(wanted: Feature, offered: Feature): boolean {
+  return wanted.values.some((a) => offered.values.some((b) => overlap(a, b)));
+}
+
+function overlap(a: FeatureValue, b: FeatureValue): boolean {
+  // What is neither this nor that there is always.
+  if (a.negated && b.negated) return true;
+  if (a.negated) return !covers(a, b);
+  if (b.negated) return !covers(b, a);
+  if (a.kind === 'range' || b.kind === 'range') {
+    return a.kind === 'range' && b.kind === 'range' && a.from <= b.to && b.from <= a.to;
+  }
+  return isSameText(a, b);
+}
+
+/** Whether every value that `inner` means is one that `outer` means, both taken without their negation. */
+function covers(outer: FeatureValue, inner: FeatureValue): boolean {
+  if (outer.kind === 'range' || inner.kind === 'range') {
+    return outer.kind === 'range' && inner.kind === 'range' && outer.from <= inner.from && inner.to <= outer.to;
+  }
+  return isSameText(outer, inner);
+}
+
+type FeatureText = Exclude<FeatureValue, { readonly kind: 'range' }>;
+
+function isSameText(a: FeatureText, b: FeatureText): boolean {
+  return a.kind === b.kind && (a.kind === 'token' ? equalsIgnoreCase(a.text, b.text) : a.text === b.text);
 }
 
 const flag: FeatureValue = Object.freeze({ kind: 'token', negated: false, text: 'TRUE' });

@@ -124,6 +124,16 @@ export function formatIpsecMechanism(mechanism: IpsecMechanism, q = -1): string 
 }
 
 /**
+ * Writes a pair of algorithms of `ipsec-3gpp` that is offered without SPIs and ports: before anything is agreed there are
+ * none. `q` in thousandths.
+ *
+ * Source: RFC 3329 2.3.1, TS 33.203 annex H; requirements P-11, P-13.
+ */
+export function formatIpsecOffer(alg: string, ealg: string, q: number): string {
+  return `ipsec-3gpp;q=${q / 1000};prot=esp;mod=trans;alg=${alg};ealg=${ealg}`;
+}
+
+/**
  * Whether two sets of fields say the same, value by value: the same mechanisms in the same order with the same parameters
  * in any order and case, blanks and quotes aside. A value that cannot be read equals only the same text.
  *

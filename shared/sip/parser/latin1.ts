@@ -14,7 +14,10 @@ export function writeLatin1(bytes: Buffer, text: string, offset = 0): number {
   return (bytes as Buffer & Latin1Buffer).latin1Write(text, offset, bytes.length - offset);
 }
 
+const scratch = Buffer.allocUnsafeSlow(4096);
+
 /** A copy that does not keep the text alive which it was cut from, or put together of. */
 export function flatText(text: string): string {
-  return Buffer.from(text, 'latin1').toString('latin1');
+  if (text.length > scratch.length) return Buffer.from(text, 'latin1').toString('latin1');
+  return readLatin1(scratch, 0, writeLatin1(scratch, text));
 }

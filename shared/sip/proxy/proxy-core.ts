@@ -46,6 +46,10 @@ export interface ProxyCoreOptions {
   readonly isStranger?: (flow: Flow) => boolean;
   /** A request has its final response, of this status; an INVITE is told of only when it failed. */
   readonly finished?: (request: SipRequest, status: number) => void;
+  /** A request has its first final response, milliseconds after it came; `reason`: why we refused, null for the word of others. */
+  readonly answered?: (request: SipRequest, status: number, afterMs: number, reason: Reason | null) => void;
+  /** The first 180 to a request has gone out. */
+  readonly ringing?: (request: SipRequest, afterMs: number) => void;
   /** An exception in a procedure: the request gets 500, this hears why. */
   readonly failed: (error: unknown, request: SipRequest) => void;
 }
@@ -177,6 +181,11 @@ export class ProxyCore implements ServerUser {
     return branch;
   }
 
+  /** Sends an ACK of our own to a 2xx, which has all its header fields but Via. Source: RFC 3261 13.2.2.4. */
+  acknowledge(request: SipRequest, options: ForwardOptions = towardsCore): void {
+    this.#forwardAck(request, options);
+  }
+
   /** Nothing of this transaction comes any more: only its last response is kept, by the server transaction. */
   forget(server: ServerTransaction): void {
     const transaction = server.context;
@@ -226,6 +235,14 @@ export class ProxyCore implements ServerUser {
 
   reportFinal(request: SipRequest, status: number): void {
     this.#options.finished?.(request, status);
+  }
+
+  reportAnswer(request: SipRequest, status: number, startedMs: number, reason: Reason | null): void {
+    this.#options.answered?.(request, status, this.wheel.nowMs - startedMs, reason);
+  }
+
+  reportRinging(request: SipRequest, startedMs: number): void {
+    this.#options.ringing?.(request, this.wheel.nowMs - startedMs);
   }
 
   reportError(error: unknown, request: SipRequest): void {
@@ -373,6 +390,7 @@ export class ProxyCore implements ServerUser {
 
   #refuse(server: ServerTransaction, request: SipRequest, reason: Reason, detail: string): void {
     this.reportRefusal(request, reason, detail);
+    this.#options.answered?.(request, reason.status, 0, reason);
     const response = this.respondTo(request, reason.status, this.newTag());
     response.headers.append(Header.Warning, warningOf(reason, this.#options.name, detail));
     if (this.isStranger(request)) {

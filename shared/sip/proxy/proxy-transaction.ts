@@ -36,6 +36,10 @@ export class ProxyTransaction implements BranchUser {
   context: unknown = null;
   readonly #server: ServerTransaction;
   readonly #core: ProxyCore;
+  readonly #startedMs: number;
+  /** Why we refuse, once we do. */
+  #reason: Reason | null = null;
+  #rang = false;
   readonly #branches: ProxyBranch[] = [];
   readonly #finals: SipResponse[] = [];
   #groups: BranchPlan[][] = [];
@@ -48,12 +52,15 @@ export class ProxyTransaction implements BranchUser {
   #deciding = 0;
   /** Responses that wait while one before them is held. */
   #held: (() => void)[] | null = null;
+  /** That one and those that wait, to tell which of them come again; null when nothing is held. */
+  #heldResponses: SipResponse[] | null = null;
 
   constructor(server: ServerTransaction, request: SipRequest, ownRoute: SipUri | null, core: ProxyCore) {
     this.#server = server;
     this.request = request;
     this.ownRoute = ownRoute;
     this.#core = core;
+    this.#startedMs = core.wheel.nowMs;
   }
 
   /** Whether a final response has gone upstream. */
@@ -129,18 +136,28 @@ export class ProxyTransaction implements BranchUser {
     this.#respond(response);
   }
 
-  /** Refuses: the status of the reason, its id and text in a Warning header, the log and the counters. */
-  refuse(reason: Reason, detail = '', edit?: (response: SipResponse) => void): void {
+  /**
+   * Refuses: the status of the reason, its id and text in a Warning header, the log and the counters. `cancelReason`: value
+   * of the Reason header in the CANCELs of what is under way.
+   */
+  refuse(
+    reason: Reason,
+    detail = '',
+    edit?: (response: SipResponse) => void,
+    cancelReason: string | null = null,
+  ): void {
     if (this.answered) return;
+    this.#reason = reason;
     this.#core.reportRefusal(this.request, reason, detail);
     const response = this.#refusal(reason, detail);
     edit?.(response);
     if (this.#branches.length === 0 && this.#core.isStranger(this.request)) {
+      this.#core.reportAnswer(this.request, response.status, this.#startedMs, reason);
       this.#core.respondOnce(this.#server, this.request, response);
       return;
     }
     this.#respond(response);
-    for (const branch of this.#branches) branch.cancel(null);
+    for (const branch of this.#branches) branch.cancel(cancelReason);
   }
 
   /** Sends an early 100. Source: RFC 3261 16.2. */
@@ -161,8 +178,14 @@ export class ProxyTransaction implements BranchUser {
   }
 
   branchResponse(branch: ProxyBranch, response: SipResponse): void {
-    if (this.#held === null) this.#takeResponse(branch, response);
-    else if (response.status >= 200 || this.#held.length < maxHeld) {
+    if (this.#held === null) {
+      this.#takeResponse(branch, response);
+      return;
+    }
+    // Whoever hears nothing sends again: one of them is enough.
+    if (this.#heldResponses!.some((held) => isRepetition(held, response))) return;
+    if (response.status >= 200 || this.#held.length < maxHeld) {
+      this.#heldResponses!.push(response);
       this.#held.push(() => this.#takeResponse(branch, response));
     }
   }
@@ -179,8 +202,13 @@ export class ProxyTransaction implements BranchUser {
   #respond(response: SipResponse): void {
     const wasAnswered = this.answered;
     this.#server.respond(response);
+    if (response.status === 180 && !this.#rang) {
+      this.#rang = true;
+      this.#core.reportRinging(this.request, this.#startedMs);
+    }
     const last = response.status >= 300 || (response.status >= 200 && this.#server.method !== 'INVITE');
     if (wasAnswered || response.status < 200) return;
+    this.#core.reportAnswer(this.request, response.status, this.#startedMs, this.#reason);
     if (!last) {
       this.#shrink();
       return;
@@ -240,6 +268,7 @@ export class ProxyTransaction implements BranchUser {
   async #hold(verdict: Promise<void | false>, response: SipResponse): Promise<void> {
     const waiting: (() => void)[] = [];
     this.#held = waiting;
+    this.#heldResponses = [response, ...(this.#heldResponses ?? [])];
     const answer = await verdict.catch((error: unknown) => this.#core.reportError(error, this.request));
     this.#held = null;
     if (answer !== false) this.#guarded(() => this.#respond(response));
@@ -250,6 +279,7 @@ export class ProxyTransaction implements BranchUser {
       again.push(...waiting.slice(i + 1));
       return;
     }
+    this.#heldResponses = null;
   }
 
   #guarded(action: () => void): void {
@@ -312,7 +342,10 @@ export class ProxyTransaction implements BranchUser {
     if (best.flow === null) {
       // A response of our own that stands for a silent or dead next hop.
       const failed = this.#branches.find((branch) => branch.final === best);
-      if (failed?.failure) this.#core.reportRefusal(this.request, failed.failure, '');
+      if (failed?.failure) {
+        this.#reason = failed.failure;
+        this.#core.reportRefusal(this.request, failed.failure, '');
+      }
       this.#respond(best);
       return;
     }
@@ -394,6 +427,12 @@ export class ProxyTransaction implements BranchUser {
     if (this.#tag === '') this.#tag = this.#core.newTag();
     return this.#tag;
   }
+}
+
+/** Whether a response is another copy of one: of the same dialog, and of the same provisional one. */
+function isRepetition(one: SipResponse, other: SipResponse): boolean {
+  if (one.status !== other.status) return false;
+  return [Header.To, Header.RSeq, Header.CSeq].every((id) => one.headers.get(id) === other.headers.get(id));
 }
 
 /** Source: requirement S-123; RFC 3326. */

@@ -96,8 +96,8 @@ function holdMs(failure: TransportFailure): number {
   }
 }
 
-function streamTarget({ address, port }: Target, listener: number): Target {
-  return { listener, transport: 'tcp', address, port, connection: 0 };
+function streamTarget({ address, port, streamConnection = 0 }: Target, listener: number): Target {
+  return { listener, transport: 'tcp', address, port, connection: streamConnection };
 }
 
 function keyOf({ address, port }: Target): string {

@@ -52,6 +52,12 @@ export interface TransactionLayerOptions {
   readonly switchToTcpAbove?: number | 'auto';
   /** Octets that answered transactions may take (see Linger); 64 MiB when left out. */
   readonly keptOctets?: number;
+  /**
+   * Where the answer to a request goes that came to a protected port by this flow: the answer leaves from the client port
+   * to the server port of the UE, whatever its Via says of rport. Left out, it goes back the way the request came.
+   * Source: TS 33.203 7.1; requirement P-81.
+   */
+  readonly answerFlow?: (flow: Flow) => Flow;
   /** Every message that was read, after parsing, before anything else looks at it. */
   readonly received?: (message: SipRequest | SipResponse, flow: Flow) => void;
 }
@@ -61,7 +67,7 @@ const maxClients = 1 << 20;
 /**
  * Matches messages to transactions, runs the four machines, gives the rest to its user.
  *
- * Source: RFC 3261 17, 18; RFC 6026; requirements C-01 to C-07, C-12, C-13, C-23.
+ * Source: RFC 3261 17, 18; RFC 6026; requirements C-01 to C-07, C-12, C-13, C-23, P-81.
  */
 export class TransactionLayer implements TransactionPort {
   readonly wheel: TimerWheel;
@@ -74,6 +80,8 @@ export class TransactionLayer implements TransactionPort {
   /** CANCEL transactions share the branch of the INVITE they cancel. */
   readonly #cancels = new Map<string, NonInviteClient>();
   readonly #streams: StreamSwitch;
+  /** By listener, whether it is protected; null where none is. */
+  readonly #protected: readonly boolean[] | null;
   readonly #serialPrefix = randomBytes(4).toString('hex');
   #serial = 0;
   #generation = 0;
@@ -83,6 +91,8 @@ export class TransactionLayer implements TransactionPort {
     this.#user = user;
     this.wheel = options.wheel;
     this.#linger = new Linger(options.keptOctets ?? 64 * 1024 * 1024);
+    const isProtected = options.listeners.map(({ protection }) => protection !== undefined);
+    this.#protected = isProtected.includes(true) ? isProtected : null;
     this.#streams = new StreamSwitch(options.switchToTcpAbove ?? 0, () => options.wheel.nowMs);
   }
 
@@ -297,6 +307,7 @@ export class TransactionLayer implements TransactionPort {
     if (received !== null || via.received !== '') {
       request.headers.replaceFirst(Header.Via, withReceived(via.raw, received ?? flow.address, rport));
     }
+    if (this.#protected?.[flow.listener]) return this.#options.answerFlow?.(flow) ?? flow;
     if (profile.answersToSource === true && flow.transport === 'udp') return flow;
     // With received written, only rport matters for the way back (RFC 3581 4).
     return responseTarget(via, flow);

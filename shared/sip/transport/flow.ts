@@ -13,6 +13,13 @@ export interface Listener {
   readonly port: number;
   /** `host:port` as written into Via, Path, Record-Route (IPv6 in brackets). */
   readonly sentBy: string;
+  /**
+   * On ports that only traffic inside IPsec associations passes: `server` is where UEs send to, `client` where we send
+   * from. Absent on all others. Source: TS 33.203 7.1; requirement P-01.
+   */
+  readonly protection?: 'server' | 'client';
+  /** Only on protected ones: the server port of the pair, which `sentBy` names whatever socket sends. */
+  readonly sentByPort?: number;
 }
 
 /** Where a message came from, and the way an answer goes back. */
@@ -36,4 +43,6 @@ export interface Target extends Flow {
   readonly domain?: string;
   /** Index of the TCP listener a request goes by when it is too large for a datagram; absent: it stays on UDP. */
   readonly streamListener?: number;
+  /** The connection that is then taken, one that its peer has opened; absent: an open one to the target, or a new one. */
+  readonly streamConnection?: number;
 }

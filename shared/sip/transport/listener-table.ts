@@ -1,15 +1,21 @@
 import { isIPv6 } from 'node:net';
 import type { Listener, Target, TransportName } from './flow.ts';
 
-/** The listeners of a daemon, chosen by reference point, transport and address family. */
+/**
+ * The listeners of a daemon, chosen by reference point, transport and address family. Protected ones are chosen by their
+ * port alone (`at`): which one it is, the security associations of a UE say.
+ */
 export class ListenerTable {
   readonly all: readonly Listener[];
   /** By side: the listener of each transport and family, as `slotOf` counts them. */
   readonly #sides = new Map<string, (Listener | null)[]>();
+  readonly #byAddress = new Map<string, Listener>();
 
   constructor(listeners: readonly Listener[]) {
     this.all = listeners;
     for (const listener of listeners) {
+      this.#byAddress.set(addressKey(listener.transport, listener.address, listener.port), listener);
+      if (listener.protection !== undefined) continue;
       for (const side of listener.sides) {
         let slots = this.#sides.get(side);
         if (slots === undefined) this.#sides.set(side, (slots = [null, null, null, null, null, null]));
@@ -21,6 +27,11 @@ export class ListenerTable {
   /** The first listener of a side that speaks a transport to an address of this family, null when there is none. */
   choose(side: string, transport: TransportName, v6: boolean): Listener | null {
     return this.#sides.get(side)?.[slotOf(transport, v6)] ?? null;
+  }
+
+  /** The listener with exactly this local address, null when there is none. */
+  at(transport: TransportName, address: string, port: number): Listener | null {
+    return this.#byAddress.get(addressKey(transport, address, port)) ?? null;
   }
 
   /** Whether a side sends by a transport at all, to addresses of either family. */
@@ -54,6 +65,10 @@ export class ListenerTable {
       ? { listener: index, transport, address, port, connection: 0 }
       : { listener: index, transport, address, port, connection: 0, streamListener: stream.index };
   }
+}
+
+function addressKey(transport: TransportName, address: string, port: number): string {
+  return `${transport} ${port} ${address}`;
 }
 
 function slotOf(transport: TransportName, v6: boolean): number {

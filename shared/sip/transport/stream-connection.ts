@@ -23,6 +23,7 @@ export interface StreamHost {
   forget(number: number, told: boolean): void;
   /** The first message on a connection that a core node opened. */
   firstMessage(connection: StreamConnection, text: string): void;
+  /** Whether a connection stays though nothing is heard or sent. */
   isHeld(number: number): boolean;
   /** `host:port` of a listener, as our Vias name it. */
   sentBy(listener: number): string;

@@ -40,7 +40,10 @@ interface StreamListener {
  * sent-by must be that very address. With TLS the certificate must be for the host of sent-by, and each request is
  * still compared with the certificate. What a UE says about aliases is not read at all.
  *
- * Source: RFC 3261 18, RFC 5923, RFC 5626 4.4.1; requirements C-10 to C-12, C-14; X-S4, X-S5, X-F3.
+ * On protected ports connections come in at the server port and leave from the client port, never otherwise: only these
+ * pairs have security associations. A connection there is a UE's that has proven who it is: it is not idled out.
+ *
+ * Source: RFC 3261 18, RFC 5923, RFC 5626 4.4.1, TS 33.203 7.1; requirements P-01, C-10 to C-12, C-14; X-S4, X-S5, X-F3.
  */
 export class StreamTransport implements StreamHost {
   readonly counts: StreamCounts = {
@@ -96,7 +99,10 @@ export class StreamTransport implements StreamHost {
     return typeof address === 'object' && address ? address.port : listener.port;
   }
 
-  /** Lets connections leave from the address of a listener on which nobody listens (a phone's). */
+  /**
+   * Lets connections leave from the address of a listener on which nobody listens: a phone's, or a protected client port,
+   * which they have as their own. (A port with a listener can't be had for that.)
+   */
   connectFrom(listener: Listener): void {
     this.#add({ listener, securing: null });
   }
@@ -137,7 +143,7 @@ export class StreamTransport implements StreamHost {
   }
 
   isHeld(number: number): boolean {
-    return this.#table.isHeld(number);
+    return this.#table.isHeld(number) || this.#isProtected(this.#table.get(number)?.listener ?? -1);
   }
 
   sentBy(listener: number): string {
@@ -166,6 +172,7 @@ export class StreamTransport implements StreamHost {
   }
 
   firstMessage(connection: StreamConnection, text: string): void {
+    if (this.#isProtected(connection.listener)) return;
     const via = text.startsWith('SIP/2.0 ') ? null : topViaOf(text);
     if (via === null || !via.parameters.has('alias')) return;
     const secure = this.#listeners.get(connection.listener)?.listener.transport === 'tls';
@@ -182,7 +189,7 @@ export class StreamTransport implements StreamHost {
   #accept(ready: StreamListener, socket: Socket): void {
     const { listener, securing } = ready;
     const address = socket.remoteAddress ?? '';
-    const dispensable = this.#options.isCore?.(listener, address) !== true;
+    const dispensable = listener.protection === undefined && this.#options.isCore?.(listener, address) !== true;
     const cause = this.#table.countFrom(address) >= this.limits.connectionsPerSource ? 'source' : 'total';
     if (address === '' || cause === 'source' || !this.#hasRoom(!dispensable)) {
       this.counts.refusedOverCap++;
@@ -204,7 +211,12 @@ export class StreamTransport implements StreamHost {
   #connect(target: Target, token: number): StreamConnection | undefined {
     const listener = this.#listeners.get(target.listener)?.listener;
     const family = isIP(target.address);
-    const legal = listener && family === isIP(listener.address) && target.port > 0 && target.port < 65536;
+    const legal =
+      listener &&
+      listener.protection !== 'server' &&
+      family === isIP(listener.address) &&
+      target.port > 0 &&
+      target.port < 65536;
     if (!legal || this.#closing || !this.#hasRoom(true)) {
       if (token !== 0) this.handlers.failed(token, 'unreachable');
       return undefined;
@@ -218,6 +230,7 @@ export class StreamTransport implements StreamHost {
       family,
       ...socketOptions,
       ...(any ? {} : { localAddress: listener.address }),
+      ...(listener.protection === 'client' ? { localPort: listener.port } : {}),
     });
     this.counts.connected++;
     return this.#adopt(socket, {
@@ -227,6 +240,10 @@ export class StreamTransport implements StreamHost {
       securing,
       domain,
     });
+  }
+
+  #isProtected(listener: number): boolean {
+    return this.#listeners.get(listener)?.listener.protection !== undefined;
   }
 
   #flow(listener: Listener, address: string, port: number): Flow {

@@ -1,12 +1,15 @@
 import { Endpoint } from '#lab/ue/endpoint';
+import type { SecurityEnd } from '#lab/ue/security-offer';
 import { formatAkaNonce, parseAuts } from '#sip/auth/aka';
 import { digestResponse, parseDigest } from '#sip/auth/digest';
 import { Milenage, opcFromOp } from '#sip/auth/milenage';
 import { ParseFailure } from '#sip/errors';
-import { createResponse } from '#sip/message/create';
+import { parseIpsecMechanism, parseSecurityMechanisms } from '#sip/header/security-mechanism';
+import { createRequest, createResponse } from '#sip/message/create';
 import { Header } from '#sip/message/header-names';
 import type { SipRequest } from '#sip/message/request';
 import type { ServerTransaction } from '#sip/transaction/transaction-port';
+import type { Flow, Target } from '#sip/transport/flow';
 
 export const keys = { k: '465b5cc8b199b49faa5f0a2ee238a6bc', op: 'cdc202d5123e20f62b6d676ac72cb318' };
 
@@ -20,6 +23,8 @@ export interface RegistrarScript {
   readonly qop?: string;
   readonly minExpires?: number;
   readonly address?: string;
+  /** Values of the Security-Server of a challenge, by SPIs and ports of this end; none: it knows no IPsec. */
+  readonly agrees?: (end: SecurityEnd) => string[];
 }
 
 /** A registrar of one user that keeps what it was sent. */
@@ -34,6 +39,8 @@ export class Registrar {
   readonly #rand = Buffer.from('23553cbe9637a89d218ae64dae47bf35', 'hex');
   #sqn: number;
   #nonce = '';
+  #agreements = 0;
+  #uePort = 0;
   #password: Buffer | string = '';
 
   private constructor(script: RegistrarScript) {
@@ -46,7 +53,11 @@ export class Registrar {
   static async open(script: RegistrarScript = {}): Promise<Registrar> {
     const registrar = new Registrar(script);
     registrar.endpoint = await Endpoint.open(
-      { transport: 'udp', address: script.address ?? '127.0.0.1' },
+      {
+        transport: 'udp',
+        address: script.address ?? '127.0.0.1',
+        ...(script.agrees === undefined ? {} : { protectedClients: 2 }),
+      },
       {
         onRequest: (transaction, request) => registrar.#onRequest(transaction, request),
         onAck: () => {},
@@ -54,11 +65,28 @@ export class Registrar {
         onServerEnded: () => {},
       },
     );
+    registrar.endpoint.answerFlow = (flow) => registrar.#answerFlow(flow);
     return registrar;
   }
 
   get proxy(): { address: string; port: number } {
     return { address: this.endpoint.address, port: this.endpoint.port };
+  }
+
+  /** Sends an OPTIONS to a phone; gives the ports that its answer came to and from. */
+  askFrom(target: Target, registered: SipRequest): Promise<[to: number, from: number]> {
+    const { port } = target;
+    const request = createRequest('OPTIONS', `sip:alice@127.0.0.1:${port}`, [
+      [Header['Max-Forwards'], '70'],
+      [Header.From, '<sip:network@ims.test>;tag=n'],
+      [Header.To, registered.headers.get(Header.To)!],
+      [Header['Call-ID'], `options-${this.seen.length}`],
+      [Header.CSeq, '1 OPTIONS'],
+    ]);
+    return this.endpoint.request(request, target).then((response) => {
+      const { listener, port: from } = response.flow!;
+      return [this.endpoint.portOf(listener), from];
+    });
   }
 
   close(): Promise<void> {
@@ -142,6 +170,32 @@ export class Registrar {
       Header['WWW-Authenticate'],
       `Digest realm="ims.test", nonce="${this.#nonce}", algorithm=${scheme}, opaque="o"${asked}`,
     );
+    for (const value of this.#agree(request)) response.headers.append(Header['Security-Server'], value);
     return response;
+  }
+
+  /** This end of the next agreement: another client port than the last one. */
+  #agree(request: SipRequest): string[] {
+    const sockets = this.endpoint.protectedSockets;
+    const offers = parseSecurityMechanisms(request.headers.values(Header['Security-Client']));
+    if (sockets === null || this.#script.agrees === undefined || offers instanceof ParseFailure) return [];
+    this.#agreements++;
+    this.#uePort = offers.map(parseIpsecMechanism).find((offer) => !(offer instanceof ParseFailure))?.portS ?? 0;
+    const { port: portC } = sockets.clients[this.#agreements % 2]!;
+    return this.#script.agrees({
+      spiC: 5000 + this.#agreements,
+      spiS: 6000 + this.#agreements,
+      portC,
+      portS: sockets.server.port,
+    });
+  }
+
+  #answerFlow(flow: Flow): Flow {
+    if (flow.transport !== 'udp') return flow;
+    return {
+      ...flow,
+      listener: this.endpoint.protectedSockets!.clients[this.#agreements % 2]!.udp,
+      port: this.#uePort,
+    };
   }
 }

@@ -243,6 +243,9 @@ describe('inside a call of a UE', () => {
     worker.advance(300_000);
     expect([worker.logic.sessions(), worker.held.get('out')]).toEqual([1, 1]);
     worker.advance(450_000);
+    worker.take();
+    // It is ended then (P-110), and known for as long as something of it may be under way.
+    worker.advance(128_000);
     expect([worker.logic.sessions(), worker.held.size]).toEqual([0, 0]);
   });
 

@@ -3,20 +3,32 @@ import { profileOf } from '#nodes/pcscf/access';
 import { createPcscf, type Pcscf } from '#nodes/pcscf/pcscf';
 import { pcscfTables } from '#nodes/pcscf/registrations';
 import type { PcscfConfig } from '#service/config-shape';
+import type { AssociationPort } from '#ipsec/ipsec-backend';
 import type { DnsLocator } from '#sip/resolver/dns-locator';
 import { openMemoryStore } from '#store/memory-store';
 import type { Store } from '#store/store';
-import type { WorkerTrace } from '#workers/worker-side';
+import type { TransportPort } from '#workers/frame-link';
+import type { DiameterInbox, WorkerTrace } from '#workers/worker-side';
 import { type SentMessage, sip, startWorker, type WorkerHarness } from '../worker-harness.ts';
 
 export type PcscfWorker = WorkerHarness<Pcscf>;
 
 export interface PcscfOptions {
+  /** Whose sessions get a session timer; nobody's when left out. */
+  readonly sessionTimers?: PcscfConfig['sessionTimer']['insert'];
   readonly listeners?: readonly string[];
   readonly trusted?: readonly string[];
   readonly access?: PcscfConfig['access'];
   readonly serviceRoute?: 'replace' | 'strict';
   readonly media?: PcscfConfig['policy']['media'];
+  readonly rx?: Partial<PcscfConfig['rx']>;
+  /** Makes its Diameter client. */
+  readonly diameter?: (port: TransportPort) => DiameterInbox;
+  /** The section `ipsec`; protected listeners are among `listeners`. */
+  readonly ipsec?: PcscfConfig['ipsec'];
+  /** Where security associations are installed. */
+  readonly associations?: AssociationPort;
+  readonly switchToTcpAbove?: number;
   readonly store?: Store;
   readonly wallStartMs?: number;
   readonly trace?: WorkerTrace;
@@ -24,6 +36,19 @@ export interface PcscfOptions {
   readonly dns?: (host: string) => string | null;
   readonly homeNetworks?: readonly string[];
 }
+
+const noRx: PcscfConfig['rx'] = {
+  mode: 'off',
+  signalling: false,
+  report: [],
+  earlyMedia: true,
+  omitSourcePorts: false,
+  applicationIdentifier: 'IMS Services',
+  namesService: true,
+  describeSignalling: false,
+  requestType: false,
+  ipv6PrefixLength: 128,
+};
 
 /** Gm and Mw on one address, as in the bench. */
 export const oneListener = ['gm+mw udp:127.0.8.1:5060', 'gm+mw tcp:127.0.8.1:5060'];
@@ -55,6 +80,9 @@ export function startPcscf(options: PcscfOptions = {}): PcscfWorker {
     profileOf: (listener, address) => profileOf(config!)(listener, address),
     ...(options.wallStartMs === undefined ? {} : { wallStartMs: options.wallStartMs }),
     ...(options.trace === undefined ? {} : { trace: options.trace }),
+    ...(options.associations === undefined ? {} : { ipsec: options.associations }),
+    ...(options.switchToTcpAbove === undefined ? {} : { switchToTcpAbove: options.switchToTcpAbove }),
+    ...(options.diameter === undefined ? {} : { diameter: options.diameter }),
     createLogic: (parts) => {
       config = {
         role: 'pcscf',
@@ -74,10 +102,17 @@ export function startPcscf(options: PcscfOptions = {}): PcscfWorker {
         limits: { streams: { connections: 100, perSource: 10, messageSeconds: 10, idleSeconds: 200 } },
         overload: { delay: 150, refusedPerSource: 10, penalty: 3, registersPerSource: 0, requestsPerSource: 0 },
         access: options.access ?? [{ from: '0.0.0.0/0', security: 'none' }],
-        rx: { mode: 'off', signalling: false },
+        ...(options.ipsec === undefined ? {} : { ipsec: options.ipsec }),
+        rx: { ...noRx, ...options.rx },
         policy: {
           serviceRoute: options.serviceRoute ?? 'replace',
           media: options.media ?? { types: [], codecs: { forbidden: [] } },
+        },
+        sessionTimer: {
+          insert: options.sessionTimers ?? 'none',
+          defaultSeconds: 1800,
+          minSeconds: 90,
+          maxSeconds: 7200,
         },
         store: { type: 'memory', path: '' },
       };

@@ -30,6 +30,7 @@ function binding(token: string, impi: string, port: number, more: Partial<Bindin
     ],
     serviceRoute: ['<sip:orig@s;lr>', '<sip:two@s;lr>'],
     flow: { listener: 3, transport: 'tcp', address: '2001:db8::1', port, connection: 4_000_000_000 },
+    association: '',
     outbound: true,
     home: 'ims.test',
     callId: 'c',

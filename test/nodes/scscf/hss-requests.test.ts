@@ -56,6 +56,8 @@ describe('RTR', () => {
     net.hss.sars.length = 0;
     expect(await rtr()).toMatchObject({ result: success, associatedIdentities: [], emergencies: [] });
     await net.settle();
+    // The call that was on its way ends with the registration.
+    expect(net.harness.take().map(({ status }) => status)).toEqual([480]);
     expect(types()).toEqual([]);
     expect(net.harness.logic.registrations()).toBe(1);
     expect(await callTo('sip:alice@ims.test')).toEqual([expect.stringContaining('SIP/2.0 480')]);

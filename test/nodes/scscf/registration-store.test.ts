@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { contactGroups } from '#nodes/scscf/contact-selection';
 import type { RegisterRequest } from '#nodes/scscf/register-request';
 import { applyContacts, isEmergency } from '#nodes/scscf/registrar';
 import {
@@ -10,7 +11,6 @@ import {
   type Registration,
 } from '#nodes/scscf/registration';
 import { RegistrationStore, registrationTables } from '#nodes/scscf/registration-store';
-import { contactGroups } from '#nodes/scscf/terminating';
 import { ParseFailure } from '#sip/errors';
 import { parseContacts } from '#sip/header/contact';
 import { openMemoryStore } from '#store/memory-store';

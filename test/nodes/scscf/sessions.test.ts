@@ -50,12 +50,12 @@ describe('originating', () => {
     expect(refused!.status).toBe(403);
   });
 
-  it('S-81 refuses who is not named, not registered or barred', async () => {
+  it('S-81 S-83 refuses who is not named, not registered here or barred', async () => {
     const status = async (lines: string[]) => (await net.send('INVITE', 'sip:bob@ims.test', lines))[0]!.status;
     expect(await status([serviceRoute])).toBe(403);
-    expect(await status([serviceRoute, 'P-Asserted-Identity: <sip:bob@ims.test>'])).toBe(403);
+    expect(await status([serviceRoute, 'P-Asserted-Identity: <sip:bob@ims.test>'])).toBe(504);
     expect(await status([serviceRoute, 'P-Asserted-Identity: <sip:secret@ims.test>'])).toBe(403);
-    expect(net.harness.refusals).toEqual(['no-asserted-identity', 'caller-not-registered', 'caller-barred']);
+    expect(net.harness.refusals).toEqual(['no-asserted-identity', 'registration-lost', 'caller-barred']);
   });
 
   it('S-110 adds the sip alias to a single tel identity, and nothing to two', async () => {

@@ -6,9 +6,11 @@ import {
   formatRequestDisposition,
   parseContactPreferences,
   parseRequestDisposition,
+  readPreferences,
+  scoreOf,
 } from '#sip/header/caller-preferences';
 import { type FeatureCaps, formatFeatureCaps, parseFeatureCaps } from '#sip/header/feature-caps';
-import { parseFeatures } from '#sip/header/feature-set';
+import { haveCommonValue, parseFeatures } from '#sip/header/feature-set';
 import { Parameters } from '#sip/uri/parameters';
 
 const token = (text: string, negated = false) => ({ kind: 'token', negated, text });
@@ -108,5 +110,62 @@ describe('Feature-Caps', () => {
     expect(formatFeatureCaps(caps!)).toBe(text);
     expect(parseFeatureCaps('+g.3gpp.srvcc')).toBeInstanceOf(ParseFailure);
     expect(parseFeatureCaps('*;+a="')).toBeInstanceOf(ParseFailure);
+  });
+});
+
+describe('features of a contact and wishes of a caller', () => {
+  const feature = (raw: string) => parseFeatures(new Parameters(raw))[0]!;
+  const score = (contact: string, accept: readonly string[], reject: readonly string[] = []) =>
+    scoreOf(
+      { accept: readPreferences(accept), reject: readPreferences(reject) },
+      parseFeatures(new Parameters(contact)),
+    );
+
+  it.each([
+    ['a token in any case', ';methods="invite"', ';methods="ACK,INVITE"', true],
+    ['another token', ';methods="MESSAGE"', ';methods="ACK,INVITE"', false],
+    ['a flag and its opposite', ';video', ';video="FALSE"', false],
+    ['all but a token', ';video', ';video="!FALSE"', true],
+    ['all but the one there is', ';language="en"', ';language="!en"', false],
+    ['one of two that leaves another', ';language="en,de"', ';language="!en"', true],
+    ['two that leave something open', ';language="!en"', ';language="!de"', true],
+    ['a string by its case', ';description="<PC>"', ';description="<pc>"', false],
+    ['the same string', ';description="<PC>"', ';description="<PC>"', true],
+    ['a string and a token', ';description="<PC>"', ';description="PC"', false],
+    ['numbers that meet', ';priority="#>=5"', ';priority="#1:5"', true],
+    ['numbers that do not', ';priority="#>=6"', ';priority="#1:5"', false],
+    ['a range beyond one that is not', ';priority="#4:7"', ';priority="!#1:5"', true],
+    ['a range within one that is not', ';priority="#2:3"', ';priority="!#1:5"', false],
+    ['a number and a token', ';priority="#=5"', ';priority="5"', false],
+  ])('S-122 RFC 3841 7.2.4 compares %s', (_what, wanted, offered, together) => {
+    expect(haveCommonValue(feature(wanted), feature(offered))).toBe(together);
+    expect(haveCommonValue(feature(offered), feature(wanted))).toBe(together);
+  });
+
+  it.each([
+    ['nothing is asked', ';audio', [], [], 1],
+    ['all is there', ';audio;video', ['*;audio;video'], [], 1],
+    ['one of two is said', ';audio', ['*;audio;video'], [], 0.5],
+    ['one of two is another', ';audio;video="FALSE"', ['*;audio;video'], [], 0],
+    ['one of two is another and required', ';audio;video="FALSE"', ['*;audio;video;require'], [], -1],
+    ['one of two is not said but required', ';audio', ['*;audio;video;require'], [], 0.5],
+    ['one of two is not said but explicit', ';audio', ['*;audio;video;explicit'], [], 0],
+    ['one of two is not said but both', ';audio', ['*;audio;video;require;explicit'], [], -1],
+    ['two wishes are fulfilled by half', ';audio', ['*;audio', '*;video;explicit'], [], 0.5],
+    ['it is rejected', ';audio;automata', [], ['*;automata'], -1],
+    ['it is rejected only where all is said', ';automata', [], ['*;automata;video'], 1],
+    ['nothing in particular is rejected', ';audio', [], ['*'], 1],
+    ['anything will do', ';audio', ['*'], [], 1],
+    ['nobody knows what it can do', ';expires=600', ['*;video;require;explicit'], ['*;audio'], 1],
+    ['a wish cannot be read', ';audio', ['video;require'], [], 1],
+  ])('S-122 RFC 3841 7.2.4 judges a contact when %s', (_when, contact, accept, reject, wanted) => {
+    expect(score(contact, accept, reject)).toBe(wanted);
+  });
+
+  it('S-122 X-S16 takes who asks for too much as asking for nothing', () => {
+    expect(readPreferences(Array.from({ length: 21 }, () => '*;audio'))).toEqual([]);
+    expect(readPreferences(Array.from({ length: 20 }, () => '*;audio'))).toHaveLength(20);
+    const many = Array.from({ length: 100 }, (_, i) => `v${i}`).join(',');
+    expect(readPreferences(Array.from({ length: 11 }, () => `*;language="${many}"`))).toEqual([]);
   });
 });

@@ -236,14 +236,18 @@ describe('order and its bounds', () => {
     expect(handled).toHaveLength(1);
   });
 
-  it('C-35 while one response is held so many provisional ones wait, and the final one always does', async () => {
+  it('C-35 P-120 while one response is held so many provisional ones wait, and the final one always does', async () => {
     const { promise, resolve: go } = Promise.withResolvers<void>();
     let responses = 0;
     const rig = startProxy({ handleResponse: () => (responses++ === 0 ? promise : undefined) });
     rig.receive(requestText('INVITE'));
     const invite = rig.sent[0]!.text;
     rig.take();
-    for (let i = 0; i < 200; i++) rig.receive(answerTo(invite, 183));
+    for (let i = 1; i <= 200; i++) {
+      // One that comes again is absorbed.
+      for (let times = 0; times < 2; times++) rig.receive(answerTo(invite, 183, 'Answer', [`RSeq: ${i}`]));
+    }
+    rig.receive(answerTo(invite, 200));
     rig.receive(answerTo(invite, 200));
     go();
     await new Promise(setImmediate);

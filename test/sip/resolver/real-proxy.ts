@@ -60,7 +60,7 @@ export async function startRealProxy(options: RealProxyOptions): Promise<RealPro
         }),
       },
       profileOf: () => coreTimers,
-      timerCMs: 185_000,
+      timerCMs: () => 185_000,
       proxyRequire: [],
       allow: [],
       switchToTcpAbove: 1300,

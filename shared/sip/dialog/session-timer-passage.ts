@@ -1,19 +1,18 @@
-import type { ScscfConfig } from '#service/config-shape';
-import { isRefusal } from '#sip/dialog/refusal';
+import { ParseFailure } from '../errors.ts';
+import { hasTag } from '../header/option-tags.ts';
+import { parseSessionExpires } from '../header/session-expires.ts';
+import { Header } from '../message/header-names.ts';
+import type { SipRequest } from '../message/request.ts';
+import type { SipResponse } from '../message/response.ts';
+import type { ProxyTransaction } from '../proxy/proxy-transaction.ts';
+import { isRefusal } from './refusal.ts';
 import {
   acceptSessionTimer,
   offerSessionTimer,
   readAgreement,
   refreshesSession,
   type SessionTimerPolicy,
-} from '#sip/dialog/session-timer';
-import { ParseFailure } from '#sip/errors';
-import { hasTag } from '#sip/header/option-tags';
-import { parseSessionExpires } from '#sip/header/session-expires';
-import { Header } from '#sip/message/header-names';
-import type { SipRequest } from '#sip/message/request';
-import type { SipResponse } from '#sip/message/response';
-import type { ProxyTransaction } from '#sip/proxy/proxy-transaction';
+} from './session-timer.ts';
 
 /** What holds where the configuration does not say. */
 export const defaultSessionTimer: SessionTimerPolicy = Object.freeze({
@@ -23,17 +22,12 @@ export const defaultSessionTimer: SessionTimerPolicy = Object.freeze({
   maxSeconds: 86_400,
 });
 
-/** What the operator wants of session timers. */
-export function sessionTimerPolicy({ sessionTimer }: Partial<Pick<ScscfConfig, 'sessionTimer'>>): SessionTimerPolicy {
-  return sessionTimer ?? defaultSessionTimer;
-}
-
 /**
  * Gives an INVITE a session timer, or changes the one that an INVITE or UPDATE has, as the operator wants; any other
  * request stays as it is, and one whose timer cannot be read too. An UPDATE is given none: most only change what is being
  * negotiated. Gives false when the request was refused with 422.
  *
- * Source: RFC 4028 8.1; requirement S-115.
+ * Source: RFC 4028 8.1; requirements P-80, S-115.
  */
 export function offerTimer(transaction: ProxyTransaction, policy: SessionTimerPolicy): boolean {
   const { request } = transaction;
@@ -50,7 +44,7 @@ export function offerTimer(transaction: ProxyTransaction, policy: SessionTimerPo
 
 /**
  * Lets the caller refresh a session whose callee knows no session timers. All it needs stands in the request as it went
- * on. Source: RFC 4028 8.2; requirement S-115.
+ * on. Source: RFC 4028 8.2; requirements P-80, S-115.
  */
 export function acceptTimer(request: SipRequest, response: SipResponse): void {
   if (response.status < 200 || response.status > 299 || !refreshesSession(request.method)) return;

@@ -1,0 +1,54 @@
+import { workerOfSessionId } from '#diameter/session-id';
+import { reasons } from '#ims/reasons';
+import type { PcscfState } from './pcscf-state.ts';
+import type { RxSide } from './rx.ts';
+import { RxRecovery } from './rx-recovery.ts';
+import { releaseSessionsOf, serviceUnavailable } from './session-release.ts';
+import { SignallingSessions } from './signalling-session.ts';
+
+/** The Rx sessions of registrations, null where none are to be: `rx.signalling`. Requirements P-121, P-128. */
+export function openSignalling(state: PcscfState, rx: RxSide | null): SignallingSessions | null {
+  const { context } = state;
+  const { config, listeners, log, origin, store, volatile, worker, workers, clock } = context;
+  const isUsed = [config.rx.mode, ...config.access.map((entry) => entry.rx ?? 'off')].some((mode) => mode !== 'off');
+  if (rx === null || !isUsed || !config.rx.signalling) return null;
+  return new SignallingSessions({
+    rx,
+    store,
+    volatile,
+    clock,
+    worker,
+    workers,
+    listeners: listeners.all,
+    binding: (token) => state.registrations.byToken(token),
+    tell: (other, word) => origin.tell(other, word),
+    marked(isLost) {
+      context.count(isLost ? 'rx-bearer-lost' : 'rx-bearer-recovered');
+    },
+    bearerGone(token) {
+      const release = { ...serviceUnavailable, reason: reasons.bearerReleased, unreachable: 'ue' as const };
+      releaseSessionsOf(state, token, release);
+    },
+    log,
+  });
+}
+
+/** Ends what Rx sessions the run before has left, null where no PCRF is known. Requirement P-129. */
+export function openRecovery(state: PcscfState): RxRecovery | null {
+  const { rx, signalling, registrations, context } = state;
+  const { log, wheel, worker, workers } = context;
+  if (rx === null) return null;
+  return new RxRecovery({
+    records: rx.records,
+    port: rx.client,
+    wheel,
+    isLive: (sessionId) => rx.sessions.find(sessionId) !== undefined,
+    isMine: (sessionId) => Math.max(0, workerOfSessionId(sessionId)) % workers === worker,
+    ended(token) {
+      const binding = registrations.byToken(token);
+      if (binding === null) signalling?.unbound(token);
+      else void signalling?.bound(binding);
+    },
+    log,
+  });
+}

@@ -1,0 +1,84 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { DebianKernel } from './debian-kernel.ts';
+import { fileName, firstModules, firstScript, modprobeScript, secondScript } from './guest-scripts.ts';
+import { fileEntry, folderEntry, initramfs } from './initramfs.ts';
+
+const marker = 'guest-program-ended';
+
+/** What runs in the guest, as sh text, and how long it may take with the boot. */
+export interface GuestProgram {
+  readonly script: string;
+  readonly seconds: number;
+  readonly line: (text: string) => void;
+}
+
+/**
+ * Boots the kernel under qemu's software emulation, runs the program there on the host's own file tree (read-only; writes
+ * stay in the guest's memory) and gives its exit code; 124 when it took too long, 125 when the guest ended without one.
+ */
+export async function runGuest(kernel: DebianKernel, program: GuestProgram): Promise<number> {
+  const folder = mkdtempSync(join(tmpdir(), 'cscf-guest-'));
+  try {
+    const archive = join(folder, 'initramfs');
+    writeFileSync(archive, firstFileSystem(kernel, program.script));
+    return await boot(kernel.image, archive, program);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+function firstFileSystem(kernel: DebianKernel, script: string): Buffer {
+  const tree = join(kernel.root, 'lib/modules', kernel.version);
+  const first = firstModules(readFileSync(join(tree, 'modules.dep'), 'utf8'));
+  const modules = first.map((path) => fileEntry(`modules/${fileName(path)}`, readFileSync(join(tree, path))));
+  const places = ['bin', 'dev', 'host', 'memory', 'modules', 'proc', 'root', 'sys'];
+  return initramfs([
+    ...places.map(folderEntry),
+    fileEntry('bin/busybox', readFileSync('/bin/busybox')),
+    fileEntry('init', firstScript(kernel.root, first)),
+    fileEntry('second', secondScript(marker)),
+    fileEntry('modprobe', modprobeScript),
+    fileEntry('program', script),
+    ...modules,
+  ]);
+}
+
+/** Hardware: two emulated processors, memory, a console and the host's tree; no network card. */
+function machine(image: string, archive: string): string[] {
+  return [
+    ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-serial', 'stdio'],
+    ...['-machine', 'q35', '-accel', 'tcg,thread=multi', '-cpu', 'max,la57=off', '-smp', '2', '-m', '2048'],
+    ...['-fsdev', 'local,id=host,path=/,security_model=none,readonly=on,multidevs=remap'],
+    ...['-device', 'virtio-9p-pci,fsdev=host,mount_tag=host'],
+    ...['-kernel', image, '-initrd', archive],
+    ...['-append', 'console=ttyS0 quiet loglevel=3 panic=-1 mitigations=off random.trust_cpu=on'],
+  ];
+}
+
+function boot(image: string, archive: string, program: GuestProgram): Promise<number> {
+  const child = spawn('qemu-system-x86_64', machine(image, archive), { stdio: ['ignore', 'pipe', 'inherit'] });
+  let code = 125;
+  const limit = setTimeout(() => {
+    code = 124;
+    child.kill('SIGKILL');
+  }, program.seconds * 1000);
+  createInterface({ input: child.stdout }).on('line', (text) => {
+    const ended = text.startsWith(`${marker} `);
+    if (ended) code = Number(text.slice(marker.length + 1).trim());
+    else program.line(text.replace(/\r$/, ''));
+  });
+  return new Promise((resolve, reject) => {
+    child.once('error', (error) => {
+      clearTimeout(limit);
+      reject(error);
+    });
+    child.once('close', () => {
+      clearTimeout(limit);
+      resolve(code);
+    });
+  });
+}
