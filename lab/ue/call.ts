@@ -13,6 +13,7 @@ import type { Target } from '#sip/transport/flow';
 import { contactUri, type Dialog, dialogOfRequest, dialogOfResponse, dialogRequest } from './dialog.ts';
 import type { Endpoint } from './endpoint.ts';
 import { senderOf } from './party.ts';
+import { asksForQos, reservationOf, withQos } from './preconditions.ts';
 import { refusalWords } from './refusal-words.ts';
 import { audioAnswer, audioOffer } from './session-description.ts';
 
@@ -25,6 +26,8 @@ export interface CallPhone {
   readonly mediaPort: number;
   /** Whether 18x are sent so that PRACK answers them. */
   readonly reliableProvisional: boolean;
+  /** Whether calls of ours make quality of service a condition; those of others are answered as they ask. */
+  readonly preconditions?: boolean;
   /** Header fields that go with what this phone says of itself. */
   identityHeaders(): [HeaderKey, string][];
   /** In-dialog requests with this Call-ID and tag of ours belong to the call. */
@@ -44,6 +47,8 @@ export interface CallEnd {
 export interface CallEvents {
   /** A provisional response (180, 183) came. */
   ringing?(call: Call, status: number): void;
+  /** The resources that were made a condition are there on both sides: time to ring. */
+  reserved?(call: Call): void;
   /** Both ends are connected. */
   answered?(call: Call): void;
   ended?(call: Call, end: CallEnd): void;
@@ -97,6 +102,10 @@ export class Call {
   static dial(phone: CallPhone, peer: string, invite: SipRequest, events: CallEvents): Call {
     const call = new Call(phone, 'out', peer, invite, events);
     call.#sdp = audioOffer(phone.endpoint.address, phone.mediaPort, call.#session);
+    if (phone.preconditions) {
+      call.#sdp = withQos(call.#sdp, { own: false, other: false });
+      invite.headers.append(Header.Supported, 'precondition');
+    }
     invite.headers.append(Header['Content-Type'], 'application/sdp');
     invite.replaceBody(call.#sdp);
     phone.enlist(call, call.callId, tagOf(invite.headers.get(Header.From)!));
@@ -213,8 +222,11 @@ export class Call {
         if (target !== undefined) dialog.remoteTarget = target;
         const response = createResponse(request, 200, '');
         response.headers.append(Header.Contact, this.#phone.contact);
-        this.#attachSdp(response, request.body);
+        this.#attachSdp(response, request.body, true);
         transaction.respond(response);
+        if (this.#state === 'early' && asksForQos(request.body) && reservationOf(request.body).own) {
+          this.events.reserved?.(this);
+        }
         return;
       }
       default:
@@ -255,9 +267,26 @@ export class Call {
       if (rseq <= this.#rseq) return;
       this.#rseq = rseq;
       const rack: [HeaderKey, string][] = [[Header.RAck, `${rseq} ${this.#inviteSeq} INVITE`]];
-      this.#send(dialogRequest(this.#dialog, 'PRACK', rack));
+      const acknowledged = this.#send(dialogRequest(this.#dialog, 'PRACK', rack));
+      if (asksForQos(response.body) && !reservationOf(response.body).own) {
+        acknowledged.then(() => this.#tellReservation());
+      }
     }
     this.events.ringing?.(this, response.status);
+  }
+
+  /** Our resources are there: the called party may ring. Source: RFC 3312 6, TS 24.229 5.1.3.1. */
+  #tellReservation(): void {
+    if (this.#state !== 'early' || this.#dialog === null) return;
+    const update = dialogRequest(this.#dialog, 'UPDATE', [
+      [Header.Contact, this.#phone.contact],
+      [Header['Content-Type'], 'application/sdp'],
+    ]);
+    const { endpoint, mediaPort } = this.#phone;
+    update.replaceBody(withQos(audioOffer(endpoint.address, mediaPort, this.#session), { own: true, other: false }));
+    this.#send(update).then((response) => {
+      if (response.status < 300 && reservationOf(response.body).own) this.events.reserved?.(this);
+    });
   }
 
   #onSuccess(response: SipResponse): void {
@@ -319,8 +348,8 @@ export class Call {
     return this.#attachSdp(response, this.#invite.body);
   }
 
-  /** The answer to an offer, or an offer where there was none. */
-  #attachSdp(response: SipResponse, offer: string): boolean {
+  /** The answer to an offer, or an offer where there was none. `reserved`: whether our own resources are there. */
+  #attachSdp(response: SipResponse, offer: string, reserved = response.status >= 200): boolean {
     const { endpoint, mediaPort } = this.#phone;
     const sdp =
       offer === ''
@@ -328,7 +357,8 @@ export class Call {
         : audioAnswer(offer, endpoint.address, mediaPort, this.#session);
     if (sdp === null) return false;
     response.headers.append(Header['Content-Type'], 'application/sdp');
-    response.replaceBody(sdp);
+    const state = { own: reserved, other: reservationOf(offer).own };
+    response.replaceBody(asksForQos(offer) ? withQos(sdp, state, !reserved) : sdp);
     return true;
   }
 

@@ -51,6 +51,8 @@ export interface UeOptions {
   readonly refresh?: boolean;
   readonly accessNetworkInfo?: string;
   readonly reliableProvisional?: boolean;
+  /** Whether calls make quality of service a condition (RFC 3312). */
+  readonly preconditions?: boolean;
   readonly timers?: TimerProfile;
   /** A wheel that many phones share; see `startTimerWheel`. */
   readonly wheel?: TimerWheel;
@@ -121,6 +123,7 @@ export class Ue implements ServerUser {
       contact: contactOf(this.#identity),
       mediaPort: this.#nextMediaPort(),
       reliableProvisional: options.reliableProvisional ?? false,
+      preconditions: options.preconditions ?? false,
       identityHeaders: () => identityHeaders(this.#identity),
       enlist: (call, callId, localTag) => {
         this.#calls.set(dialogKey(callId, localTag), call);

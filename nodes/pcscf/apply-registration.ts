@@ -10,6 +10,7 @@ import type { ProxyTransaction } from '#sip/proxy/proxy-transaction';
 import type { Flow } from '#sip/transport/flow';
 import { uriTextEquals } from '#sip/uri/uri-equality';
 import { type Binding, type BoundContact, type Identity, identityOf } from './binding.ts';
+import { isEmergencyBinding, lastingContacts } from './emergency-registration.ts';
 import { grantedContacts, isSameContact } from './granted-contacts.ts';
 import type { AssociationSet } from './ipsec/association-set.ts';
 import type { PcscfState } from './pcscf-state.ts';
@@ -34,13 +35,16 @@ export function applyRegistration(
   const flow = transaction.request.flow!;
   const nowMs = context.clock.wallMs();
   const granted = grantedContacts(response.headers, nowMs);
-  const others = registrations.ofSubscriber(attempt.impi).filter(({ token }) => token !== attempt.token);
+  const others = registrations
+    .ofSubscriber(attempt.impi)
+    .filter((other) => other.token !== attempt.token && isEmergencyBinding(other) === attempt.emergency);
   const old = registrations.byToken(attempt.token);
-  const contacts = granted.filter(
+  const confirmed = granted.filter(
     (contact) =>
       attempt.contacts.some((asked) => isSameContact(asked, contact, granted)) ||
       old?.contacts.some((bound) => isSameContact(bound, contact, granted)),
   );
+  const contacts = attempt.emergency && old !== null ? lastingContacts(old, confirmed, nowMs) : confirmed;
   const set = setOf(attempt);
   for (const other of others) {
     if (!isGone(other, attempt, granted) && !(contacts.length > 0 && isReplaced(other, attempt, flow, set))) continue;

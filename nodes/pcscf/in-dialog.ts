@@ -167,7 +167,9 @@ function admitFromUe(
   trimRequestUri(request);
   if (dialog.far.routes !== null && !enforceRoute(state, request, dialog.far.routes)) return reasons.badRoute;
   const routed = dialog.far.routes !== null && dialog.far.routes.length > 0;
-  if (!routed && !leadsToCore(state, request, dialog.binding)) return reasons.untrustedNextHop;
+  // Where an emergency call is answered the network has decided, and it may be anywhere.
+  const isFree = routed || state.emergency.calls.has(dialog.binding);
+  if (!isFree && !leadsToCore(state, request, dialog.binding)) return reasons.untrustedNextHop;
   return { dialog, guarded: !routed && !followsServiceRoute(request, dialog.binding) };
 }
 

@@ -7,6 +7,7 @@ import type { ProxyTransaction } from '#sip/proxy/proxy-transaction';
 import type { Flow } from '#sip/transport/flow';
 import { AccessPolicy } from './access.ts';
 import { Dialogs } from './dialogs.ts';
+import { admitEmergency, emergencyOf, forwardEmergency, openEmergency } from './emergency.ts';
 import {
   forwardInDialogFromUe,
   forwardInDialogToUe,
@@ -17,9 +18,11 @@ import {
 import { openIpsec, protectedUe } from './ipsec/ipsec-side.ts';
 import { answerQuestion } from './management.ts';
 import { mediaPolicyOf } from './media-policy.ts';
-import { forwardOriginating, takeOriginatingResponse } from './originating.ts';
+import { endEarlyCall, forwardOriginating, refuseForRestoration, takeOriginatingResponse } from './originating.ts';
+import { EarlyCalls } from './overload-early-calls.ts';
 import type { Attempt, PcscfState } from './pcscf-state.ts';
 import { PendingRegistrations } from './pending-registrations.ts';
+import { RegEventSubscriber } from './reg-event-subscriber.ts';
 import { forwardRegister, takeRegisterResponse } from './register.ts';
 import { Registrations } from './registrations.ts';
 import { releaseAssociation } from './release-association.ts';
@@ -96,9 +99,11 @@ export function createPcscf(context: NodeContext<PcscfConfig>): Pcscf {
       },
       removed(binding) {
         signalling?.unbound(binding.token);
+        state.regEvents.unbound(binding);
         releaseAssociation(state, binding);
       },
       protectedUe: (flow) => protectedUe(state.ipsec, flow),
+      subscriptionDue: (key) => state.regEvents.due(key),
       associationDue: (id) => state.ipsec?.associations.expire(id),
       holds({ flow, boundAtMs }, held) {
         // An older binding's number may be another UE's connection now.
@@ -106,6 +111,8 @@ export function createPcscf(context: NodeContext<PcscfConfig>): Pcscf {
       },
     }),
     ipsec: openIpsec(context),
+    emergency: openEmergency(context),
+    earlyCalls: new EarlyCalls(),
     pending: new PendingRegistrations(() => clock.nowMs()),
     dialogs: new Dialogs({
       calls: context.calls,
@@ -118,17 +125,23 @@ export function createPcscf(context: NodeContext<PcscfConfig>): Pcscf {
     get signalling() {
       return signalling;
     },
+    get regEvents() {
+      return regEvents;
+    },
   };
 
   const signalling = openSignalling(state, state.rx);
   const recovery = openRecovery(state);
+  const regEvents = new RegEventSubscriber(state);
 
   return {
-    admit: (request) => state.access.refusal(request),
+    admit: (request) => admitEmergency(state, request, state.access.refusal(request)),
 
     handleRequest(transaction) {
       if (state.access.sideOf(transaction.request.flow!) === 'ue') return handleFromUe(state, transaction);
-      if (transaction.inDialog) return forwardInDialogToUe(state, transaction);
+      if (transaction.inDialog) {
+        return state.regEvents.take(transaction) ? undefined : forwardInDialogToUe(state, transaction);
+      }
       forwardTerminating(state, transaction);
     },
 
@@ -149,6 +162,13 @@ export function createPcscf(context: NodeContext<PcscfConfig>): Pcscf {
       }
     },
 
+    handleFailure(transaction, branch) {
+      const attempt = transaction.context as Attempt | null;
+      if (attempt?.kind !== 'originating' || branch.failure !== reasons.homeUnreachable) return false;
+      refuseForRestoration(state, transaction, attempt);
+      return true;
+    },
+
     handleAck(request, ownRoute) {
       const token = ownRoute?.user ?? '';
       const flow = request.flow!;
@@ -161,6 +181,7 @@ export function createPcscf(context: NodeContext<PcscfConfig>): Pcscf {
 
     handleEnd(transaction) {
       const attempt = transaction.context as Attempt | null;
+      if (attempt?.kind === 'originating') endEarlyCall(state, attempt);
       if (attempt?.kind === 'originating' || attempt?.kind === 'terminating') {
         state.dialogs.closeUnconfirmed(attempt.dialogs);
       } else if (attempt?.kind === 'in-dialog' && attempt.ends && attempt.dialog?.released === '') {
@@ -195,6 +216,8 @@ function handleFromUe(state: PcscfState, transaction: ProxyTransaction): void | 
   }
   const bindings = state.registrations.bySource(request.flow!);
   if (transaction.inDialog) return forwardInDialogFromUe(state, transaction, bindings);
-  if (bindings.length === 0) transaction.refuse(reasons.notRegistered);
+  const emergency = emergencyOf(state, request);
+  if (emergency !== null) forwardEmergency(state, transaction, bindings, emergency);
+  else if (bindings.length === 0) transaction.refuse(reasons.notRegistered);
   else forwardOriginating(state, transaction, bindings);
 }

@@ -14,6 +14,7 @@ import type { Reason } from '#sip/reasons';
 import { formatHost, isIpAddress } from '#sip/uri/host-port';
 import { parseUri } from '#sip/uri/uri';
 import type { Binding } from './binding.ts';
+import { isEmergencyBinding, isEmergencyContact } from './emergency-registration.ts';
 import {
   judgeProtected,
   judgeUnprotected,
@@ -40,6 +41,8 @@ export interface RegisterAttempt {
   /** Whether it only asks what is registered. */
   readonly query: boolean;
   readonly outbound: boolean;
+  /** Whether the UE registers for emergency calls. Requirement P-131. */
+  readonly emergency: boolean;
   readonly token: string;
   readonly icid: string;
   readonly home: string;
@@ -82,10 +85,12 @@ export function readAttempt(state: PcscfState, request: SipRequest): RegisterAtt
   if (contact === null) return refused(reasons.badContact, 'the URI cannot be read');
   const protection = protectionOf(state, request, impi, contacts);
   if (protection.kind === 'refused') return protection;
+  const emergency = contacts.some(isEmergencyContact);
   const key = pendingKey(impi, aor, flow, contact);
   const token =
     challengedToken(protection, aor) ??
-    present.find((binding) => binding.impi === impi && holdsIdentity(binding, aor))?.token ??
+    present.find((each) => each.impi === impi && holdsIdentity(each, aor) && isEmergencyBinding(each) === emergency)
+      ?.token ??
     state.pending.get(key)?.token;
   const outbound = contacts.some(({ regId }) => regId > 0) && hasTag(headers.values(Header.Supported), 'outbound');
   return {
@@ -97,6 +102,7 @@ export function readAttempt(state: PcscfState, request: SipRequest): RegisterAtt
     contact,
     query,
     outbound,
+    emergency,
     token: token ?? newToken(),
     icid: newIcid(),
     home,

@@ -6,6 +6,7 @@ import { openRecord, RecordReader, RecordWriter } from '#store/records';
 import { bucketOf, type Store } from '#store/store';
 import { type Binding, decodeBinding, encodeBinding } from './binding.ts';
 import { associationTables } from './ipsec/association-table.ts';
+import { regEventTable } from './reg-event-subscriber-record.ts';
 import { rxSessionTable } from './rx-records.ts';
 import { signallingTables } from './signalling-session.ts';
 
@@ -17,6 +18,7 @@ export const pcscfTables: readonly string[] = [
   ...associationTables,
   rxSessionTable,
   ...signallingTables,
+  regEventTable,
 ];
 
 /** A binding outlives its contacts by this, so that a refresh that is under way finds it. Source: TS 24.229 5.2.2.1; requirement P-57. */
@@ -46,6 +48,8 @@ export interface RegistrationsOptions {
   readonly protectedUe?: (flow: Flow) => ProtectedUe | null | undefined;
   /** The time of a set of security associations is over. */
   readonly associationDue?: (id: string) => void;
+  /** A subscription to a registration has to be looked at. */
+  readonly subscriptionDue?: (key: string) => void;
   /** A binding holds its stream connection; or it is gone, and no other one holds that. */
   readonly holds?: (binding: Binding, held: boolean) => void;
 }
@@ -179,6 +183,7 @@ export class Registrations implements TimerOwner {
     const due = this.#store.takeExpired(nowMs, sweepLimit, mine);
     for (const { table, key } of due) {
       if (table === 'associations') this.#options.associationDue?.(key);
+      else if (table === regEventTable) this.#options.subscriptionDue?.(key);
       else this.#expire(table, key, nowMs);
     }
     wheel.start(this.#sweep, due.length === sweepLimit ? 0 : sweepMs);

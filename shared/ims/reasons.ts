@@ -66,6 +66,32 @@ export const reasons = Object.freeze({
   sessionNotRefreshed: reason('session-not-refreshed', 503, 'neither end has refreshed this session in time'),
   registrationEnded: reason('registration-ended', 480, 'the registration that this session belongs to has ended'),
 
+  // Emergency (P-131 to P-136)
+  emergencyByNumber: reason(
+    'emergency-by-number',
+    380,
+    'this number is an emergency number: the phone is to make an emergency call',
+  ),
+  emergencyNotRegistered: reason(
+    'emergency-not-registered',
+    403,
+    'emergency calls of phones that are not registered are not served; see emergency.anonymous',
+  ),
+  emergencyMethod: reason('emergency-method', 403, 'an emergency service takes calls only; see emergency.methods'),
+  emergencyUnrouted: reason(
+    'emergency-unrouted',
+    503,
+    'nobody takes emergency calls here; see emergency.ecscf and emergency.psap',
+  ),
+
+  // The way to the home network, and what one UE may ask for (P-84, X-I21)
+  homeUnreachable: reason(
+    'home-unreachable',
+    504,
+    'the S-CSCF of this registration cannot be reached; the UE has to register anew',
+  ),
+  tooManyCalls: reason('too-many-calls', 503, 'this UE has too many calls without an answer; see policy.callsPerUe'),
+
   // Media (P-79)
   mediaNotAllowed: reason('media-not-allowed', 488, 'the policy of this network forbids what the SDP offers'),
 

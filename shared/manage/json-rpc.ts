@@ -16,7 +16,15 @@ export interface Method {
   /** What the result is, in words. */
   readonly result: string;
   /** Gets the parameters by name, checked against `params`. May throw RpcError. */
-  call(params: ReadonlyMap<string, unknown>): unknown;
+  call(params: ReadonlyMap<string, unknown>, connection: RpcConnection | null): unknown;
+}
+
+/** Where a request came by, when that can carry more than the answer: not a single HTTP request. */
+export interface RpcConnection {
+  /** Sends a notification; what a slow client has no room for is left out. */
+  notify(method: string, params: unknown): void;
+  /** Calls back once when the connection has ended. */
+  onClose(ended: () => void): void;
 }
 
 export const rpcCodes = Object.freeze({
@@ -25,6 +33,8 @@ export const rpcCodes = Object.freeze({
   methodNotFound: -32601,
   invalidParams: -32602,
   internalError: -32603,
+  /** Ours: the node cannot or will not do it; the message says why. */
+  refused: -32000,
 });
 
 /** An answer other than a result. */
@@ -75,6 +85,7 @@ export async function answerRequest(
   text: string,
   registry: MethodRegistry,
   failed: (error: unknown, method: string) => void,
+  connection: RpcConnection | null = null,
 ): Promise<string | undefined> {
   let request: unknown;
   try {
@@ -84,13 +95,13 @@ export async function answerRequest(
   } catch {
     return errorAnswer(null, rpcCodes.parseError, 'not JSON');
   }
-  if (!Array.isArray(request)) return answerOne(request, registry, failed);
+  if (!Array.isArray(request)) return answerOne(request, registry, failed, connection);
   if (request.length === 0) return errorAnswer(null, rpcCodes.invalidRequest, 'an empty batch');
   if (request.length > rpcLimits.batch)
     return errorAnswer(null, rpcCodes.invalidRequest, `more than ${rpcLimits.batch} requests in a batch`);
   const answers: string[] = [];
   for (const item of request) {
-    const answer = await answerOne(item, registry, failed);
+    const answer = await answerOne(item, registry, failed, connection);
     if (answer !== undefined) answers.push(answer);
   }
   return answers.length === 0 ? undefined : `[${answers.join(',')}]`;
@@ -100,6 +111,7 @@ async function answerOne(
   request: unknown,
   registry: MethodRegistry,
   failed: (error: unknown, method: string) => void,
+  connection: RpcConnection | null,
 ): Promise<string | undefined> {
   if (typeof request !== 'object' || request === null || Array.isArray(request))
     return errorAnswer(null, rpcCodes.invalidRequest, 'a request is an object');
@@ -115,7 +127,7 @@ async function answerOne(
     const method = registry.get(name);
     if (method === undefined)
       throw new RpcError(rpcCodes.methodNotFound, `no method ${JSON.stringify(name.slice(0, 64))}`);
-    const result = await method.call(checkParams(method, params));
+    const result = await method.call(checkParams(method, params), connection);
     return id === undefined ? undefined : JSON.stringify({ jsonrpc: '2.0', id: answerId, result: result ?? null });
   } catch (error) {
     if (!(error instanceof RpcError)) failed(error, name);
@@ -154,6 +166,11 @@ function checkParams(method: Method, params: object | undefined): Map<string, un
       throw new RpcError(rpcCodes.invalidParams, `parameter ${name} must be of type ${schema.type}`);
   }
   return given;
+}
+
+/** A notification as JSON text. */
+export function notification(method: string, params: unknown): string {
+  return JSON.stringify({ jsonrpc: '2.0', method, params });
 }
 
 /** An error answer as JSON text. */

@@ -39,6 +39,36 @@ export async function callManagement(
   return answer.result;
 }
 
+/**
+ * Subscribes at a daemon and hands on what it tells, until the connection ends. Throws as `callManagement`.
+ */
+export function followManagement(
+  socketPath: string,
+  method: string,
+  params: Readonly<Record<string, unknown>>,
+  heard: (params: unknown) => void,
+): Promise<void> {
+  return new Promise((done, refuse) => {
+    const socket = connect(socketPath);
+    socket.setEncoding('utf8');
+    let rest = '';
+    socket.on('connect', () => socket.write(`${JSON.stringify({ jsonrpc: '2.0', id: 1, method, params })}\n`));
+    socket.on('data', (chunk: string) => {
+      const lines = (rest + chunk).split('\n');
+      rest = lines.pop()!;
+      for (const line of lines) {
+        const message = JSON.parse(line) as { params?: unknown; error?: { code: number; message: string } };
+        if (message.error !== undefined) {
+          refuse(new RpcError(message.error.code, message.error.message));
+          socket.destroy();
+        } else if ('params' in message) heard(message.params);
+      }
+    });
+    socket.on('error', (error: NodeJS.ErrnoException) => refuse(explain(socketPath, error)));
+    socket.on('close', () => done());
+  });
+}
+
 function exchange(socketPath: string, request: string, timeoutMs: number): Promise<string> {
   return new Promise((done, refuse) => {
     const chunks: Buffer[] = [];

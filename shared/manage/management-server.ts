@@ -2,29 +2,36 @@ import { chmodSync, lstatSync, mkdirSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import type { Logger } from '#service/log';
-import type { StatusSource } from '#service/node-status';
-import { answerRequest, errorAnswer, MethodRegistry, rpcCodes, rpcLimits } from './json-rpc.ts';
-import { reauthenticateMethod } from './methods/reauthenticate.ts';
-import { releaseSessionsMethod } from './methods/release-sessions.ts';
-import { statusMethod } from './methods/status.ts';
-import { testTriggerMethod } from './methods/test-trigger.ts';
+import type { ManagedNode } from '#service/node-status';
+import {
+  answerRequest,
+  errorAnswer,
+  type MethodRegistry,
+  notification,
+  type RpcConnection,
+  rpcCodes,
+  rpcLimits,
+} from './json-rpc.ts';
+import { methodsOf } from './node-methods.ts';
 
 const maxConnections = 32;
+/** Octets that a client has not taken yet; beyond that notifications are left out. */
+const maxUnsent = 1024 * 1024;
 /** How long an old socket gets to answer before it counts as dead, milliseconds. */
 const probeMs = 1000;
 
-/** Opens the management socket of a node with all its methods. What it throws is as in ManagementServer.listen. */
-export async function startManagement(
-  socketPath: string,
-  source: StatusSource,
-  log: Logger,
-): Promise<ManagementServer> {
-  const registry = new MethodRegistry().add(statusMethod(source));
-  if (source.trigger !== undefined) registry.add(testTriggerMethod(source.trigger));
-  if (source.ask !== undefined && source.status().role === 'scscf') registry.add(reauthenticateMethod(source.ask));
-  if (source.askAll !== undefined && source.status().role !== 'icscf')
-    registry.add(releaseSessionsMethod(source.askAll));
-  return ManagementServer.listen(socketPath, registry, log);
+/**
+ * Opens the management interface of a node with all its methods: the Unix socket, and HTTP where the configuration wants
+ * it. What it throws is as in ManagementServer.listen.
+ */
+export async function startManagement(node: ManagedNode, log: Logger): Promise<{ close(): Promise<void> }> {
+  const registry = methodsOf(node);
+  const { socket, http } = node.live.current.management;
+  const server = await ManagementServer.listen(socket, registry, log);
+  if (http === undefined) return server;
+  const { ManagementHttpServer } = await import('./http-server.ts');
+  const byHttp = await ManagementHttpServer.listen(http, registry, log);
+  return { close: async () => void (await Promise.all([server.close(), byHttp.close()])) };
 }
 
 /**
@@ -87,11 +94,15 @@ export class ManagementServer {
     socket.on('close', () => this.#sockets.delete(socket));
     // A client that goes away is its own business.
     socket.on('error', () => socket.destroy());
-    void serveLines(socket, async (line) =>
-      answerRequest(line, registry, (error, method) =>
-        log.error({ reason: 'method-failed', method, err: error }, 'a management method failed'),
-      ),
-    ).catch(() => socket.destroy());
+    const failed = (error: unknown, method: string) =>
+      log.error({ reason: 'method-failed', method, err: error }, 'a management method failed');
+    const connection: RpcConnection = {
+      notify(method, params) {
+        if (socket.writable && socket.writableLength < maxUnsent) socket.write(`${notification(method, params)}\n`);
+      },
+      onClose: (ended) => void socket.once('close', ended),
+    };
+    void serveLines(socket, (line) => answerRequest(line, registry, failed, connection)).catch(() => socket.destroy());
   }
 }
 

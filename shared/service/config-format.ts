@@ -132,6 +132,13 @@ export const configFormats: ReadonlyMap<string, FormatCheck> = new Map<string, F
     (text) => (text === '' || text.includes('\0') ? fault(text, 'a path', 'write a file or folder name') : undefined),
   ],
   ['sip-uri', sipUri],
+  [
+    'called-number',
+    (text) =>
+      /^(?:\+[0-9]+|[0-9*#]+)$/.test(text)
+        ? undefined
+        : fault(text, 'a telephone number', 'write it as it is dialled, without blanks: "112", "+15551234"'),
+  ],
   ['impi', impi],
   ['impu', impu],
   ['identity', identity],

@@ -145,7 +145,22 @@ class Resolver {
         'choose a shorter one, such as /run/cscf/NAME.sock',
       );
     }
-    return { ...absolute, management: { socket } };
+    return { ...absolute, management: { socket, ...this.#managementHttp(management.http as Data | undefined) } };
+  }
+
+  /** HTTP beyond loopback needs a token. */
+  #managementHttp(http: Data | undefined): Data {
+    if (http === undefined) return {};
+    const listen = parseEndpoint(String(http.listen)) as Endpoint;
+    const loopback = listen.address.startsWith('127.') || listen.address === '::1';
+    if (!loopback && http.token === undefined) {
+      this.#problem(
+        ['management', 'http'],
+        `${formatEndpoint(listen)} can be reached from elsewhere, and there is no token`,
+        'add token: "${CSCF_TOKEN}", or listen on tcp:127.0.0.1:PORT',
+      );
+    }
+    return { http: { ...http, listen } };
   }
 
   #absolute(value: unknown, schema: Schema | undefined, path: Path): unknown {

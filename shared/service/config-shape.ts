@@ -12,10 +12,17 @@ export type Config = PcscfConfig | IcscfConfig | ScscfConfig | HssConfig | PcrfC
 /** What every daemon has. */
 export interface ServiceConfig {
   readonly name: string;
-  readonly management: { readonly socket: string };
+  readonly management: { readonly socket: string; readonly http?: ManagementHttpConfig };
   readonly log: { readonly level: LogLevel; readonly format: 'auto' | 'json' | 'pretty' };
   /** Seconds. */
   readonly drain: number;
+}
+
+/** JSON-RPC by HTTP and WebSocket. */
+export interface ManagementHttpConfig {
+  readonly listen: Endpoint;
+  /** Needed beyond loopback. */
+  readonly token?: string;
 }
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
@@ -222,6 +229,7 @@ export interface PcscfConfig extends CommonConfig {
     readonly subscribe: boolean;
     /** Seconds. */
     readonly expires: number;
+    readonly sessions: 'release' | 'keep';
     /** Per second and worker. */
     readonly rate: number;
   };

@@ -16,6 +16,8 @@ export interface LogOptions {
   readonly base?: Readonly<Record<string, string | number>>;
   /** Where lines go; standard output without it. */
   readonly output?: DestinationStream;
+  /** Hears every line as JSON, as it is written. */
+  readonly tap?: (line: string) => void;
 }
 
 /**
@@ -29,6 +31,7 @@ export function createLogger(options: LogOptions): Logger {
     pretty && options.output === undefined && process.stdout.isTTY === true && process.env.NO_COLOR === undefined;
   const write = (line: string) => {
     const safe = escapeControls(maskSecrets(line));
+    options.tap?.(safe);
     output.write(pretty ? prettyLine(safe, colour) : safe);
   };
   const base = options.base ?? {};

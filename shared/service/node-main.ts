@@ -64,6 +64,7 @@ export async function startNode<C extends CommonConfig>(
     generations,
     bootMs: Math.round(clock.wallMs()),
     ipsec: ipsec?.backend.kind ?? null,
+    watchers: context.watchers,
   };
   const workers = await startWorkers(transport, {
     workers: config.workers,
@@ -98,6 +99,7 @@ export async function startNode<C extends CommonConfig>(
     listeners: config.listeners.map(listenerName),
     peers: config.diameter?.peers.map((peer) => peer.host) ?? [],
     status: () => live.status(),
+    stats: () => metrics.values().filter(({ value }) => value !== 0),
     trigger: (worker, what, ms) => workers.trigger(worker, what, ms),
     ask: (request) => askOne(workers, numbers, request),
     askAll: (request) => askEvery(workers, numbers, request),

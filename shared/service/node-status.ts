@@ -1,3 +1,5 @@
+import type { EventHub, NodeEvent } from './event-feed.ts';
+import type { LiveConfig, ReloadReport } from './live-config.ts';
 import type { Role } from './schema.ts';
 
 /** One thread that handles messages. */
@@ -87,12 +89,29 @@ export interface NodeStatus extends LiveStatus {
   readonly serving: boolean;
 }
 
+/** One metric of docs/metrics.md with its value. */
+export interface StatRow {
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly value: number;
+}
+
 /** Ends a worker, or keeps it busy; gives whether that is enabled. Throws RangeError when there is no such worker. */
 export type TestTrigger = (worker: number, what: 'crash' | 'busy', ms: number) => boolean;
 
-/** Where the status comes from; the daemon frame implements it around what the node tells. */
-export interface StatusSource {
+/** What the management interface is about: the daemon frame implements it around what the node tells and does. */
+export interface ManagedNode {
   status(): NodeStatus;
+  readonly live: LiveConfig;
+  readonly events: EventHub;
+  /** The newest lines of the log, oldest first. */
+  recentLog(limit: number): Promise<readonly NodeEvent[]>;
+  /** Every series that has counted. */
+  stats(): readonly StatRow[];
+  /** Ends the daemon as SIGTERM does, after the answer has gone out. */
+  drain(): void;
+  /** Does what SIGHUP does, and tells what became of it. */
+  reload(): Promise<ReloadReport>;
   /** Only there when the environment asks for it: CSCF_TEST_TRIGGER=1. */
   readonly trigger?: TestTrigger | undefined;
   /** Asks a worker of the node to do something that all of them can; left out where there are no workers. */

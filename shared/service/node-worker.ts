@@ -34,6 +34,7 @@ import {
   SipMessageCounters,
 } from './cscf-metrics.ts';
 import { DiameterResults } from './diameter-metrics.ts';
+import { EventFeed } from './event-feed.ts';
 import { createLogger, type Logger } from './log.ts';
 import { LogLimiter } from './log-limiter.ts';
 import { Counters } from './metrics.ts';
@@ -53,6 +54,8 @@ export interface NodeWorkerData<C extends CommonConfig> {
   readonly generations: Int32Array;
   /** Wall clock at the start of the daemon, milliseconds since 1970. */
   readonly bootMs: number;
+  /** How many hear what happens. */
+  readonly watchers: Int32Array;
   /** Which IPsec back end serves, null: none. */
   readonly ipsec: 'kernel' | 'userspace' | null;
 }
@@ -113,11 +116,13 @@ export function nodeWorker<C extends CommonConfig>(role: NodeRole<C>): WorkerMod
   return async (port, ownership, worker) => {
     const data = worker.config as NodeWorkerData<C>;
     const { config } = data;
-    const log = createLogger({ ...config.log, base: { role: config.name, worker: worker.worker } });
+    const feed = new EventFeed(data.watchers);
+    const base = { role: config.name, worker: worker.worker };
+    const log = createLogger({ ...config.log, base, tap: (line) => feed.line(line) });
     const store = await openStore(role.store(config), role.tables, data.generations);
     // One worker needs no shared memory for what may be lost with the process.
     const volatile = worker.workers === 1 ? openMemoryStore(role.tables) : store;
-    return build(role, data, worker, port, ownership, log, store, volatile);
+    return build(role, data, worker, port, ownership, log, feed, store, volatile);
   };
 }
 
@@ -137,6 +142,7 @@ function build<C extends CommonConfig>(
   port: TransportPort,
   ownership: Parameters<WorkerModule['createInbox']>[1],
   log: Logger,
+  feed: EventFeed,
   store: Store,
   volatile: Store,
 ): WorkerInstance {
@@ -282,7 +288,10 @@ function build<C extends CommonConfig>(
           client?.handle(command, guardedHandler(command, handler, { log, failed: () => counters.add(ids.errors) }));
         },
         refused: reportRefusal,
-        count: (event) => counters.addDynamic(ids.events, event),
+        count(event) {
+          counters.addDynamic(ids.events, event);
+          feed.event(event);
+        },
       };
       logic = role.create(context);
       return logic;
@@ -310,7 +319,9 @@ function build<C extends CommonConfig>(
         configure(request.config);
         return null;
       }
-      if (readQuestion(request)?.command === 'store.tables') {
+      const question = readQuestion(request);
+      if (question?.command === 'log.recent') return feed.recent(question.limit);
+      if (question?.command === 'store.tables') {
         return role.tables.map((table) => ({ table, records: store.count(table) }));
       }
       if (request !== 'status') return request === 'drain' ? null : (logic?.control?.(request) ?? null);

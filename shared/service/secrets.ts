@@ -18,6 +18,8 @@ const secretNames = [
   'res',
   'ha1',
   'password',
+  'token',
+  'storeKey',
   'confidentialityKey',
   'integrityKey',
   'sipAuthenticate',
@@ -114,4 +116,12 @@ function bracketEnd(text: string, start: number): number {
 /** A JSON value without quotes must become a string to stay JSON. */
 function isJsonLiteral(text: string, start: number, separator: number): boolean {
   return separator === 0x3a && text[start - 1] !== '"';
+}
+
+/** A copy of a value in which what stands under secret keys is masked; `name`: the key of the value itself. */
+export function maskSecretKeys(value: unknown, name = ''): unknown {
+  if (secrets.has(name.toLowerCase()) && value !== undefined) return mask;
+  if (Array.isArray(value)) return value.map((item) => maskSecretKeys(item));
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, child]) => [key, maskSecretKeys(child, key)]));
 }

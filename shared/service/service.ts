@@ -2,9 +2,10 @@ import { type Clock, systemClock } from './clock.ts';
 import { readCommandLine } from './command-line.ts';
 import { ConfigError, formatConfigErrors, type LoadedConfig, loadConfig, summarizeConfig } from './config.ts';
 import type { ConfigOf } from './config-shape.ts';
+import { createWatchers, EventFeed, EventHub, type NodeEvent } from './event-feed.ts';
 import { LiveConfig, type ReloadReport } from './live-config.ts';
 import { createLogger, type Logger } from './log.ts';
-import type { LiveStatus, StatusSource } from './node-status.ts';
+import type { LiveStatus, ManagedNode, StatRow } from './node-status.ts';
 import type { Role } from './schema.ts';
 import { explainStartFailure } from './start-failure.ts';
 import { packageVersion } from './version.ts';
@@ -19,6 +20,8 @@ export interface ServiceContext {
   readonly version: string;
   /** The configuration as it is by now, and word of changes. */
   readonly live: LiveConfig;
+  /** How many hear what happens; for the feeds of worker threads. */
+  readonly watchers: Int32Array;
 }
 
 /** A node that serves. */
@@ -28,6 +31,8 @@ export interface RunningNode {
   /** For the ready line: Diameter hosts it connects to. */
   readonly peers: readonly string[];
   status(): LiveStatus;
+  /** Every series that has counted. */
+  stats?(): readonly StatRow[];
   /** For tests of resilience, only where CSCF_TEST_TRIGGER is 1: ends a worker, or keeps it busy. False: not enabled. */
   trigger?(worker: number, what: 'crash' | 'busy', ms: number): boolean;
   /** Asks a worker to do something that all of them can; plain data both ways. */
@@ -57,11 +62,13 @@ export interface ServiceOptions<R extends Role> {
   readonly argv: readonly string[];
   start(config: ConfigOf<R>, context: ServiceContext): Promise<RunningNode>;
   /** Opens the management socket: `startManagement` of shared/manage, which this folder must not know. */
-  manage?(socketPath: string, source: StatusSource, log: Logger): Promise<Closable>;
+  manage?(node: ManagedNode, log: Logger): Promise<Closable>;
 }
 
 /** How long after the drain time a node may take to close before the process ends anyway, milliseconds. */
 const closingMs = 1000;
+/** How long the answer to `drain` has to leave, milliseconds. */
+const answerMs = 100;
 
 /**
  * The frame of every daemon: command line, configuration, start, the `ready` line, management socket, signals, end.
@@ -86,7 +93,9 @@ export async function runService<R extends Role>(options: ServiceOptions<R>): Pr
 
   const { role } = options;
   const live = new LiveConfig({ file: command.config, role, sets: command.sets, loaded }) as unknown as LiveConfig;
-  const log = createLogger({ ...config.log, base: { role, name: config.name } });
+  const watchers = createWatchers();
+  const feed = new EventFeed(watchers);
+  const log = createLogger({ ...config.log, base: { role, name: config.name }, tap: (line) => feed.line(line) });
   live.onChange((next) => {
     log.level = next.log.level;
   });
@@ -121,12 +130,12 @@ export async function runService<R extends Role>(options: ServiceOptions<R>): Pr
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
-  process.on('SIGHUP', () => void reload(live, node, log));
+  process.on('SIGHUP', () => void reloadOnSignal(live, node, log));
 
   try {
-    node = await options.start(config, { log, clock: systemClock, configFiles: files, version, live });
+    node = await options.start(config, { log, clock: systemClock, configFiles: files, version, live, watchers });
     const running = node;
-    const source: StatusSource = {
+    const source: ManagedNode = {
       status: () => ({
         role: options.role,
         name: config.name,
@@ -139,8 +148,18 @@ export async function runService<R extends Role>(options: ServiceOptions<R>): Pr
       trigger: process.env.CSCF_TEST_TRIGGER === '1' ? running.trigger : undefined,
       ask: running.ask,
       askAll: running.askAll,
+      live,
+      events: new EventHub(watchers),
+      async recentLog(limit) {
+        const others = (await running.askAll?.({ command: 'log.recent', limit })) ?? [];
+        const lines = [...feed.recent(limit), ...(others.flat() as NodeEvent[])];
+        return lines.sort((a, b) => String(a.time).localeCompare(String(b.time))).slice(-limit);
+      },
+      stats: () => running.stats?.() ?? [],
+      drain: () => void setTimeout(() => void stop('SIGTERM'), answerMs),
+      reload: () => reload(live, running, log),
     };
-    management = await options.manage?.(config.management.socket, source, log);
+    management = await options.manage?.(source, log);
   } catch (error) {
     const words = explainStartFailure(error);
     // What has no explanation may be a defect: then the log gets the whole error.
@@ -155,17 +174,21 @@ export async function runService<R extends Role>(options: ServiceOptions<R>): Pr
 }
 
 /** What SIGHUP does; it never ends the process. A node that only starts reads its files anyway. */
-async function reload(live: LiveConfig, node: RunningNode | undefined, log: Logger): Promise<void> {
-  const signal = 'SIGHUP';
+async function reloadOnSignal(live: LiveConfig, node: RunningNode | undefined, log: Logger): Promise<void> {
   if (node === undefined) return;
   try {
-    reportReload(await live.reload(), log);
-    if (node.reload !== undefined) {
-      log.info({ signal }, (await node.reload()) ? 'certificates reloaded' : 'certificates kept');
-    }
+    await reload(live, node, log);
   } catch (error) {
-    log.error({ signal, reason: 'reload-failed', err: error }, 'not all is reloaded');
+    log.error({ signal: 'SIGHUP', reason: 'reload-failed', err: error }, 'not all is reloaded');
   }
+}
+
+/** Reads the configuration and the certificates anew. */
+async function reload(live: LiveConfig, node: RunningNode, log: Logger): Promise<ReloadReport> {
+  const report = await live.reload();
+  reportReload(report, log);
+  if (node.reload !== undefined) log.info((await node.reload()) ? 'certificates reloaded' : 'certificates kept');
+  return report;
 }
 
 /** Writes to the log what became of a new configuration. */

@@ -9,6 +9,7 @@ export type WorkerQuestion =
   | { readonly command: 'profile.show'; readonly id: string }
   | { readonly command: 'dialogs.list'; readonly limit: number; readonly filter: string }
   | { readonly command: 'dialogs.show'; readonly callId: string }
+  | { readonly command: 'log.recent'; readonly limit: number }
   | { readonly command: 'store.tables' };
 
 /** One row of a listing of registrations. */

@@ -8,15 +8,13 @@ import { cxApplication, cxCommands, cxDictionary } from '#diameter/dictionary/cx
 import { DecodeFailure } from '#diameter/errors';
 import { baseResult, experimentalResult } from '#diameter/result';
 import { createIcscf } from '#nodes/icscf/icscf';
-import { profileOf } from '#nodes/pcscf/access';
-import { createPcscf } from '#nodes/pcscf/pcscf';
-import { pcscfTables } from '#nodes/pcscf/registrations';
 import { createScscf, scscfTables } from '#nodes/scscf/scscf';
-import type { IcscfConfig, PcscfConfig, ScscfConfig } from '#service/config-shape';
+import type { IcscfConfig, ScscfConfig } from '#service/config-shape';
 import type { NodeLogic } from '#sip/proxy/node-logic';
 import { openMemoryStore } from '#store/memory-store';
 import { profileXml, TestHss } from '../fixtures/test-hss.ts';
 import { ipsecConfig, RecordingPort } from '../nodes/pcscf/ipsec/ipsec-harness.ts';
+import { startPcscf } from '../nodes/pcscf/pcscf-harness.ts';
 import { type SentMessage, startWorker, type WorkerHarness } from '../nodes/worker-harness.ts';
 
 export const home = 'ims.mnc001.mcc001.3gppnetwork.org';
@@ -199,34 +197,17 @@ export class SectionG {
   }
 
   #pcscf(): WorkerHarness<NodeLogic & { stop?(): void }> {
-    const base = {
-      ...common,
-      role: 'pcscf',
-      name: `pcscf.${home}`,
-      visitedNetwork: home,
+    return startPcscf({
+      listeners: listeners.P,
+      trusted: common.trusted,
       access: [{ from: '10.46.0.0/16', security: 'ipsec-required' }],
       ipsec: { ...ipsecConfig, addresses: [addresses.P], clientPorts: [5100, 5102] },
-      rx: { mode: 'off', signalling: false },
-      policy: { serviceRoute: 'replace', media: { types: [], codecs: { forbidden: [] } } },
-      sessionTimer: { insert: 'none', defaultSeconds: 1800, minSeconds: 90, maxSeconds: 7200 },
-      store: { type: 'memory', path: '' },
-    };
-    let config: PcscfConfig | undefined;
-    return startWorker({
-      listeners: listeners.P,
-      name: base.name,
-      own: [`pcscf.${home}:5060`, `pcscf.${home}:0`],
-      hosts,
-      knownNames: [home],
-      proxyRequire: ['sec-agree', 'privacy'],
+      associations: this.associations,
       switchToTcpAbove: 1300,
-      profileOf: (listener, address) => profileOf(config!)(listener, address),
-      ipsec: this.associations,
-      createLogic: (parts) => {
-        config = { ...base, listeners: parts.listeners.all, hosts: [] } as unknown as PcscfConfig;
-        const store = openMemoryStore(pcscfTables);
-        return createPcscf({ ...parts, config, store, volatile: store, cx: null });
-      },
+      hosts,
+      own: [`pcscf.${home}:5060`, `pcscf.${home}:0`],
+      homeNetworks: [home],
+      config: { name: `pcscf.${home}`, homeDomain: home, visitedNetwork: home },
     });
   }
 

@@ -122,7 +122,7 @@ describe('an operator ends a call', () => {
     async (_name, role, reason) => {
       await lab.alice.register();
       const pair = await lab.call(lab.alice, lab.bob);
-      const command = ['--socket', join(lab.folder, `${role}.sock`), 'sessions', 'end'];
+      const command = ['--socket', join(lab.folder, `${role}.sock`), 'dialogs', 'end'];
       const cscfctl = (callId: string) =>
         spawnSync(fileURLToPath(new URL('../../bin/cscfctl', import.meta.url)), [...command, callId], {
           encoding: 'utf8',
@@ -138,7 +138,7 @@ describe('an operator ends a call', () => {
   it('P-110 P-111 a call that rings is refused with 503 and cancelled', async () => {
     const ringing = await lab.ringing(lab.alice, lab.bob);
     const params = { callId: ringing.callId };
-    expect(await callManagement(join(lab.folder, 'pcscf.sock'), 'sessions.release', params)).toBe(2);
+    expect(await callManagement(join(lab.folder, 'pcscf.sock'), 'dialogs.end', params)).toBe(2);
     expect(await ringing.ended).toMatchObject({ by: 'refused', status: 503 });
     await until('bob is cancelled', () => lab.bob.requests('CANCEL', ringing.callId).size === 1);
     await lab.callBothWays();

@@ -21,7 +21,7 @@ export const allPairs: readonly AlgorithmPair[] = [
 export const testCk = Buffer.from('0123456789abcdef1032547698badcfe', 'hex');
 export const testIk = Buffer.from('00112233445566778899aabbccddeeff', 'hex');
 
-export function transformFor(pair: AlgorithmPair, ik = testIk) {
+export function transformFor(pair: AlgorithmPair, ik: Buffer = testIk) {
   return transformOf({ ...pair, ...keysOf(pair.integrity, pair.encryption, testCk, ik) });
 }
 

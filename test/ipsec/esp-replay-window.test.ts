@@ -28,7 +28,7 @@ describe('P-35 X-I12 replay window', () => {
     const steps = fc.array(fc.integer({ min: -150, max: 150 }), { maxLength: 200 });
     fc.assert(
       fc.property(steps, fc.constantFrom(0, 1000, 0xffffff00), fc.constantFrom(64, 128, 1024), (jumps, start, size) => {
-        let at = start;
+        let at: number = start;
         const sequences = jumps.map((jump) => (at = Math.min(0xffffffff, Math.max(0, at + jump))));
         expect(takes(new ReplayWindow(size), sequences)).toEqual(takesByTheBook(size, sequences));
       }),

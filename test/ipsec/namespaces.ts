@@ -151,13 +151,19 @@ export class RigHost {
     return child;
   }
 
-  /** Starts a module in a node of its own, with an IPC channel (`send`, `message`) and its output on ours. */
-  fork(file: string, args: readonly string[] = [], options: SpawnOptions = {}): ChildProcess {
+  /**
+   * Starts a module in a node of its own, with an IPC channel (`send`, `message`) and its output on ours. `wrapper` is a
+   * command that starts another one, like setpriv or prlimit.
+   */
+  fork(
+    file: string,
+    args: readonly string[] = [],
+    options: SpawnOptions = {},
+    wrapper: readonly string[] = [],
+  ): ChildProcess {
     const stdio: StdioOptions = ['ignore', 'inherit', 'inherit', 'ipc'];
-    return this.spawn(process.execPath, ['--disable-warning=ExperimentalWarning', file, ...args], {
-      stdio,
-      ...options,
-    });
+    const command = [...wrapper, process.execPath, '--disable-warning=ExperimentalWarning', file, ...args];
+    return this.spawn(command[0]!, command.slice(1), { stdio, ...options });
   }
 
   async close(): Promise<void> {

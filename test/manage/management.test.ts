@@ -8,7 +8,8 @@ import { duration, statusView } from '#manage/cli/status-view';
 import { MethodRegistry, RpcError, rpcLimits } from '#manage/json-rpc';
 import { callManagement, ManagementError } from '#manage/management-client';
 import { ManagementServer, startManagement } from '#manage/management-server';
-import type { NodeStatus } from '#service/node-status';
+import { createWatchers, EventHub } from '#service/event-feed';
+import type { ManagedNode, NodeStatus } from '#service/node-status';
 import { Child } from '../service/child.ts';
 
 const status: NodeStatus = {
@@ -27,6 +28,19 @@ const status: NodeStatus = {
   registrations: 5,
   reasons: { 'no-dialog': 1, 'bad-cseq': 9 },
 };
+/** A node that only has a status. */
+function nodeAt(socket: string, more: Partial<ManagedNode> = {}): ManagedNode {
+  return {
+    status: () => status,
+    live: { current: { management: { socket } } } as unknown as ManagedNode['live'],
+    events: new EventHub(createWatchers()),
+    recentLog: () => Promise.resolve([]),
+    stats: () => [],
+    drain: () => {},
+    reload: () => Promise.resolve({ applied: [], needsRestart: [], rejected: [] }),
+    ...more,
+  };
+}
 const noLog = { error: () => undefined } as never;
 const newPath = () => join(mkdtempSync(join(tmpdir(), 'cscf-manage-')), 'm.sock');
 const open: { close(): Promise<void> }[] = [];
@@ -190,7 +204,7 @@ describe('JSON-RPC on the management socket', () => {
 describe('the management socket', () => {
   it('serves status to its own user only', async () => {
     const path = join(newPath(), '..', 'new folder', 'm.sock');
-    open.push(await startManagement(path, { status: () => status }, noLog));
+    open.push(await startManagement(nodeAt(path), noLog));
     expect(statSync(path).mode & 0o777).toBe(0o600);
     expect(await callManagement(path, 'status')).toEqual(status);
     await expect(callManagement(path, 'status', { x: 1 })).rejects.toMatchObject({ code: -32602 });
@@ -203,8 +217,8 @@ describe('the management socket', () => {
       return done.push(values) > 0;
     };
     const [without, path] = [newPath(), newPath()];
-    open.push(await startManagement(without, { status: () => status }, noLog));
-    open.push(await startManagement(path, { status: () => status, trigger }, noLog));
+    open.push(await startManagement(nodeAt(without), noLog));
+    open.push(await startManagement(nodeAt(path, { trigger }), noLog));
     const busy = { worker: 1, what: 'busy', ms: 30 };
     await expect(callManagement(without, 'test.trigger', busy)).rejects.toMatchObject({ code: -32601 });
     expect(await callManagement(path, 'test.trigger', busy)).toBe(true);
@@ -243,9 +257,9 @@ describe('the management socket', () => {
   });
 
   it('ends open connections when it closes', async () => {
-    const server = await startManagement(newPath(), { status: () => status }, noLog);
+    const server = await startManagement(nodeAt(newPath()), noLog);
     const path = newPath();
-    const other = await startManagement(path, { status: () => status }, noLog);
+    const other = await startManagement(nodeAt(path), noLog);
     const socket = connect(path);
     await once(socket, 'connect');
     const closed = once(socket, 'close');
@@ -274,7 +288,7 @@ describe('the client', () => {
     const run = (...args: string[]) => new Child(process.execPath, [cscfctl, ...args]).ended;
     expect(await run('status')).toMatchObject({ code: 2, stderr: expect.stringContaining('which node?') });
     expect(await run('--socket', '/x')).toMatchObject({ code: 2, stderr: expect.stringContaining('which command?') });
-    expect(await run('--socket', '/x', 'stats')).toMatchObject({ code: 2 });
+    expect(await run('--socket', '/x', 'flies')).toMatchObject({ code: 2 });
     expect(await run('--socket', '/nowhere/x', 'status')).toMatchObject({
       code: 1,
       stdout: '',

@@ -11,7 +11,11 @@ type Complete<T> = T extends readonly (infer E)[]
     ? { [K in keyof T]-?: Complete<Exclude<T[K], undefined>> }
     : T;
 
-const service = { management: { socket: '/s' }, log: { level: 'info', format: 'auto' }, drain: 5 } as const;
+const service = {
+  management: { socket: '/s', http: { listen: { transport: 'tcp', address: '127.0.0.1', port: 1 }, token: 't' } },
+  log: { level: 'info', format: 'auto' },
+  drain: 5,
+} as const;
 const listener = {
   index: 0,
   sides: ['mw'],
@@ -105,7 +109,16 @@ const pcscf = {
     strictContact: false,
     storeKey: 's',
   },
-  policy: { serviceRoute: 'replace', media: { types: ['audio'], codecs: { forbidden: ['c'] } } },
+  regEvent: { subscribe: true, expires: 600_000, sessions: 'release', rate: 100 },
+  emergency: {
+    numbers: ['112'],
+    onNumber: 'redirect',
+    anonymous: 'off',
+    ecscf: 'sip:e',
+    psap: 'sip:p',
+    methods: ['MESSAGE'],
+  },
+  policy: { callsPerUe: 64, serviceRoute: 'replace', media: { types: ['audio'], codecs: { forbidden: ['c'] } } },
   sessionTimer: { insert: 'all', defaultSeconds: 1800, minSeconds: 90, maxSeconds: 86400 },
   store,
 } as const satisfies Complete<PcscfConfig>;
@@ -264,7 +277,7 @@ const pcrf = {
 const samples: Readonly<Record<Role, object>> = { pcscf, icscf, scscf, hss, pcrf };
 
 /** Keys whose parsed form differs from the written one. */
-const parsed = new Set(['listeners', 'hosts', 'listen', 'metrics', 'profiles']);
+const parsed = new Set(['listeners', 'hosts', 'listen', 'management', 'metrics', 'profiles']);
 
 function keysOf(value: unknown, path = ''): string[] {
   if (Array.isArray(value)) return keysOf(value[0], `${path}[]`);

@@ -139,10 +139,11 @@ export class Associations {
       .filter((set) => set.impi !== impi && set.state !== 'temporary');
   }
 
-  /** A UE answers its challenge: its set lives on while the answer is judged. Requirement P-37. */
+  /** A UE answers its challenge, however late: its set lives on while the answer is judged. Requirement P-37. */
   answered(set: AssociationSet): void {
     const { table, lingerMs, context } = this.#options;
-    table.save({ ...set, expiresAtMs: Math.max(set.expiresAtMs, Math.round(context.clock.wallMs() + lingerMs)) });
+    const untilMs = Math.round(context.clock.wallMs() + lingerMs / 2);
+    if (set.expiresAtMs < untilMs) table.save({ ...set, expiresAtMs: untilMs });
   }
 
   /**
@@ -164,13 +165,13 @@ export class Associations {
     if ('refusal' in allocated) return allocated;
     const { set, victims } = allocated;
     for (const victim of victims) table.remove(victim);
+    // Before anything is waited for: it is written with the batch of the challenge.
     table.add(set);
     this.#temporary.set(set.id, set.expiresAtMs);
     try {
       await Promise.all(victims.map((victim) => this.#uninstall(victim)));
       const seconds = (awaitAuthMs + lingerMs) / 1000 + netSeconds;
       await port.add(associationsOf(set, plan.keys, seconds));
-      table.commit();
     } catch (error) {
       this.#abandon(set, error);
       return { refusal: reasons.ipsecFailed };

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createSecretKey, hkdfSync, randomBytes } from 'node:crypto';
 import type { AkaKeys } from './association-set.ts';
 
 /** Seals the keys of a set for the store, and opens them again. */
@@ -21,7 +21,7 @@ const keyOctets = 16;
  */
 export function openKeySeal(secret: string | undefined): KeySeal {
   if (secret === undefined || secret === '') return { seal: () => Buffer.alloc(0), open: () => null };
-  const key = Buffer.from(hkdfSync('sha256', secret, '', 'keys of security associations', 32));
+  const key = createSecretKey(Buffer.from(hkdfSync('sha256', secret, '', 'keys of security associations', 32)));
   return {
     seal({ ck, ik }, name) {
       const nonce = randomBytes(nonceOctets);

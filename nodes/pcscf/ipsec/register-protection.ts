@@ -18,6 +18,7 @@ import {
   insistsOnAgreement,
   offersOf,
   repeatsClient,
+  securityClientOf,
   verifies,
 } from './security-agreement.ts';
 
@@ -27,8 +28,8 @@ export type Protection =
   | { readonly kind: 'plain' }
   /** Not protected; with its challenge associations are set up. */
   | { readonly kind: 'offered'; readonly agreement: Agreement }
-  /** It came by a set; when it is challenged, another one is set up by what it offers, if it does. */
-  | { readonly kind: 'inside'; readonly set: AssociationSet; readonly agreement: Agreement | null };
+  /** It came by a set; when it is challenged, another one is set up by what it offers in Security-Client. */
+  | { readonly kind: 'inside'; readonly set: AssociationSet; readonly offer: readonly string[] };
 
 /** Why a REGISTER may not pass. */
 export interface ProtectionRefusal {
@@ -53,10 +54,11 @@ export function judgeUnprotected(
   const { headers } = request;
   const insists = insistsOnAgreement(headers);
   const isNeeded = security === 'ipsec-required' || insists;
-  const agreement = agreementOf(headers, side.order);
+  const offer = securityClientOf(headers);
+  const agreement = offer.length === 0 ? null : agreementOf(offer, side.order);
   if (agreement === null) {
     if (!isNeeded) return plain;
-    return headers.has(Header['Security-Client']) || insists ? noAgreement(side) : agreementWanted;
+    return offer.length > 0 || insists ? noAgreement(side) : agreementWanted;
   }
   if (!side.associations.available || side.ports.addressOf(request.flow!) === '') {
     return isNeeded ? busy(reasons.ipsecUnavailable) : plain;
@@ -108,8 +110,9 @@ export function judgeProtected(
   const set = side.associations.ofRegister(request.flow!, headers);
   if (set === null) return { kind: 'refused', reason: reasons.noAssociation, detail: '' };
   if (set.impi !== impi) return { kind: 'refused', reason: reasons.otherUsersAssociation, detail: impi };
+  const offer = securityClientOf(headers);
   if (set.state === 'temporary') {
-    if (!verifies(headers, set.server) || !repeatsClient(headers, set.client)) {
+    if (!verifies(headers, set.server) || !repeatsClient(offer, set.client)) {
       side.associations.end(set.id);
       return noAgreement(side, reasons.agreementChanged);
     }
@@ -119,7 +122,7 @@ export function judgeProtected(
     const elsewhere = strayPart(set, headers, contacts);
     if (elsewhere !== '') return { kind: 'refused', reason: reasons.contactElsewhere, detail: elsewhere };
   }
-  return { kind: 'inside', set, agreement: agreementOf(headers, side.order) };
+  return { kind: 'inside', set, offer };
 }
 
 /** What of Via and Contact is not at the UE's end of the set, '' when all is. Requirement P-43. */
@@ -163,7 +166,7 @@ export function protectChallenge(
     side.associations.end(inside.id);
     return null;
   }
-  const { agreement } = protection;
+  const agreement = protection.kind === 'inside' ? agreementOf(protection.offer, side.order) : protection.agreement;
   if (agreement === null) return noAgreement(side);
   return side.associations
     .begin({ impi, aor, contact, token, agreement, flow: request.flow!, inside, keys })

@@ -37,13 +37,12 @@ const chosenQ = 100;
 const maxClientOctets = 16_384;
 
 /**
- * The first pair of `order` that a UE offers in Security-Client, with its SPIs and ports; null when nothing it offers can
+ * The first pair of `order` that a UE offers in the fields of Security-Client, with its SPIs and ports; null when nothing it offers can
  * be used: unknown mechanisms and algorithms, other protocols and modes, SPIs that are reserved or the same.
  *
  * Source: RFC 3329 2.3.1, TS 33.203 7.2; requirements P-12, P-13, P-32, X-I13.
  */
-export function agreementOf(headers: HeaderList, order: readonly AlgorithmPair[]): Agreement | null {
-  const fields = fieldsOf(headers, Header['Security-Client']);
+export function agreementOf(fields: readonly string[], order: readonly AlgorithmPair[]): Agreement | null {
   if (fields.reduce((octets, field) => octets + field.length, 0) > maxClientOctets) return null;
   const mechanisms = parseSecurityMechanisms(fields);
   if (mechanisms instanceof ParseFailure) return null;
@@ -63,6 +62,11 @@ export function agreementOf(headers: HeaderList, order: readonly AlgorithmPair[]
 
 function isUsable({ prot, mod, spiC, spiS }: IpsecMechanism): boolean {
   return prot === 'esp' && mod === 'trans' && spiC >= leastSpi && spiS >= leastSpi && spiC !== spiS;
+}
+
+/** The fields of Security-Client, each as it stands. */
+export function securityClientOf(headers: HeaderList): readonly string[] {
+  return fieldsOf(headers, Header['Security-Client']);
 }
 
 /** Whether a UE insists on an agreement. Source: RFC 3329 2.3.1; requirement P-11. */
@@ -99,8 +103,8 @@ export function verifies(headers: HeaderList, sent: string): boolean {
 }
 
 /** Whether Security-Client of a request is that of the first REGISTER. Requirements P-41, X-I11. */
-export function repeatsClient(headers: HeaderList, first: readonly string[]): boolean {
-  return sameSecurityFields(fieldsOf(headers, Header['Security-Client']), first);
+export function repeatsClient(fields: readonly string[], first: readonly string[]): boolean {
+  return sameSecurityFields(fields, first);
 }
 
 /** The values of all lines of a header, each as it stands. */

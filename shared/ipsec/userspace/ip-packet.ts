@@ -46,21 +46,27 @@ function readOutbound4(packet: Buffer): OutboundPacket | null {
   if (protocol !== protocolUdp && protocol !== protocolTcp) return null;
   const isWhole = packet[0] === 0x45 && (packet.readUInt16BE(6) & 0x3fff) === 0;
   const hasFlow = isWhole && packet.length >= header4Bytes + leastPortBytes;
-  return { flow: hasFlow ? packet.latin1Slice(12, 24) : null, protocol, payload: packet.subarray(header4Bytes) };
+  return { flow: hasFlow ? packet.toString('latin1', 12, 24) : null, protocol, payload: packet.subarray(header4Bytes) };
 }
 
 function readOutbound6(packet: Buffer): OutboundPacket | null {
   const protocol = packet[6]!;
   if (protocol !== protocolUdp && protocol !== protocolTcp) return null;
   const hasFlow = packet.length >= header6Bytes + leastPortBytes;
-  return { flow: hasFlow ? packet.latin1Slice(8, 44) : null, protocol, payload: packet.subarray(header6Bytes) };
+  return { flow: hasFlow ? packet.toString('latin1', 8, 44) : null, protocol, payload: packet.subarray(header6Bytes) };
 }
 
 /**
  * Writes an IP packet into `to` and gives its length. Addresses have 4 or 16 octets; the kernel puts in the checksum and
  * the identification of IPv4. Gives 0 where it has no room.
  */
-export function writePacket(source: Buffer, destination: Buffer, protocol: number, payload: Buffer, to: Buffer): number {
+export function writePacket(
+  source: Buffer,
+  destination: Buffer,
+  protocol: number,
+  payload: Buffer,
+  to: Buffer,
+): number {
   return source.length === 4
     ? writePacket4(source, destination, protocol, payload, to)
     : writePacket6(source, destination, protocol, payload, to);

@@ -1,4 +1,5 @@
 import type { NodeStatus } from '#service/node-status';
+import { table, visible } from './table.ts';
 
 /** The status for people: a heading, then one table per subject. */
 export function statusView(status: NodeStatus): string {
@@ -43,16 +44,6 @@ export function statusView(status: NodeStatus): string {
   return lines.map(visible).join('\n');
 }
 
-function table(rows: readonly string[][]): string[] {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column]!))
-      .join('  ')
-      .trimEnd(),
-  );
-}
-
 /** `1 d 2 h`, `3 min 4 s`: the two largest units. */
 export function duration(seconds: number): string {
   const units: [string, number][] = [
@@ -73,12 +64,4 @@ export function duration(seconds: number): string {
 
 function percent(share: number): string {
   return `${Math.round(share * 100)} %`;
-}
-
-/** Text without control characters: names and reasons come from elsewhere. */
-function visible(line: string): string {
-  let shown = '';
-  for (const character of line)
-    shown += character < ' ' || (character >= '\x7f' && character <= '\x9f') ? '?' : character;
-  return shown;
 }

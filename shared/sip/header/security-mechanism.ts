@@ -140,6 +140,7 @@ export function formatIpsecOffer(alg: string, ealg: string, q: number): string {
  * Source: RFC 3329 2.3.1; requirement P-41.
  */
 export function sameSecurityFields(a: readonly string[], b: readonly string[]): boolean {
+  if (sameTexts(a, b)) return true;
   const left = normalValues(a);
   const right = normalValues(b);
   return left.length === right.length && left.every((value, i) => sameTexts(value, right[i]!));

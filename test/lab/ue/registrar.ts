@@ -180,7 +180,8 @@ export class Registrar {
     const offers = parseSecurityMechanisms(request.headers.values(Header['Security-Client']));
     if (sockets === null || this.#script.agrees === undefined || offers instanceof ParseFailure) return [];
     this.#agreements++;
-    this.#uePort = offers.map(parseIpsecMechanism).find((offer) => !(offer instanceof ParseFailure))?.portS ?? 0;
+    const [offer] = offers.map(parseIpsecMechanism).filter((each) => 'portS' in each);
+    this.#uePort = offer?.portS ?? 0;
     const { port: portC } = sockets.clients[this.#agreements % 2]!;
     return this.#script.agrees({
       spiC: 5000 + this.#agreements,

@@ -22,6 +22,9 @@ export interface PcscfOptions {
   readonly serviceRoute?: 'replace' | 'strict';
   readonly media?: PcscfConfig['policy']['media'];
   readonly rx?: Partial<PcscfConfig['rx']>;
+  readonly regEvent?: Partial<PcscfConfig['regEvent']>;
+  readonly emergency?: Partial<PcscfConfig['emergency']>;
+  readonly callsPerUe?: number;
   /** Makes its Diameter client. */
   readonly diameter?: (port: TransportPort) => DiameterInbox;
   /** The section `ipsec`; protected listeners are among `listeners`. */
@@ -29,6 +32,11 @@ export interface PcscfOptions {
   /** Where security associations are installed. */
   readonly associations?: AssociationPort;
   readonly switchToTcpAbove?: number;
+  /** Whatever else is to be otherwise. */
+  readonly config?: Partial<PcscfConfig>;
+  /** Names of other nodes, and of this one, as WorkerOptions say. */
+  readonly hosts?: { readonly [name: string]: readonly string[] };
+  readonly own?: readonly string[];
   readonly store?: Store;
   readonly wallStartMs?: number;
   readonly trace?: WorkerTrace;
@@ -36,6 +44,8 @@ export interface PcscfOptions {
   readonly dns?: (host: string) => string | null;
   readonly homeNetworks?: readonly string[];
 }
+
+const noEmergency: PcscfConfig['emergency'] = { numbers: [], onNumber: 'redirect', anonymous: 'off', methods: [] };
 
 const noRx: PcscfConfig['rx'] = {
   mode: 'off',
@@ -72,8 +82,9 @@ export function startPcscf(options: PcscfOptions = {}): PcscfWorker {
   let config: PcscfConfig | undefined;
   const worker = startWorker({
     listeners,
-    name: 'pcscf.ims.test',
-    hosts: options.dns === undefined ? { 'ims.test': ['udp:127.0.8.2:4060'] } : {},
+    name: options.config?.name ?? 'pcscf.ims.test',
+    hosts: options.hosts ?? (options.dns === undefined ? { 'ims.test': ['udp:127.0.8.2:4060'] } : {}),
+    ...(options.own === undefined ? {} : { own: options.own }),
     ...(options.dns === undefined ? {} : { dns: dnsOf(options.dns) }),
     knownNames: ['ims.test', ...(options.homeNetworks ?? [])],
     proxyRequire: ['sec-agree', 'privacy'],
@@ -104,7 +115,10 @@ export function startPcscf(options: PcscfOptions = {}): PcscfWorker {
         access: options.access ?? [{ from: '0.0.0.0/0', security: 'none' }],
         ...(options.ipsec === undefined ? {} : { ipsec: options.ipsec }),
         rx: { ...noRx, ...options.rx },
+        regEvent: { subscribe: false, expires: 600_000, sessions: 'release', rate: 100, ...options.regEvent },
+        emergency: { ...noEmergency, ...options.emergency },
         policy: {
+          callsPerUe: options.callsPerUe ?? 0,
           serviceRoute: options.serviceRoute ?? 'replace',
           media: options.media ?? { types: [], codecs: { forbidden: [] } },
         },
@@ -115,6 +129,7 @@ export function startPcscf(options: PcscfOptions = {}): PcscfWorker {
           maxSeconds: 7200,
         },
         store: { type: 'memory', path: '' },
+        ...options.config,
       };
       return createPcscf({ ...parts, config, store, volatile: store, cx: null });
     },

@@ -1,0 +1,98 @@
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { afterEach, describe, expect, it } from 'vitest';
+import { skipWithoutNamespaces } from '../ipsec/namespaces.ts';
+import { IpsecLab, type IpsecLabOptions } from './ipsec-lab.ts';
+import type { PhoneSetup } from './ipsec-phone.ts';
+import { until } from './transport-lab.ts';
+
+const skip = skipWithoutNamespaces('the variants of the flows with IPsec');
+const bin = fileURLToPath(new URL('../../bin/lab', import.meta.url));
+
+let lab: IpsecLab | undefined;
+afterEach(async () => {
+  await lab?.stop();
+  lab = undefined;
+});
+
+async function two(options: IpsecLabOptions, alice: Partial<PhoneSetup> = {}, bob: Partial<PhoneSetup> = {}) {
+  lab = await IpsecLab.start(options);
+  return { lab, alice: await lab.phone('alice', alice), bob: await lab.phone('bob', bob) };
+}
+
+type Two = Awaited<ReturnType<typeof two>>;
+
+/** Both register to be told of their registrations, call each other and write to each other. */
+async function use({ alice, bob }: Two): Promise<void> {
+  for (const [from, to] of [
+    [alice, bob],
+    [bob, alice],
+  ] as const) {
+    expect(await from.ask('subscribe')).toBe(200);
+    await until('the NOTIFY came', async () => (await from.ask('seen')).notifies.includes('reg active'));
+    expect(await from.ask('call', to.setup.impu)).toEqual({ answered: true, ringing: [183, 180], words: '' });
+    expect(await from.ask('hangUp')).toBe('us 200');
+    expect(await from.ask('message', to.setup.impu, `from ${from.setup.impi}`)).toMatchObject({ status: 200 });
+    expect((await to.ask('seen')).texts).toEqual([`from ${from.setup.impi}`]);
+  }
+}
+
+describe.skipIf(skip)('phones with IPsec', () => {
+  it('P-82 P-93 P-96 do all of it by TCP, with a P-CSCF of three workers', async () => {
+    const by = { kind: 'iphone', requestsBy: 'tcp', registerBy: 'tcp' } as const;
+    const lab = await two({ workers: 3, pcscf: { transport: { reader: 'dedicated' } } }, by, by);
+    await use(lab);
+    for (const phone of [lab.alice, lab.bob]) {
+      const sent = (await phone.messages()).filter((line) => line.startsWith('out '));
+      expect(sent.filter((line) => line.startsWith('out udp') && !line.includes(' 5060 '))).toEqual([]);
+    }
+  }, 60_000);
+
+  it('P-01 P-35 do all of it over IPv6, by UDP and TCP at the same time', async () => {
+    await use(await two({ v6: true }, { kind: 'minimal' }, { kind: 'samsung' }));
+  }, 60_000);
+
+  it('P-93 may answer from their server port, as some do, and offer in any spelling', async () => {
+    const phones = await two({}, { kind: 'unusual', answerFrom: 'server' }, { kind: 'minimal', answerFrom: 'server' });
+    expect(await phones.alice.ask('agreed')).toMatchObject({ alg: 'hmac-md5-96', ealg: 'aes-cbc' });
+    await use(phones);
+  }, 60_000);
+
+  it('P-30 P-38 X-I11 send nothing but ESP once they are challenged, and are never told CK and IK', async () => {
+    lab = await IpsecLab.start();
+    const capture = await lab.rig.capture('alice', 'pcscf');
+    const alice = await lab.phone('alice');
+    const bob = await lab.phone('bob');
+    await use({ lab, alice, bob });
+    await capture.stop();
+    const plain = capture.read('(udp or tcp) and not esp', ['ip.src', 'udp.srcport', 'udp.dstport', 'sip.Status-Code']);
+    expect(plain.map(([from, , , status]) => `${from} ${status}`)).toEqual([
+      `${alice.setup.address} `,
+      `${lab.gm.address} 401`,
+    ]);
+    expect(capture.read('esp', ['esp.spi']).length).toBeGreaterThan(20);
+    expect(capture.read('sip contains "ck=" or sip contains "ik="', ['frame.number'])).toEqual([]);
+  }, 60_000);
+
+  it('P-13 get 494 when they offer nothing that the network wants', async () => {
+    lab = await IpsecLab.start({ ipsec: { algorithms: [{ alg: 'hmac-md5-96', ealg: 'aes-cbc' }] } });
+    const alice = await lab.open('alice', { kind: 'minimal' });
+    expect(await alice.ask('register')).toMatchObject({ status: 494 });
+  }, 60_000);
+
+  it('P-05 lab ue --ipsec registers from the command line, and says how', async () => {
+    lab = await IpsecLab.start();
+    const host = lab.rig.host('alice');
+    const order = ['ue', 'register', '--user', 'alice', '--config', lab.config.files.hss, '--ipsec', '--proxy'];
+    const words = host.run(bin, ...order, lab.gm.address, '--address', host.address, '--security-client', 'iphone');
+    expect(words).toMatch(/registered for \d+ s as sip:alice@ims\.test/);
+  }, 60_000);
+
+  it('P-05 lab ue --ipsec says what it lacks', () => {
+    const outcome = spawnSync(bin, ['ue', 'register', '--user', 'alice', '--ipsec', '--tls'], { encoding: 'utf8' });
+    expect([outcome.status, outcome.stderr.trim().split('\n').at(-1)]).toEqual([
+      2,
+      'ue: --ipsec goes with --transport udp or tcp',
+    ]);
+  });
+});
