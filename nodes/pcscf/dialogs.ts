@@ -48,6 +48,8 @@ export class Dialog implements TimerOwner {
   confirmed = false;
   /** Value of Reason with which this node has ended it: it stays known for what is still on its way. '' before. */
   released = '';
+  /** What ends it is on its way from one side to the other: there is nothing left to end. */
+  ending = false;
   /** Whether its ends have agreed on a session timer. */
   timed = false;
   /** What keeps its Call-ID with this worker. */
@@ -258,7 +260,7 @@ export class Dialogs {
    * value of the Reason header. False when it is over already.
    */
   release(dialog: Dialog, reason: string): boolean {
-    if (dialog.released !== '' || !this.#has(dialog)) return false;
+    if (dialog.released !== '' || dialog.ending || !this.#has(dialog)) return false;
     dialog.released = reason;
     dialog.opening = null;
     this.#wheel.start(dialog.life, lingerMs);

@@ -55,6 +55,7 @@ export function forwardInDialogFromUe(
   headers.append(Header['P-Charging-Vector'], charging);
   if (dialog !== null) state.dialogs.noteRequest(dialog, request, true);
   const attempt: InDialogAttempt = { kind: 'in-dialog', fromUe: true, dialog, ends: ends(request, dialog), charging };
+  if (dialog !== null && attempt.ends) dialog.ending = true;
   transaction.context = attempt;
   const asked = authorizeRequest(state, transaction, dialog, true);
   if (asked === null) transaction.forward({ side: 'mw', guarded });
@@ -82,6 +83,7 @@ export function forwardInDialogToUe(state: PcscfState, transaction: ProxyTransac
   crossBorder(headers, 'requestToUe');
   if (dialog !== null) state.dialogs.noteRequest(dialog, request, false);
   const attempt: InDialogAttempt = { kind: 'in-dialog', fromUe: false, dialog, ends: ends(request, dialog), charging };
+  if (dialog !== null && attempt.ends) dialog.ending = true;
   transaction.context = attempt;
   const asked = authorizeRequest(state, transaction, dialog, false);
   if (asked === null) transaction.forward(toUe(state, binding, request.method));

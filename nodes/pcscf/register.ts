@@ -11,6 +11,7 @@ import { authorizeRegistration } from './authorize-registration.ts';
 import { readAkaKeys } from './ipsec/aka-keys.ts';
 import { claimIntegrity } from './ipsec/integrity-claim.ts';
 import { type ProtectionRefusal, protectChallenge } from './ipsec/register-protection.ts';
+import { agreeToKeepAlive } from './keep-alive.ts';
 import type { PcscfState } from './pcscf-state.ts';
 import { type RegisterAttempt, readAttempt } from './register-attempt.ts';
 import { crossBorder, dropIntegrityClaims, dropKeys } from './trust-border.ts';
@@ -82,6 +83,7 @@ export function takeRegisterResponse(
   const keys = response.status === 401 && state.ipsec !== null ? readAkaKeys(headers) : 'none';
   dropKeys(headers);
   crossBorder(headers, 'responseToUe');
+  if (response.status < 300) agreeToKeepAlive(response);
   if (response.status < 300)
     return attempt.query ? undefined : authorizeRegistration(state, transaction, attempt.token);
   if (response.status === 401) return takeChallenge(state, transaction, attempt, response, keys);

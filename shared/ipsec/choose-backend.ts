@@ -11,8 +11,8 @@ export interface ChooseOptions {
   readonly addresses?: readonly string[];
   /** Packets that may overtake each other, 32 to 4096: 64. */
   readonly replayWindow?: number;
-  /** Marks what is this program's among the kernel's associations, see `KernelOptions`. */
-  readonly tag?: number;
+  /** 0 to 255: programs of one host that have back ends at the same time need different ones. 0. */
+  readonly instance?: number;
 }
 
 /** A back end, or null; `words` says in one line which it is, why not the other, or why none. */
@@ -49,15 +49,17 @@ function openKernel(options: ChooseOptions) {
   return openKernelBackend(options.algorithms ?? usualAlgorithms, [...versions], {
     ...defaultKernelOptions,
     ...(options.replayWindow === undefined ? {} : { replayWindow: options.replayWindow }),
-    ...(options.tag === undefined ? {} : { tag: options.tag }),
+    // Outgoing associations are marked with the next number.
+    tag: defaultKernelOptions.tag + 2 * (options.instance ?? 0),
   });
 }
 
 async function openUserspace(options: ChooseOptions, words: string, before = ''): Promise<ChosenBackend> {
   try {
     const { openUserspaceBackend } = await import('./userspace/userspace-backend.ts');
-    return { backend: await openUserspaceBackend({ replayWindow: options.replayWindow ?? 64 }), words };
+    const { replayWindow = 64, instance = 0 } = options;
+    return { backend: await openUserspaceBackend({ replayWindow, instance }), words };
   } catch (error) {
-    return { backend: null, words: `${before}and ours can't be used: ${(error as Error).message}` };
+    return { backend: null, words: `${before}${(error as Error).message}` };
   }
 }

@@ -38,7 +38,7 @@ export async function openIpsecGuard(
   }
   if (access.some(({ security }) => security === 'ipsec-required'))
     throw new IpsecError('ERR_IPSEC_UNSUPPORTED', advice(words));
-  log.warn({ reason: 'ipsec-unavailable' }, `UEs register without IPsec: ${words}`);
+  log.warn({ reason: 'ipsec-missing' }, `UEs register without IPsec: ${words}`);
   return null;
 }
 

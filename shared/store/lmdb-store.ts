@@ -2,6 +2,15 @@ import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Database, RootDatabase } from 'lmdb';
 import {
+  changesConfirmed,
+  isResponsible,
+  markChanged,
+  nextVersion,
+  VERSION_OCTETS,
+  type VersionedRecord,
+  writerOf,
+} from './replication.ts';
+import {
   bucketOf,
   COMMIT_SLOT,
   createGenerations,
@@ -26,8 +35,35 @@ export interface LmdbStoreOptions {
   readonly generations?: Int32Array;
   /** Flush each commit to the disk. Without it (the default) what is committed survives the death of the process, not of the machine. */
   readonly sync?: boolean;
+  /** Notes versions and what has changed, for a replica on other machines (`RedisReplica`). Needs `generations`. */
+  readonly replica?: ReplicaOptions;
   /** Address space to start with, octets, 8 GiB unless told: no file size, and the library maps more when the file outgrows it. */
   readonly mapSize?: number;
+}
+
+/** What a store needs to know to be shared with other machines. */
+export interface ReplicaOptions {
+  /** Number of this node, see `nodeNumber`. */
+  readonly node: number;
+  /** Wall clock, milliseconds. */
+  readonly wallMs: () => number;
+  /** How long `durable` waits, milliseconds. */
+  readonly durableMs: number;
+}
+
+/** A store whose records are shared with other machines. */
+export interface ReplicableStore extends Store {
+  /** Records changed here and not confirmed, at most `limit`. */
+  unconfirmed(limit: number): VersionedRecord[];
+  /** How many there are. */
+  unconfirmedCount(): number;
+  /** The other machines know these versions. */
+  confirm(records: readonly Pick<VersionedRecord, 'table' | 'key' | 'version'>[]): void;
+  /** Takes over records of other machines; those that are newer here are left. */
+  takeOver(records: readonly VersionedRecord[]): void;
+  /** A note of the replica that survives a restart. */
+  note(name: string): string | null;
+  setNote(name: string, value: string): void;
 }
 
 type LmdbModule = Pick<typeof import('lmdb'), 'open'>;
@@ -37,6 +73,10 @@ const HEADER = 6;
 const DEFAULT_MAP_SIZE = 8 * 1024 ** 3;
 /** The index of due times: due time, table, 0, key; no value. */
 const DUE_INDEX = '#due';
+const VERSIONS = '#versions';
+const CHANGED = '#changed';
+/** Notes of the replica stand among the versions under a name that no table has. */
+const NOTES = '#note';
 const NOTHING = Buffer.alloc(0);
 
 /** A table's database and its part of the open batch: octets with header, or null for a removal. */
@@ -56,7 +96,7 @@ interface Table {
 export async function openLmdbStore(
   options: LmdbStoreOptions,
   load: () => Promise<LmdbModule> = () => import('lmdb'),
-): Promise<Store> {
+): Promise<ReplicableStore> {
   let lmdb: LmdbModule;
   try {
     lmdb = await load();
@@ -73,11 +113,17 @@ export async function openLmdbStore(
   }
 }
 
-class LmdbStore implements Store {
+class LmdbStore implements ReplicableStore {
   readonly generations: Int32Array;
   readonly #root: RootDatabase<Buffer, string>;
   readonly #due: Database<Buffer, Buffer>;
   readonly #tables = new Map<string, Table>();
+  readonly #replica: ReplicaOptions | null;
+  /** Of every record, removed ones included: its version. Only with a replica. */
+  readonly #versions: Database<Buffer, Buffer>;
+  /** Records that changed here and are not confirmed, with their version. Only with a replica. */
+  readonly #changed: Database<Buffer, Buffer>;
+  #marks = false;
   /** Commit count up to which our read snapshot is known to be fresh. */
   #seen = -1;
   #batched = 0;
@@ -92,12 +138,15 @@ class LmdbStore implements Store {
       noSubdir: false,
       encoding: 'binary',
       mapSize: options.mapSize ?? DEFAULT_MAP_SIZE,
-      maxDbs: options.tables.length + 2,
+      maxDbs: options.tables.length + 4,
       maxReaders: 512,
       noSync: options.sync !== true,
       overlappingSync: false,
     });
     this.#due = this.#root.openDB<Buffer, Buffer>(DUE_INDEX, { encoding: 'binary', keyEncoding: 'binary' });
+    this.#replica = options.replica ?? null;
+    this.#versions = this.#root.openDB<Buffer, Buffer>(VERSIONS, { encoding: 'binary', keyEncoding: 'binary' });
+    this.#changed = this.#root.openDB<Buffer, Buffer>(CHANGED, { encoding: 'binary', keyEncoding: 'binary' });
     for (const name of options.tables) {
       this.#tables.set(name, {
         name,
@@ -198,7 +247,7 @@ class LmdbStore implements Store {
       const at = index.indexOf(0, HEADER);
       const table = this.#tables.get(index.toString('latin1', HEADER, at));
       const key = index.toString('latin1', at + 1);
-      if (table === undefined || !mine(key, table.name)) continue;
+      if (table === undefined || !mine(key, table.name) || !this.#seesTo(table.name, key)) continue;
       due.push({ index: Buffer.from(index), table, key, dueMs: index.readUIntBE(0, HEADER) });
     }
     if (due.length === 0) return [];
@@ -295,8 +344,14 @@ class LmdbStore implements Store {
     }
   }
 
-  /** Writes or removes one record and its entry in the index of due times. Within a transaction. */
+  /** Writes or removes one record, and notes that for the replica. Within a transaction. */
   #write(table: Table, key: string, octets: Buffer | null): void {
+    const changed = this.#writeRecord(table, key, octets);
+    if (changed && this.#replica !== null) this.#markChange(this.#replica, table.name, key);
+  }
+
+  /** Writes or removes one record and its entry in the index of due times. Gives whether there was anything to do. */
+  #writeRecord(table: Table, key: string, octets: Buffer | null): boolean {
     const old = table.db.getBinaryFast(key);
     const oldDue = old === undefined ? 0 : old.readUIntBE(0, HEADER);
     const due = octets === null ? 0 : octets.readUIntBE(0, HEADER);
@@ -306,6 +361,93 @@ class LmdbStore implements Store {
     }
     if (octets !== null) table.db.putSync(key, octets);
     else if (old !== undefined) table.db.removeSync(key);
+    return octets !== null || old !== undefined;
+  }
+
+  #markChange({ node, wallMs }: ReplicaOptions, table: string, key: string): void {
+    const name = recordName(table, key);
+    const version = nextVersion(copyOf(this.#versions.getBinaryFast(name)), wallMs(), node);
+    this.#versions.putSync(name, version);
+    this.#changed.putSync(name, version);
+    this.#marks = true;
+  }
+
+  /** Whether records of this node and of those that are gone fall due here. */
+  #seesTo(table: string, key: string): boolean {
+    if (this.#replica === null) return true;
+    const version = this.#versions.getBinaryFast(recordName(table, key));
+    return version === undefined || isResponsible(this.generations, writerOf(version), this.#replica.node);
+  }
+
+  durable(): Promise<boolean> {
+    return this.#replica === null ? Promise.resolve(true) : changesConfirmed(this.generations, this.#replica.durableMs);
+  }
+
+  unconfirmed(limit: number): VersionedRecord[] {
+    this.commit();
+    this.#refresh();
+    const records: VersionedRecord[] = [];
+    for (const { key: name, value } of this.#changed.getRange({ limit })) {
+      const [table, key] = nameParts(name);
+      const stored = this.#tables.get(table);
+      if (stored === undefined) continue;
+      const record = readRecord(stored.db, key);
+      const kept =
+        record === null
+          ? { value: null, expiresAtMs: 0 }
+          : { value: record.value as Buffer, expiresAtMs: record.expiresAtMs };
+      records.push({ table, key, version: Buffer.from(value), ...kept });
+    }
+    return records;
+  }
+
+  unconfirmedCount(): number {
+    return (this.#changed.getStats() as { entryCount: number }).entryCount;
+  }
+
+  confirm(records: readonly Pick<VersionedRecord, 'table' | 'key' | 'version'>[]): void {
+    this.commit();
+    this.#transaction(() => {
+      for (const { table, key, version } of records) {
+        const name = recordName(table, key);
+        if (this.#changed.getBinaryFast(name)?.subarray(0, VERSION_OCTETS).equals(version) === true)
+          this.#changed.removeSync(name);
+      }
+    });
+  }
+
+  takeOver(records: readonly VersionedRecord[]): void {
+    this.commit();
+    const taken: VersionedRecord[] = [];
+    this.#transaction(() => {
+      taken.length = 0;
+      for (const record of records) {
+        const table = this.#tables.get(record.table);
+        if (table === undefined) continue;
+        const name = recordName(record.table, record.key);
+        const known = this.#versions.getBinaryFast(name);
+        if (known !== undefined && known.subarray(0, VERSION_OCTETS).compare(record.version) >= 0) continue;
+        const { value } = record;
+        this.#writeRecord(table, record.key, value === null ? null : encode(value, dueTime(record.expiresAtMs)));
+        this.#versions.putSync(name, record.version);
+        this.#changed.removeSync(name);
+        taken.push(record);
+      }
+    });
+    if (taken.length === 0) return;
+    this.#committed();
+    for (const { table, key } of taken) this.#bump(table, key);
+  }
+
+  note(name: string): string | null {
+    this.#refresh();
+    const octets = this.#versions.getBinaryFast(recordName(NOTES, name));
+    return octets?.toString('latin1', 0, octets.length) ?? null;
+  }
+
+  setNote(name: string, value: string): void {
+    this.#transaction(() => this.#versions.putSync(recordName(NOTES, name), Buffer.from(value, 'latin1')));
+    this.#committed();
   }
 
   #transaction(work: () => void): void {
@@ -326,6 +468,9 @@ class LmdbStore implements Store {
    */
   #committed(): void {
     Atomics.add(this.generations, COMMIT_SLOT, 1);
+    if (!this.#marks) return;
+    this.#marks = false;
+    markChanged(this.generations);
   }
 
   #bump(table: string, key: string): void {
@@ -348,6 +493,20 @@ function readRecord(db: Database<Buffer, string>, key: string): StoredRecord | n
   const value = Buffer.allocUnsafe(end - HEADER);
   octets.copy(value, 0, HEADER, end);
   return { value, expiresAtMs: octets.readUIntBE(0, HEADER) };
+}
+
+/** The library's buffer is overwritten by the next get. */
+function copyOf(octets: Buffer | undefined): Buffer | null {
+  return octets === undefined ? null : Buffer.from(octets.subarray(0, VERSION_OCTETS));
+}
+
+function recordName(table: string, key: string): Buffer {
+  return Buffer.from(`${table}\0${key}`, 'latin1');
+}
+
+function nameParts(name: Buffer): [string, string] {
+  const at = name.indexOf(0);
+  return [name.toString('latin1', 0, at), name.toString('latin1', at + 1)];
 }
 
 function encode(value: Uint8Array, dueMs: number): Buffer {

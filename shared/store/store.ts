@@ -25,7 +25,7 @@ export interface ExpiredRecord extends StoreEntry {
  * No clock inside: a record past its time is still read until someone takes or removes it, so whoever minds checks the time.
  */
 export interface Store {
-  /** One counter per bucket of keys (`bucketOf`), bumped when a key is written; the first two slots are ours. Shared by the threads. */
+  /** One counter per bucket of keys (`bucketOf`), bumped when a key is written; the first slots are ours. Shared by the threads. */
   readonly generations: Int32Array;
 
   /** The octets of a record, a copy the caller may keep; null when there is none. */
@@ -72,6 +72,12 @@ export interface Store {
   /** Number of records in a table. Commits the batch first. */
   count(table: string): number;
 
+  /**
+   * Where records are shared with other machines: settles when what this thread has committed is known there, false when
+   * that takes too long. Left out where there are no others.
+   */
+  durable?(): Promise<boolean>;
+
   /** Commits the batch and lets go of the files. Every later call throws ERR_STORE_CLOSED. */
   close(): Promise<void>;
 }
@@ -97,13 +103,16 @@ export class StoreError extends Error {
 /** Slots of the generation counters. */
 export const GENERATION_SLOTS = 65_536;
 
-/** Slot of the counter of commits; buckets of keys are 2 and up. */
+/** Slot of the counter of commits; buckets of keys are 64 and up. */
 export const COMMIT_SLOT = 0;
 
 /** Slot that names the thread with a write transaction open (`write-lock.ts`). */
 export const WRITER_SLOT = 1;
 
-const FIRST_BUCKET = 2;
+/** Slots of replication, see `replication.ts`. */
+export const REPLICATION_SLOTS = 2;
+
+const FIRST_BUCKET = 64;
 
 /** Records put off by `takeExpired` come back after this time unless told otherwise. */
 export const DEFAULT_LEASE_MS = 60_000;
@@ -116,7 +125,7 @@ export function createGenerations(): Int32Array {
   return new Int32Array(new SharedArrayBuffer(GENERATION_SLOTS * Int32Array.BYTES_PER_ELEMENT));
 }
 
-/** Bucket of a key, 2 to 65,535. Two keys in one bucket only mean a needless re-read. */
+/** Bucket of a key, 64 to 65,535. Two keys in one bucket only mean a needless re-read. */
 export function bucketOf(table: string, key: string): number {
   let h = 0x811c9dc5;
   for (let i = 0; i < table.length; i++) h = Math.imul(h ^ table.charCodeAt(i), 0x01000193);

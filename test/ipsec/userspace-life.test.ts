@@ -145,7 +145,7 @@ describe.skipIf(skip)('P-35 P-39 the life of ESP in this program', () => {
     await first.ask('open', {});
     await first.ask('guard', [...ends(p, 7001, portPs), ...ends(host.address6, 7002)]);
     await first.kill();
-    expect(configurationOf(host)).toMatch(/sport 7001[^]*sport 7002/);
+    expect(configurationOf(host)).toMatch(/sport 7001[\s\S]*sport 7002/);
     await startPcscf();
     const now = configurationOf(host);
     expect(now).not.toMatch(/700[12]/);

@@ -227,7 +227,8 @@ export class Associations {
     table.remove(set);
     this.#temporary.delete(id);
     this.#hold(set, false);
-    context.count(set.state === 'temporary' ? 'association-unanswered' : 'association-removed');
+    if (set.state === 'temporary') context.count('association-unanswered');
+    else context.count('association-removed');
     void this.#uninstall(set);
   }
 

@@ -52,12 +52,12 @@ export class DataPathClient {
 
   /** Ends the thread: no descriptor is used after that. */
   async stop(): Promise<void> {
-    const exited = new Promise((resolve) => this.#worker.once('exit', resolve));
-    const alive = this.#ended === undefined;
     process.removeListener('exit', this.#rouse);
-    if (alive) {
+    if (this.#ended === undefined) {
+      const exited = new Promise((resolve) => this.#worker.once('exit', resolve));
       this.#worker.ref();
-      await this.ask({ kind: 'stop' });
+      this.#port.postMessage({ id: 0, request: { kind: 'stop' } });
+      this.#rouse();
       await exited;
     }
     this.#port.close();

@@ -121,8 +121,11 @@ class UserspaceBackend implements IpsecBackend {
     await this.#guarding;
     await this.#path.stop();
     for (const fd of this.#sockets.values()) closeSync(fd);
-    if (!keep) await this.#guard.remove();
-    closeDescriptors(this.#descriptors);
+    try {
+      if (!keep) await this.#guard.remove();
+    } finally {
+      closeDescriptors(this.#descriptors);
+    }
   }
 
   async #report(): Promise<DataPathReport> {

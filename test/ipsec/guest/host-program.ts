@@ -3,7 +3,7 @@ import { connect, createServer } from 'node:net';
 import { type ChooseOptions, chooseBackend } from '#ipsec/choose-backend';
 import type { IpsecBackend, IpsecCounters } from '#ipsec/ipsec-backend';
 import { IpBatch } from '#ipsec/kernel/ip-batch';
-import { defaultKernelOptions, KernelBackend } from '#ipsec/kernel/kernel-backend';
+import { KernelBackend } from '#ipsec/kernel/kernel-backend';
 import { NetlinkSocket } from '#ipsec/kernel/netlink-socket';
 import type { Endpoint, InstalledAssociation } from '#ipsec/security-association';
 import { type Agreement, associationSet } from './association-set.ts';
@@ -28,9 +28,8 @@ export const hostMethods = {
   /** Opens a back end; gives the words of the choice, null words where nothing works. */
   async open(kind: BackendKind, options: ChooseOptions = {}): Promise<string> {
     if (kind === 'netlink' || kind === 'ip-batch') {
-      const tag = options.tag ?? defaultKernelOptions.tag;
       const link = kind === 'netlink' ? new NetlinkSocket() : new IpBatch();
-      backend = new KernelBackend(link, { ...defaultKernelOptions, tag });
+      backend = new KernelBackend(link);
       return kind;
     }
     const chosen = await chooseBackend(kind, options);
@@ -147,8 +146,9 @@ export const hostMethods = {
       let back = Buffer.alloc(0);
       const done = (words: string) => {
         clearTimeout(timer);
-        // A reset leaves the pair of ports free at once.
-        socket.resetAndDestroy();
+        // A reset leaves the pair of ports free at once; one that still connects would wait with it.
+        if (socket.connecting) socket.destroy();
+        else socket.resetAndDestroy();
         resolve(words);
       };
       const timer = setTimeout(() => done('timeout'), milliseconds);

@@ -460,7 +460,7 @@ describe('descriptions that cannot be used', () => {
 
 describe('an emergency call', () => {
   it('P-132 is told by its Service-URN', async () => {
-    await start();
+    await start({ emergency: { ecscf: 'sip:127.0.8.3:6060' } });
     const call = invite(worker, alice, offer, [], 'urn:service:sos.police');
     answerCall(worker, call, 183, answer);
     await network.sent();

@@ -1,9 +1,9 @@
 import { expect } from 'vitest';
+import type { AssociationPort } from '#ipsec/ipsec-backend';
 import { profileOf } from '#nodes/pcscf/access';
 import { createPcscf, type Pcscf } from '#nodes/pcscf/pcscf';
 import { pcscfTables } from '#nodes/pcscf/registrations';
 import type { PcscfConfig } from '#service/config-shape';
-import type { AssociationPort } from '#ipsec/ipsec-backend';
 import type { DnsLocator } from '#sip/resolver/dns-locator';
 import { openMemoryStore } from '#store/memory-store';
 import type { Store } from '#store/store';

@@ -185,6 +185,22 @@ describe('a call that is answered and that the network ends', () => {
     expect(worker.take().map((each) => each.status)).toEqual([200]);
   });
 
+  it('P-112 a call that an end is ending is left to it: each side hears one BYE', () => {
+    start();
+    const call = invite();
+    answerFar(call, 200);
+    worker.take();
+    const back = ['Call-ID: out', 'From: <sip:bob@ims.test>;tag=remote', 'To: <sip:alice@ims.test>;tag=alice'];
+    worker.receive(coreRequest('BYE', 'sip:alice@127.16.0.1:5070', [...back, `Route: ${own(call.token)}`]), scscf);
+    const bye = worker.takeOne();
+    expect(bye.to).toBe(alice.source);
+    expect(endCall('out')).toBe(0);
+    expect(worker.take()).toEqual([]);
+    worker.answer(bye, 200);
+    expect(worker.take().map(({ status }) => status)).toEqual([200]);
+    expect(worker.logic.sessions()).toBe(0);
+  });
+
   it('P-112 a side that cannot be reached is left alone', () => {
     start();
     const call = invite();

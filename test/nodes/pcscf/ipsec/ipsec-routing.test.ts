@@ -278,6 +278,27 @@ describe('after a restart', () => {
   });
 });
 
+describe('with several workers', () => {
+  it('P-40 P-53 P-59 the one that answers the challenge, and the one that calls, need not be the one that set it up', async () => {
+    const store = openMemoryStore(pcscfTables);
+    const port = new RecordingPort();
+    const others = [startIpsec(port, { store }), startIpsec(port, { store })] as const;
+    worker = startIpsec(port, { store });
+    const ue = alice();
+    const { forwarded, answer } = await challenge(others[0], ue);
+    others[1].receive(registerOf(ue, { verify: answer.header('Security-Server')! }), udpSource(ue), serverUdp);
+    const second = others[1].takeOne();
+    expect(second.header('Path')).toBe(forwarded.header('Path'));
+    others[1].answer(second, 200, grantedTo(ue));
+    await others[1].settle();
+    expect(others[1].takeOne().to).toBe(`udp ${ue.address}:${ue.serverPort}`);
+    const path = forwarded.header('Path')!;
+    worker.receive(toPhone('MESSAGE', path.slice('<sip:'.length, path.indexOf('@')), ue), scscf);
+    expect(sentRequest('MESSAGE').to).toBe(`udp ${ue.address}:${ue.serverPort}`);
+    for (const other of others) expectQuiet(other);
+  });
+});
+
 describe('a UE that is challenged anew by an AKA challenge', () => {
   it('P-42 has to offer something: without an offer it is 494 by its set, which stays', async () => {
     start();
