@@ -10,7 +10,8 @@ import type { Flow, Target } from '#sip/transport/flow';
 import { type Access, type ProxyAddress, routeTo } from './access.ts';
 import { agreedMechanism, associationsOf } from './association-plan.ts';
 import type { ChallengeAnswer } from './credentials.ts';
-import type { Endpoint, ProtectedSockets } from './endpoint.ts';
+import type { Endpoint } from './endpoint.ts';
+import type { ProtectedSockets } from './phone-sockets.ts';
 import { type PhoneKind, phoneKinds, type SecurityEnd } from './security-offer.ts';
 
 export interface IpsecOptions {

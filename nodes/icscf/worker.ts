@@ -5,7 +5,7 @@ import { createIcscf } from './icscf.ts';
 
 /** What runs in each worker of the I-CSCF. */
 export const createInbox = nodeWorker<IcscfConfig>({
-  tables: [],
+  tables: { shared: [], own: [] },
   store: () => null,
   names: (config) => [`${config.name}:0`, ...config.listeners.map(({ port }) => `${config.name}:${port}`)],
   profileOf: (config) => {

@@ -181,6 +181,7 @@ export class MediaAuthorization implements RxEvents {
     if (this.#over) return;
     this.#over = true;
     this.#legs.length = 0;
+    this.#tellAnew();
     const session = this.#session;
     if (session === null) return;
     void session.end().then(() => this.#forget());
@@ -209,6 +210,10 @@ export class MediaAuthorization implements RxEvents {
     // The call goes on; the next change of its media makes another session.
     this.#forget();
     this.#session = null;
+    this.#tellAnew();
+  }
+
+  #tellAnew(): void {
     this.#told = [];
     this.#toldComponents = [];
     this.#states = [];

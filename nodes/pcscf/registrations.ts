@@ -1,4 +1,5 @@
 import type { Clock } from '#service/clock';
+import type { StoreTables } from '#service/shared-store';
 import { Timer, type TimerOwner, type TimerWheel } from '#sip/transaction/timer-wheel';
 import type { Flow } from '#sip/transport/flow';
 import { CachedReader } from '#store/cached-reader';
@@ -11,15 +12,11 @@ import { rxSessionTable } from './rx-records.ts';
 import { signallingTables } from './signalling-session.ts';
 
 /** Tables of the P-CSCF's store: bindings by token, tokens by source, tokens by private identity. */
-export const pcscfTables: readonly string[] = [
-  'bindings',
-  'sources',
-  'subscribers',
-  ...associationTables,
-  rxSessionTable,
-  ...signallingTables,
-  regEventTable,
-];
+export const storeTables: StoreTables = {
+  shared: ['bindings', 'sources', 'subscribers', regEventTable],
+  own: [...associationTables, rxSessionTable, ...signallingTables],
+};
+export const pcscfTables: readonly string[] = [...storeTables.shared, ...storeTables.own];
 
 /** A binding outlives its contacts by this, so that a refresh that is under way finds it. Source: TS 24.229 5.2.2.1; requirement P-57. */
 export const graceMs = 30_000;

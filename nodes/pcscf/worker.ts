@@ -3,11 +3,11 @@ import type { PcscfConfig } from '#service/config-shape';
 import { nodeWorker } from '#service/node-worker';
 import { profileOf } from './access.ts';
 import { createPcscf } from './pcscf.ts';
-import { pcscfTables } from './registrations.ts';
+import { storeTables } from './registrations.ts';
 
 /** What runs in each worker of the P-CSCF. */
 export const createInbox = nodeWorker<PcscfConfig>({
-  tables: pcscfTables,
+  tables: storeTables,
   store: (config) => config.store,
   names: (config) => [`${config.name}:0`, ...config.listeners.map(({ port }) => `${config.name}:${port}`)],
   homeNetworks: (config) => config.dns.homeNetworks,

@@ -79,6 +79,13 @@ export async function handleRegister(state: ScscfState, transaction: ProxyTransa
   }
   // The HSS hears of it before the UE, which may register anew at once. Whether it agrees does not matter (S-38).
   if (change.left !== null) await deregister(state, register, change, ending);
+  // The other machines know of it before the UE does: the next request may come to any of them.
+  if (state.context.store.durable !== undefined && !(await state.context.store.durable())) {
+    state.context.log.warn(
+      { reason: 'redis-slow', impi: register.impi },
+      'a registration is answered before Redis has it',
+    );
+  }
   if (register.binds) state.context.count(first ? 'registration' : 're-registration');
   const response = answer(state, transaction, register, change.after);
   const { request } = transaction;

@@ -10,6 +10,7 @@ import { sharedFilterSets } from '#ims/shared-filter-sets';
 import { CidrTable } from '#service/cidr';
 import type { ScscfConfig } from '#service/config-shape';
 import type { NodeContext } from '#service/node-context';
+import type { StoreTables } from '#service/shared-store';
 import { acceptTimer, defaultSessionTimer, offerTimer } from '#sip/dialog/session-timer-passage';
 import { ParseFailure } from '#sip/errors';
 import { Header } from '#sip/message/header-names';
@@ -58,6 +59,9 @@ export const scscfTables: readonly string[] = [
   THIRD_PARTIES,
   GRUU_SECRETS,
 ];
+
+/** All of them may be served by another S-CSCF. */
+export const storeTables: StoreTables = { shared: scscfTables, own: [] };
 
 export interface ScscfLogic extends NodeLogic {
   /** How many registrations there are, those of all workers. */

@@ -3,11 +3,11 @@ import type { ScscfConfig } from '#service/config-shape';
 import { nodeWorker } from '#service/node-worker';
 import { ParseFailure } from '#sip/errors';
 import { parseSipUri } from '#sip/uri/sip-uri';
-import { createScscf, scscfTables } from './scscf.ts';
+import { createScscf, storeTables } from './scscf.ts';
 
 /** What runs in each worker of the S-CSCF. */
 export const createInbox = nodeWorker<ScscfConfig>({
-  tables: scscfTables,
+  tables: storeTables,
   store: (config) => config.store,
   names: (config) => [
     `${config.name}:0`,

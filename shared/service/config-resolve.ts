@@ -295,7 +295,17 @@ class Resolver {
       'store',
       'path',
     ]);
-    return { ...raw, path };
+    const redis = raw.redis as Data | undefined;
+    if (raw.type === 'redis' && redis === undefined) {
+      this.#problem(
+        ['store'],
+        'a redis store needs to know where Redis is',
+        'add redis: { url: "redis://127.0.0.1:6379" }',
+      );
+    }
+    if (redis === undefined) return { ...raw, path };
+    const prefix = redis.prefix ?? `cscf:${this.#role}:${String(this.#data.homeDomain).toLowerCase()}`;
+    return { ...raw, path, redis: { ...redis, prefix } };
   }
 
   #pcscf(common: Data, homeDomain: string): Data {

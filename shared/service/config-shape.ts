@@ -154,8 +154,24 @@ export interface CxConfig {
 }
 
 export interface StoreConfig {
-  readonly type: 'lmdb' | 'memory';
+  readonly type: 'lmdb' | 'redis' | 'memory';
+  /** Of an lmdb store, and of this machine's copy of what Redis has. */
   readonly path: string;
+  /** Flush every commit to the disk. */
+  readonly flush: boolean;
+  readonly redis?: RedisStoreConfig;
+}
+
+/** How records are shared with other machines. */
+export interface RedisStoreConfig {
+  readonly url: string;
+  /** Nodes with the same one share their records. */
+  readonly prefix: string;
+  /** When a REGISTER is answered: once Redis has what it changed, or at once. */
+  readonly sync: 'register' | 'batch';
+  /** Seconds that a REGISTER waits at most. */
+  readonly syncTimeout: number;
+  readonly alarmAbove: number;
 }
 
 export type RxMode = 'off' | 'optional' | 'required';

@@ -10,7 +10,7 @@ import { TransportSide } from '#workers/transport-side';
 import type { Workers } from '#workers/worker-control';
 import { startWorkers } from '#workers/worker-pool';
 import { CidrTable } from './cidr.ts';
-import type { CommonConfig, DiameterConfig } from './config-shape.ts';
+import type { CommonConfig, DiameterConfig, StoreConfig } from './config-shape.ts';
 import { cscfLayout } from './cscf-metrics.ts';
 import { type DiameterSide, openPeers } from './diameter-side.ts';
 import { type IpsecGuard, openIpsecGuard, withoutProtected } from './ipsec-guard.ts';
@@ -23,22 +23,25 @@ import type { NodeWorkerData } from './node-worker.ts';
 import { connectionLimit, openFileLimit } from './open-files.ts';
 import { readProcess } from './process-metrics.ts';
 import type { RunningNode, ServiceContext } from './service.ts';
+import { type StoreTables, shareStore } from './shared-store.ts';
 import { streamLog } from './stream-log.ts';
 import { type ConfigureRequest, statusEveryMs, type WorkerAnswer } from './worker-answer.ts';
 
 const drainPollMs = 50;
+const noTables: StoreTables = { shared: [], own: [] };
 /** How much longer than Timer C a quiet connection is kept, so that no transaction on it is cut off. */
 const idleBeyondTimerCMs = 15_000;
 
 /**
  * Starts a CSCF: sockets and Diameter connections on this thread, its workers behind them.
  *
- * `module`: URL of the role's worker module. Throws what the parts throw (a port in use, a store that cannot be opened).
+ * `module`: URL of the role's worker module. `tables`: of its store, as the workers open it. Throws what the parts throw (a port in use, a store that cannot be opened).
  */
 export async function startNode<C extends CommonConfig>(
   written: C,
   context: ServiceContext,
   module: string,
+  tables: StoreTables = noTables,
 ): Promise<RunningNode> {
   const { log, clock } = context;
   const ipsec = await openIpsecGuard(written, context);
@@ -57,6 +60,7 @@ export async function startNode<C extends CommonConfig>(
   });
   const peers = config.diameter === undefined ? null : await openDiameter(config, config.diameter, transport, context);
   const generations = createGenerations();
+  const shared = await shareStore(storeOf(config), tables, generations, config.name, log);
   // A worker that is replaced begins with the configuration of that time.
   const data: { -readonly [K in keyof NodeWorkerData<C>]: NodeWorkerData<C>[K] } = {
     config,
@@ -115,9 +119,15 @@ export async function startNode<C extends CommonConfig>(
       await workers.stop();
       await peers?.stop();
       await transport.close();
+      await shared?.close();
       await ipsec?.close();
     },
   };
+}
+
+/** The store of a role that has one. */
+function storeOf(config: CommonConfig): StoreConfig | null {
+  return 'store' in config ? (config.store as StoreConfig) : null;
 }
 
 function trustedOf(config: CommonConfig): CidrTable<true> {

@@ -42,6 +42,7 @@ import { nextHops, setHosts } from './next-hops.ts';
 import type { NodeContext } from './node-context.ts';
 import { originator } from './originator.ts';
 import { guardedHandler } from './serve-diameter.ts';
+import { lmdbOptions, type StoreTables } from './shared-store.ts';
 import { type ConfigureRequest, statusEveryMs, type WorkerAnswer } from './worker-answer.ts';
 import { readQuestion } from './worker-question.ts';
 
@@ -63,7 +64,7 @@ export interface NodeWorkerData<C extends CommonConfig> {
 /** What one role gives to its workers. */
 export interface NodeRole<C extends CommonConfig> {
   /** Tables of its store; none: it keeps nothing. */
-  readonly tables: readonly string[];
+  readonly tables: StoreTables;
   readonly store: (config: C) => StoreConfig | null;
   /** `host:port` names beside those of the listeners (port 0: without one). */
   readonly names: (config: C) => readonly string[];
@@ -119,20 +120,22 @@ export function nodeWorker<C extends CommonConfig>(role: NodeRole<C>): WorkerMod
     const feed = new EventFeed(data.watchers);
     const base = { role: config.name, worker: worker.worker };
     const log = createLogger({ ...config.log, base, tap: (line) => feed.line(line) });
-    const store = await openStore(role.store(config), role.tables, data.generations);
+    const tables = [...role.tables.shared, ...role.tables.own];
+    const store = await openStore(role.store(config), role.tables, data.generations, config.name);
     // One worker needs no shared memory for what may be lost with the process.
-    const volatile = worker.workers === 1 ? openMemoryStore(role.tables) : store;
+    const volatile = worker.workers === 1 ? openMemoryStore(tables) : store;
     return build(role, data, worker, port, ownership, log, feed, store, volatile);
   };
 }
 
 async function openStore(
   config: StoreConfig | null,
-  tables: readonly string[],
+  tables: StoreTables,
   generations: Int32Array,
+  node: string,
 ): Promise<Store> {
-  if (config === null || config.type === 'memory') return openMemoryStore(tables);
-  return openLmdbStore({ path: config.path, tables, generations });
+  if (config === null || config.type === 'memory') return openMemoryStore([...tables.shared, ...tables.own]);
+  return openLmdbStore(lmdbOptions(config, tables, generations, node));
 }
 
 function build<C extends CommonConfig>(
@@ -182,7 +185,9 @@ function build<C extends CommonConfig>(
   const shed = new ShedCounters(counters);
   const trace = role.openTrace(config.role);
   const counted = countingPort(port, messages, trace);
-  const client = diameterClient(config, worker.worker, Math.floor(data.bootMs / 1000), counted, (error) => {
+  // Of this worker, not of the daemon: one that takes the place of another must not give out its Session-Ids again.
+  const startSeconds = Math.floor(systemClock.wallMs() / 1000);
+  const client = diameterClient(config, worker.worker, startSeconds, counted, (error) => {
     counters.add(ids.errors);
     limiter.warn('internal', '', { reason: 'internal', err: error }, 'a Diameter message was not handled: a defect');
   });
@@ -322,7 +327,7 @@ function build<C extends CommonConfig>(
       const question = readQuestion(request);
       if (question?.command === 'log.recent') return feed.recent(question.limit);
       if (question?.command === 'store.tables') {
-        return role.tables.map((table) => ({ table, records: store.count(table) }));
+        return [...role.tables.shared, ...role.tables.own].map((table) => ({ table, records: store.count(table) }));
       }
       if (request !== 'status') return request === 'drain' ? null : (logic?.control?.(request) ?? null);
       const registrations = logic?.registrations?.() ?? 0;

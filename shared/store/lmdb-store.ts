@@ -45,9 +45,11 @@ export interface LmdbStoreOptions {
 export interface ReplicaOptions {
   /** Number of this node, see `nodeNumber`. */
   readonly node: number;
+  /** Tables that are shared; the others are this machine's own. */
+  readonly tables: readonly string[];
   /** Wall clock, milliseconds. */
   readonly wallMs: () => number;
-  /** How long `durable` waits, milliseconds. */
+  /** How long `durable` waits, milliseconds; 0: not at all. */
   readonly durableMs: number;
 }
 
@@ -347,7 +349,7 @@ class LmdbStore implements ReplicableStore {
   /** Writes or removes one record, and notes that for the replica. Within a transaction. */
   #write(table: Table, key: string, octets: Buffer | null): void {
     const changed = this.#writeRecord(table, key, octets);
-    if (changed && this.#replica !== null) this.#markChange(this.#replica, table.name, key);
+    if (changed && this.#replica?.tables.includes(table.name)) this.#markChange(this.#replica, table.name, key);
   }
 
   /** Writes or removes one record and its entry in the index of due times. Gives whether there was anything to do. */
@@ -380,7 +382,8 @@ class LmdbStore implements ReplicableStore {
   }
 
   durable(): Promise<boolean> {
-    return this.#replica === null ? Promise.resolve(true) : changesConfirmed(this.generations, this.#replica.durableMs);
+    const waitMs = this.#replica?.durableMs ?? 0;
+    return waitMs === 0 ? Promise.resolve(true) : changesConfirmed(this.generations, waitMs);
   }
 
   unconfirmed(limit: number): VersionedRecord[] {

@@ -56,8 +56,9 @@ test('lab up --once registers two phones, makes a call and sends a message throu
   expect(between(call!, 'INVITE')).toEqual(hops);
   expect(between(call!, '180 (INVITE)')).toEqual(returns);
   expect(between(call!, '200 (INVITE)')).toEqual(returns);
-  expect(between(call!, 'LIR')).toEqual(['I-CSCF > HSS']);
-  expect(between(call!, 'LIA SUCCESS')).toEqual(['HSS > I-CSCF']);
+  // The subscriptions of the P-CSCF to the registrations are found by LIR as well.
+  expect(new Set(between(call!, 'LIR'))).toEqual(new Set(['I-CSCF > HSS']));
+  expect(new Set(between(call!, 'LIA SUCCESS'))).toEqual(new Set(['HSS > I-CSCF']));
   for (const method of ['ACK', 'BYE']) {
     expect(between(call!, method)[0]).toBe('alice > P-CSCF');
     expect(between(call!, method).at(-1)).toBe('P-CSCF > bob');
@@ -65,7 +66,7 @@ test('lab up --once registers two phones, makes a call and sends a message throu
   expect(between(call!, '200 (BYE)').at(-1)).toBe('P-CSCF > alice');
   expect(between(message!, 'MESSAGE')).toEqual(hops);
   expect(between(message!, '200 (MESSAGE)')).toEqual(returns);
-  expect(between(message!, 'LIR')).toEqual(['I-CSCF > HSS']);
+  expect(new Set(between(message!, 'LIR'))).toEqual(new Set(['I-CSCF > HSS']));
 }, 60_000);
 
 test('the ladder is drawn, --headers names the procedures, secrets are not shown, nothing stays behind', async () => {

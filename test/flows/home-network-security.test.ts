@@ -40,6 +40,8 @@ describe('a home network under attack', () => {
     victim = await net.registered('victim');
     stranger = await UdpPeer.open(strangerAddress);
     peer = await UdpPeer.open(address);
+    // What the registrations lead to, such as subscriptions of the P-CSCF, asks the HSS too.
+    for (let before = -1; before !== asks(); await sleep(500)) before = asks();
   }, 40_000);
   afterAll(async () => {
     const findings = await net?.findings();

@@ -125,6 +125,8 @@ export class HomeNetwork {
       for (const role of ['icscf', 'scscf'] as const) {
         Object.assign(contents[role].diameter as object, { timeout: 2, reconnect: 0.2 });
       }
+      // What the HSS is asked is counted; a SUBSCRIBE of the P-CSCF makes the I-CSCF ask when nobody expects it.
+      contents.pcscf.regEvent = { subscribe: false };
       options.change?.(contents, config);
       if (options.relay === true) {
         const behind = await finder.take(0);

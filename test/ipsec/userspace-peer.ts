@@ -48,6 +48,7 @@ export class UserspacePeer {
 
   /** Ends the process, without a chance to clean up. */
   kill(): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return Promise.resolve();
     return new Promise((resolve) => {
       this.#child.once('exit', () => resolve());
       this.#child.kill('SIGKILL');

@@ -69,7 +69,12 @@ const common = {
   diameter,
 } as const;
 const timers = { t1: 1, t2: 1, t4: 1, timerC: 1 } as const;
-const store = { type: 'lmdb', path: '/p' } as const;
+const store = {
+  type: 'lmdb',
+  path: '/p',
+  flush: false,
+  redis: { url: 'u', prefix: 'p', sync: 'register', syncTimeout: 1, alarmAbove: 1 },
+} as const;
 
 const numbers = {
   enum: { suffix: 's', timeout: 1, servers: ['s'] },
@@ -332,7 +337,7 @@ describe('what loading gives', () => {
       '.diameter.listen[]',
       '.diameter.ignoreUnknownM[]',
       '.tls',
-      '.store.url',
+      '.store.redis',
       '.auth.schemeSpelling.',
       '.sharedIfcSets[]',
       '.media.profiles[]',

@@ -31,7 +31,7 @@ afterEach(async () => {
 async function node(name: string, alarmAbove = 1000) {
   const number = nodeNumber(name);
   const generations = createGenerations();
-  const replicaOptions = { node: number, wallMs: Date.now, durableMs: 2000 };
+  const replicaOptions = { node: number, tables, wallMs: Date.now, durableMs: 2000 };
   const store = await openLmdbStore({ path: join(folder, name), tables, generations, replica: replicaOptions });
   const events: ReplicaEvent[] = [];
   const report = (event: ReplicaEvent) => void events.push(event);

@@ -62,6 +62,10 @@ function machine(image: string, archive: string): string[] {
 function boot(image: string, archive: string, program: GuestProgram): Promise<number> {
   const child = spawn('qemu-system-x86_64', machine(image, archive), { stdio: ['ignore', 'pipe', 'inherit'] });
   let code = 125;
+  // qemu would go on without us.
+  const stop = () => process.exit(130);
+  const kill = () => child.kill('SIGKILL');
+  process.once('exit', kill).once('SIGINT', stop).once('SIGTERM', stop);
   const limit = setTimeout(() => {
     code = 124;
     child.kill('SIGKILL');
@@ -78,6 +82,7 @@ function boot(image: string, archive: string, program: GuestProgram): Promise<nu
     });
     child.once('close', () => {
       clearTimeout(limit);
+      process.off('exit', kill).off('SIGINT', stop).off('SIGTERM', stop);
       resolve(code);
     });
   });

@@ -358,6 +358,15 @@ describe('what the PCRF answers', () => {
     },
   );
 
+  it('P-125 5063 with Acceptable-Service-Info gives 488, also where the PCRF is optional', async () => {
+    const reject_ = { code: 5063, experimental: true, acceptable: { uplink: 20_000, downlink: 20_000 } };
+    const rules = [rule({ action: 'reject', reject: reject_ })];
+    await start({ rx: { mode: 'optional', signalling: false }, pcrf: { rules } });
+    const call = invite(worker, alice, offer);
+    answerCall(worker, call, 183, answer);
+    expect(statuses(await network.sent(2))).toContain(488);
+  });
+
   it('P-125 required: no PCRF gives 503 with Retry-After', async () => {
     await start({ nobodyAt: 1 });
     const call = invite(worker, alice, offer);

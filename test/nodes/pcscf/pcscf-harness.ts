@@ -128,7 +128,7 @@ export function startPcscf(options: PcscfOptions = {}): PcscfWorker {
           minSeconds: 90,
           maxSeconds: 7200,
         },
-        store: { type: 'memory', path: '' },
+        store: { type: 'memory', path: '', flush: false },
         ...options.config,
       };
       return createPcscf({ ...parts, config, store, volatile: store, cx: null });
