@@ -4,6 +4,7 @@ import { reasons } from '#ims/reasons';
 import { ParseFailure } from '#sip/errors';
 import { Header } from '#sip/message/header-names';
 import type { ProxyTransaction } from '#sip/proxy/proxy-transaction';
+import { formatSipUri } from '#sip/uri/sip-uri';
 import { parseUri, type Uri } from '#sip/uri/uri';
 import { serviceOf } from '#sip/uri/urn';
 import type { ScscfState } from './state.ts';
@@ -42,6 +43,10 @@ function routeByUri(state: ScscfState, transaction: ProxyTransaction, uri: Uri |
     transaction.refuse(reasons.notRoutable, request.requestUri);
     return;
   } else if (!isOwnHost(uri.host, homeDomain)) leaveFor(request, uri.host, routes);
+  // A port beside the home domain is nobody's: its users are found by the I-CSCF.
+  else if (uri.host === homeDomain && uri.port !== 0) {
+    request.by('routeHome (TS 24.229 5.4.3.2)').setRequestUri(formatSipUri({ ...uri, port: 0 }));
+  }
   transaction.forward();
 }
 

@@ -260,6 +260,14 @@ describe('a called phone', () => {
   });
 });
 
+describe('a port beside the home domain', () => {
+  it('S-113 names nobody: the request goes to the I-CSCF', async () => {
+    await start({});
+    const sent = await send('sip:bob@ims.test:5099;x=1');
+    expect([sent.requestUri, sent.to]).toEqual(['sip:bob@ims.test;x=1', icscf]);
+  });
+});
+
 describe('emergency calls that come to the S-CSCF', () => {
   it.each(['urn:service:sos', 'URN:service:SOS.police'])('S-114 refuses %s with 403', async (uri) => {
     await start({});
