@@ -4,17 +4,25 @@ export class Pacer {
   readonly #poisson: boolean;
   readonly #begin: () => void;
   readonly #batch: (work: () => void) => void;
+  readonly #random: () => number;
   #timer: NodeJS.Timeout | undefined;
   #nextMs = 0;
   /** The longest that something began after its time, milliseconds: how far the driver itself fell behind. */
   worstLagMs = 0;
 
-  /** `poisson`: random intervals, as independent users make them; else equal ones. `batch` surrounds what is due together. */
-  constructor(rate: number, poisson: boolean, begin: () => void, batch: (work: () => void) => void) {
+  /** `poisson`: random intervals, as independent users make them; else equal ones. `batch` surrounds what is due together. `random`: 0 to below 1. */
+  constructor(
+    rate: number,
+    poisson: boolean,
+    begin: () => void,
+    batch: (work: () => void) => void,
+    random: () => number = Math.random,
+  ) {
     this.#rate = rate;
     this.#poisson = poisson;
     this.#begin = begin;
     this.#batch = batch;
+    this.#random = random;
   }
 
   start(): void {
@@ -43,6 +51,6 @@ export class Pacer {
 
   #interval(): number {
     const mean = 1000 / this.#rate;
-    return this.#poisson ? -Math.log(1 - Math.random()) * mean : mean;
+    return this.#poisson ? -Math.log(1 - this.#random()) * mean : mean;
   }
 }

@@ -16,6 +16,11 @@ export interface Caller {
   lost(): void;
 }
 
+/** Whoever takes the requests with one Call-ID that come to a called phone. */
+export interface Called {
+  request(text: string, method: string): void;
+}
+
 export interface SwitchboardOptions {
   readonly users: Users;
   /** `host:port` of the P-CSCF. */
@@ -37,7 +42,7 @@ export class Switchboard {
   /** Where what begins now is counted. */
   tally: Tally;
   readonly #callers = new Map<string, Caller>();
-  readonly #called = new Map<string, CalledParty>();
+  readonly #called = new Map<string, Called>();
   readonly #run = Math.random().toString(36).slice(2, 8);
   #alarm: NodeJS.Timeout | undefined;
   #numbers = 0;
@@ -75,6 +80,11 @@ export class Switchboard {
 
   dismiss(callId: string): void {
     this.#callers.delete(callId);
+  }
+
+  /** Has requests with this Call-ID taken by somebody else than the called phone of old. */
+  enlistCalled(callId: string, called: Called): void {
+    this.#called.set(callId, called);
   }
 
   dismissCalled(callId: string): void {

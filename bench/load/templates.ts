@@ -91,19 +91,19 @@ export function messageRequest(board: Switchboard, frame: Frame, to: string): st
   );
 }
 
-/** The dialog as its caller knows it from the 200. */
+/** The dialog as one end knows it: the caller from the 200, the called phone from the INVITE. */
 export interface DialogRoute {
   readonly target: string;
   readonly routes: string;
-  /** To with its tag. */
+  /** To of what this end sends, with its tag. */
   readonly to: string;
 }
 
-/** ACK of a 2xx, or BYE. */
+/** ACK of a 2xx, BYE, or an INFO that asks whether the call still stands. */
 export function inDialogRequest(
   board: Switchboard,
   frame: Frame,
-  method: 'ACK' | 'BYE',
+  method: 'ACK' | 'BYE' | 'INFO',
   cseq: number,
   dialog: DialogRoute,
 ): string {

@@ -105,12 +105,12 @@ export function authorizeRequest(
 export function authorizeChange(
   state: PcscfState,
   transaction: ProxyTransaction,
-  { dialog, fromUe }: InDialogAttempt,
+  { dialog, fromUe, ueOffer }: InDialogAttempt,
   response: SipResponse,
 ): void | Promise<void> {
   const call = dialog?.rx ?? null;
   if (dialog === null || call === null || call.over) return;
-  const asked = noteChange(transaction.request, dialog, call, fromUe, response);
+  const asked = noteChange(transaction.request, dialog, call, fromUe, response, ueOffer);
   const byUe = !fromUe && response.status < 300;
   if (asked === null) {
     if (byUe) call.access.addTo(response);
@@ -156,6 +156,7 @@ function noteChange(
   call: MediaAuthorization,
   fromUe: boolean,
   response: SipResponse,
+  ueOffer: string,
 ): Promise<RxOutcome> | null {
   const { method } = request;
   if (method !== 'INVITE' && method !== 'UPDATE' && method !== 'PRACK') return null;
@@ -166,7 +167,7 @@ function noteChange(
   }
   if (isReinvite && response.status < 200) call.mayRevert(dialog);
   const text = descriptionIn(response);
-  const offer = text === '' ? '' : descriptionIn(request);
+  const offer = text === '' ? '' : ueOffer || descriptionIn(request);
   if (text !== '' && offer === '') call.offer(dialog, !fromUe, text);
   const asked = offer === '' ? null : call.agree(dialog, fromUe, offer, text);
   if (isReinvite && response.status >= 200) call.settle(dialog, false);

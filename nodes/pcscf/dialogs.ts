@@ -12,6 +12,7 @@ import type { ProxyTransaction } from '#sip/proxy/proxy-transaction';
 import { Timer, type TimerOwner, type TimerWheel } from '#sip/transaction/timer-wheel';
 import type { CallOwnership } from '#workers/frame-link';
 import type { Binding } from './binding.ts';
+import type { MediaAnchor } from './media-anchor.ts';
 import type { MediaAuthorization } from './media-authorization.ts';
 
 /** One side of a dialog; see DialogSide. */
@@ -58,6 +59,8 @@ export class Dialog implements TimerOwner {
   offer: { readonly rseq: number; readonly cseq: number } | null = null;
   /** What authorizes its media, null where no PCRF is asked. */
   rx: MediaAuthorization | null = null;
+  /** What its media goes through, null where media is not anchored. */
+  anchor: MediaAnchor | null = null;
   readonly life = new Timer(this, 'dialog');
   readonly #ring: (dialog: Dialog) => void;
 
@@ -266,6 +269,16 @@ export class Dialogs {
     this.#wheel.start(dialog.life, lingerMs);
     this.#options.over?.(dialog);
     return true;
+  }
+
+  /**
+   * What was to end a dialog has not come to the other side (no answer of it, or 5xx): it stays for as long as it may be sent again. A session
+   * with a timer is released by this node then, so that the other side is not left with it. Requirement P-100; X-R2.
+   */
+  leaveUnended(dialog: Dialog): void {
+    if (!this.#has(dialog)) return;
+    dialog.ending = false;
+    this.#wheel.start(dialog.life, lingerMs);
   }
 
   /** Forgets a dialog; one that is forgotten already is no mistake. */

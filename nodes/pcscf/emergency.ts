@@ -75,7 +75,7 @@ export function forwardEmergency(
   transaction: ProxyTransaction,
   bindings: readonly Binding[],
   kind: EmergencyKind,
-): void {
+): void | Promise<void> {
   const { policy } = state.emergency;
   const { request } = transaction;
   const refusal = refusalOf(policy, request, bindings, kind);
@@ -87,10 +87,10 @@ export function forwardEmergency(
     redirect(state, transaction, bindings[0]!);
     return;
   }
-  const dialled = request.requestUri;
   const { headers } = request.by('forwardEmergency (TS 24.229 5.2.10)');
+  trimRequestUri(request);
+  const dialled = request.requestUri;
   if (kind === 'number') request.setRequestUri('urn:service:sos');
-  else trimRequestUri(request);
   headers.remove(Header.Route);
   const asserted = bindings.length === 0 ? null : assertIdentity(headers, bindings);
   crossBorder(headers, 'requestFromUe');
@@ -99,7 +99,7 @@ export function forwardEmergency(
   state.emergency.calls.add(binding);
   if (policy.ecscf !== undefined) headers.append(Header.Route, routeTo(policy.ecscf));
   state.context.count(asserted === null ? 'emergency-anonymous' : 'emergency-call');
-  sendFromUe(state, transaction, binding, {
+  return sendFromUe(state, transaction, binding, {
     way: { side: 'mw' },
     answeredBy: kind === 'number' ? `<${dialled}>` : '',
     requestUri: policy.ecscf === undefined ? policy.psap! : '',

@@ -11,6 +11,7 @@ import { assertIdentity } from './asserted-identity.ts';
 import { authorizeAnswer, beginCall } from './authorize-media.ts';
 import type { Binding } from './binding.ts';
 import type { Dialog } from './dialogs.ts';
+import { anchorAnswer, anchorCall } from './media-anchor-passage.ts';
 import { noteOffer, refuseForbiddenOffer } from './offers.ts';
 import type { PcscfState } from './pcscf-state.ts';
 import { endLateAnswer } from './session-release.ts';
@@ -60,7 +61,7 @@ export function forwardOriginating(
   state: PcscfState,
   transaction: ProxyTransaction,
   bindings: readonly Binding[],
-): void {
+): void | Promise<void> {
   const { request } = transaction;
   const { headers } = request;
   const { binding, value } = assertIdentity(headers, bindings);
@@ -83,7 +84,7 @@ export function forwardOriginating(
   crossBorder(headers, 'requestFromUe');
   request.by('assertIdentity (TS 24.229 5.2.6.3.1)');
   headers.append(Header['P-Asserted-Identity'], value);
-  sendFromUe(state, transaction, binding, { way: binding.serviceRoute.length === 0 ? toEntryPoint : toHome, counted });
+  return sendFromUe(state, transaction, binding, { way: binding.serviceRoute.length === 0 ? toEntryPoint : toHome, counted });
 }
 
 /** Opens the dialog of a request of a UE where it may have one, and sends it to the core. Requirements P-75, P-76, P-102. */
@@ -92,7 +93,7 @@ export function sendFromUe(
   transaction: ProxyTransaction,
   binding: Binding,
   { way, counted = false, answeredBy = '', requestUri = '' }: WayFromUe,
-): void {
+): void | Promise<void> {
   const { request } = transaction;
   const { headers } = request;
   const charging = newChargingVector(state);
@@ -111,7 +112,9 @@ export function sendFromUe(
   const { token } = binding;
   const attempt: OriginatingAttempt = { kind: 'originating', dialogs, recorded, token, counted, answeredBy };
   transaction.context = attempt;
-  transaction.forward(way);
+  const anchored = anchorCall(state, transaction, dialogs[0]);
+  if (anchored === null) transaction.forward(way);
+  else return anchored.then((mayGo) => (mayGo ? transaction.forward(way) : undefined));
 }
 
 /** The S-CSCF of the registration cannot be reached: the UE has to register anew. Source: TS 24.229 5.2.6.3.2A; requirement P-84. */
@@ -153,7 +156,11 @@ export function takeOriginatingResponse(
     return false;
   }
   noteOffer(state, dialog, transaction.request, response);
-  return authorizeAnswer(state, transaction, attempt.dialogs, dialog, response);
+  const { dialogs } = attempt;
+  // The PCRF hears of what the UE gets.
+  const anchored = anchorAnswer(state, transaction, dialogs, dialog, response);
+  if (anchored === null) return authorizeAnswer(state, transaction, dialogs, dialog, response);
+  return anchored.then((mayGo) => mayGo && authorizeAnswer(state, transaction, dialogs, dialog, response));
 }
 
 function retryLater(response: SipResponse): void {

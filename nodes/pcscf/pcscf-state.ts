@@ -6,6 +6,7 @@ import type { Dialogs } from './dialogs.ts';
 import type { EmergencySide } from './emergency.ts';
 import type { InDialogAttempt } from './in-dialog.ts';
 import type { IpsecSide } from './ipsec/ipsec-side.ts';
+import type { AnchorSide } from './media-anchor-side.ts';
 import type { MediaPolicy } from './media-policy.ts';
 import type { OriginatingAttempt } from './originating.ts';
 import type { EarlyCalls } from './overload-early-calls.ts';
@@ -34,6 +35,8 @@ export interface PcscfState {
   readonly earlyCalls: EarlyCalls;
   readonly pending: PendingRegistrations;
   readonly dialogs: Dialogs;
+  /** Null where no media relay is configured. */
+  readonly anchors: AnchorSide | null;
   /** Null without Diameter peers. */
   readonly rx: RxSide | null;
   /** Null where no PCRF is asked about registrations. */

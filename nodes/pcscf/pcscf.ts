@@ -17,6 +17,7 @@ import {
 } from './in-dialog.ts';
 import { openIpsec, protectedUe } from './ipsec/ipsec-side.ts';
 import { answerQuestion } from './management.ts';
+import { openAnchorSide } from './media-anchor-side.ts';
 import { mediaPolicyOf } from './media-policy.ts';
 import { endEarlyCall, forwardOriginating, refuseForRestoration, takeOriginatingResponse } from './originating.ts';
 import { EarlyCalls } from './overload-early-calls.ts';
@@ -37,7 +38,6 @@ import {
   serviceUnavailable,
 } from './session-release.ts';
 import { forwardTerminating, takeTerminatingResponse } from './terminating.ts';
-import { targetsOf } from './ue-routing.ts';
 
 /** The P-CSCF's logic, and what its worker wants besides. */
 export interface Pcscf extends NodeLogic {
@@ -51,6 +51,8 @@ export interface Pcscf extends NodeLogic {
   control(request: unknown): unknown;
   /** A PCRF has restarted and forgotten its sessions. Requirement D-09. */
   peerRestarted(host: string): void;
+  /** Another worker has left; see RxRecovery. */
+  workerLeft(): void;
   /** Bindings in the store, all workers' together. */
   registrations(): number;
   /** Dialogs that go through this worker, by Call-ID. */
@@ -65,13 +67,15 @@ export interface Pcscf extends NodeLogic {
  * Source: TS 24.229 5.2.
  */
 export function createPcscf(context: NodeContext<PcscfConfig>): Pcscf {
-  const { clock, wheel, store, worker, workers, log } = context;
+  const { clock, wheel, store, worker, log } = context;
   let access = new AccessPolicy(context.config);
   let media = mediaPolicyOf(context.config.policy.media);
   context.onConfig((next) => {
     access = new AccessPolicy(next);
     media = mediaPolicyOf(next.policy.media);
+    routes.follow(context.listeners);
   });
+  const routes = new RouteEntries(context.listeners);
   const state: PcscfState = {
     context,
     get access() {
@@ -81,13 +85,15 @@ export function createPcscf(context: NodeContext<PcscfConfig>): Pcscf {
       return media;
     },
     timer: context.config.sessionTimer ?? defaultSessionTimer,
-    routes: new RouteEntries(context.listeners),
+    routes,
     registrations: new Registrations({
       store,
       clock,
       wheel,
       worker,
-      workers,
+      get workers() {
+        return context.workers;
+      },
       expired: ({ impi, aor, token }) => {
         // Who is registered another way may go on by that.
         if (state.registrations.ofSubscriber(impi).length === 0) {
@@ -119,8 +125,12 @@ export function createPcscf(context: NodeContext<PcscfConfig>): Pcscf {
       wheel,
       expired: (dialog) =>
         void releaseSession(state, dialog, { ...serviceUnavailable, reason: reasons.sessionNotRefreshed }),
-      over: (dialog) => dialog.rx?.leave(dialog),
+      over(dialog) {
+        dialog.rx?.leave(dialog);
+        dialog.anchor?.leave(dialog);
+      },
     }),
+    anchors: openAnchorSide(context),
     rx: openRx(context),
     get signalling() {
       return signalling;
@@ -142,7 +152,7 @@ export function createPcscf(context: NodeContext<PcscfConfig>): Pcscf {
       if (transaction.inDialog) {
         return state.regEvents.take(transaction) ? undefined : forwardInDialogToUe(state, transaction);
       }
-      forwardTerminating(state, transaction);
+      return forwardTerminating(state, transaction);
     },
 
     handleResponse(transaction, branch, response) {
@@ -175,8 +185,7 @@ export function createPcscf(context: NodeContext<PcscfConfig>): Pcscf {
       if (state.access.sideOf(flow) === 'ue') {
         return takeAckFromUe(state, request, token, state.registrations.bySource(flow));
       }
-      const binding = takeAckToUe(state, request, token);
-      return binding === null ? false : { side: 'gm', targets: targetsOf(state, binding) };
+      return takeAckToUe(state, request, token);
     },
 
     handleEnd(transaction) {
@@ -185,7 +194,8 @@ export function createPcscf(context: NodeContext<PcscfConfig>): Pcscf {
       if (attempt?.kind === 'originating' || attempt?.kind === 'terminating') {
         state.dialogs.closeUnconfirmed(attempt.dialogs);
       } else if (attempt?.kind === 'in-dialog' && attempt.ends && attempt.dialog?.released === '') {
-        state.dialogs.close(attempt.dialog);
+        // Answered by the other side it is closed already.
+        state.dialogs.leaveUnended(attempt.dialog);
       }
     },
 
@@ -197,12 +207,14 @@ export function createPcscf(context: NodeContext<PcscfConfig>): Pcscf {
     answerFlow: (flow) => state.ipsec?.associations.answerFlow(flow) ?? flow,
     isRegistered: (flow) =>
       state.registrations.bySource(flow).length > 0 || state.ipsec?.associations.covers(flow) === true,
+    workerLeft: () => recovery?.again(),
     registrations: () => state.registrations.size,
     sessions: () => state.dialogs.size,
     stop() {
       state.registrations.stop();
       recovery?.stop();
       state.rx?.records.flush();
+      state.anchors?.pool.close();
     },
   };
 }
@@ -217,7 +229,7 @@ function handleFromUe(state: PcscfState, transaction: ProxyTransaction): void | 
   const bindings = state.registrations.bySource(request.flow!);
   if (transaction.inDialog) return forwardInDialogFromUe(state, transaction, bindings);
   const emergency = emergencyOf(state, request);
-  if (emergency !== null) forwardEmergency(state, transaction, bindings, emergency);
-  else if (bindings.length === 0) transaction.refuse(reasons.notRegistered);
-  else forwardOriginating(state, transaction, bindings);
+  if (emergency !== null) return forwardEmergency(state, transaction, bindings, emergency);
+  if (bindings.length > 0) return forwardOriginating(state, transaction, bindings);
+  transaction.refuse(reasons.notRegistered);
 }

@@ -117,7 +117,11 @@ export class RegEventSubscriber {
 
   /** A subscription of this worker's share is due. Requirements P-61, P-65. */
   due(key: string): void {
-    if (this.#live.has(key)) return;
+    const underWay = this.#live.get(key);
+    if (underWay !== undefined) {
+      this.#act(underWay, () => this.#subscriber.due(underWay.watch.state));
+      return;
+    }
     const { context } = this.#state;
     const watch = this.#read(key);
     if (watch === null) {
@@ -132,7 +136,8 @@ export class RegEventSubscriber {
     }
     const isWanted = context.config.regEvent.subscribe && this.#bindingsOf(watch).length > 0;
     this.#act(live, () => {
-      if (!isWanted) this.#subscriber.stop(state);
+      if (state.phase === 'leaving') this.#subscriber.due(state);
+      else if (!isWanted) this.#subscriber.stop(state);
       else {
         this.#subscriber.resume(state);
         this.#subscriber.due(state);

@@ -13,8 +13,8 @@ import { signallingTables } from './signalling-session.ts';
 
 /** Tables of the P-CSCF's store: bindings by token, tokens by source, tokens by private identity. */
 export const storeTables: StoreTables = {
-  shared: ['bindings', 'sources', 'subscribers', regEventTable],
-  own: [...associationTables, rxSessionTable, ...signallingTables],
+  shared: ['bindings', 'sources', 'subscribers'],
+  own: [regEventTable, ...associationTables, rxSessionTable, ...signallingTables],
 };
 export const pcscfTables: readonly string[] = [...storeTables.shared, ...storeTables.own];
 
@@ -33,6 +33,7 @@ export interface RegistrationsOptions {
   readonly clock: Clock;
   readonly wheel: TimerWheel;
   readonly worker: number;
+  /** How many share the sweeping, at the moment. */
   readonly workers: number;
   /** A binding ran out and is gone. */
   readonly expired: (binding: Binding) => void;

@@ -12,15 +12,17 @@ export function newToken(): string {
 /** The Path and Record-Route entries of this node: its addresses on both sides, with the token of a binding as user part. */
 export class RouteEntries {
   readonly #listeners: readonly Listener[];
-  readonly #core: Listener;
+  #core: Listener;
 
   /** @throws Error when no listener serves Mw: the configuration was not checked. */
   constructor(listeners: ListenerTable) {
     this.#listeners = listeners.all;
-    const mw = listeners.all.filter(({ sides }) => sides.includes('mw'));
-    const core = mw.find(({ transport }) => transport === 'udp') ?? mw[0];
-    if (core === undefined) throw new Error('no listener serves mw');
-    this.#core = core;
+    this.#core = coreListener(listeners);
+  }
+
+  /** Other listeners are there: new entries name one of these. Throws as the constructor does. */
+  follow(listeners: ListenerTable): void {
+    this.#core = coreListener(listeners);
   }
 
   /** `<sip:TOKEN@host:port;lr>`, with `;ob` for a UE that uses outbound. Source: RFC 3327 5.2, RFC 5626 5.1. */
@@ -52,4 +54,12 @@ export class RouteEntries {
   recordToUe(request: SipRequest, token: string, flow: Flow): void {
     recordRoute(request, this.toCore(token), this.toUe(token, flow));
   }
+}
+
+/** Core nodes reach us by UDP where we have that. */
+function coreListener({ all }: ListenerTable): Listener {
+  const mw = all.filter(({ sides, closed }) => sides.includes('mw') && closed !== true);
+  const core = mw.find(({ transport }) => transport === 'udp') ?? mw[0];
+  if (core === undefined) throw new Error('no listener serves mw');
+  return core;
 }

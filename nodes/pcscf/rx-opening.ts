@@ -9,7 +9,7 @@ import { SignallingSessions } from './signalling-session.ts';
 /** The Rx sessions of registrations, null where none are to be: `rx.signalling`. Requirements P-121, P-128. */
 export function openSignalling(state: PcscfState, rx: RxSide | null): SignallingSessions | null {
   const { context } = state;
-  const { config, listeners, log, origin, store, volatile, worker, workers, clock } = context;
+  const { config, crew, listeners, log, origin, store, volatile, worker, clock } = context;
   const isUsed = [config.rx.mode, ...config.access.map((entry) => entry.rx ?? 'off')].some((mode) => mode !== 'off');
   if (rx === null || !isUsed || !config.rx.signalling) return null;
   return new SignallingSessions({
@@ -18,7 +18,7 @@ export function openSignalling(state: PcscfState, rx: RxSide | null): Signalling
     volatile,
     clock,
     worker,
-    workers,
+    isThere: (other) => crew.has(other),
     listeners: listeners.all,
     binding: (token) => state.registrations.byToken(token),
     tell: (other, word) => origin.tell(other, word),
@@ -36,14 +36,18 @@ export function openSignalling(state: PcscfState, rx: RxSide | null): Signalling
 /** Ends what Rx sessions the run before has left, null where no PCRF is known. Requirement P-129. */
 export function openRecovery(state: PcscfState): RxRecovery | null {
   const { rx, signalling, registrations, context } = state;
-  const { log, wheel, worker, workers } = context;
+  const { log, wheel, worker } = context;
   if (rx === null) return null;
   return new RxRecovery({
     records: rx.records,
     port: rx.client,
     wheel,
     isLive: (sessionId) => rx.sessions.find(sessionId) !== undefined,
-    isMine: (sessionId) => Math.max(0, workerOfSessionId(sessionId)) % workers === worker,
+    isMine(sessionId) {
+      const maker = Math.max(0, workerOfSessionId(sessionId));
+      // A session of one that is there is that one's own, even when it leaves.
+      return context.crew.has(maker) ? maker === worker : maker % context.workers === worker;
+    },
     ended(token) {
       const binding = registrations.byToken(token);
       if (binding === null) signalling?.unbound(token);

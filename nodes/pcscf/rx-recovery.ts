@@ -23,7 +23,7 @@ const chunkMs = 100;
 const retryMs = 2_000;
 
 /**
- * Ends the Rx sessions that the run before left behind: their calls are not known any more, and some PCRFs keep bearers
+ * Ends the Rx sessions that the run before, or a worker that has left, left behind: their calls are not known any more, and some PCRFs keep bearers
  * up for ever. Signalling sessions of bindings that live are made anew. Source: RFC 6733 8.16; requirement P-129.
  */
 export class RxRecovery implements TimerOwner {
@@ -31,10 +31,19 @@ export class RxRecovery implements TimerOwner {
   readonly #timer = new Timer(this, 'rx-recovery');
   #after = '';
   #ended = 0;
+  #isBusy = false;
+  /** Asked to look again from the beginning. */
+  #isAsked = false;
 
   constructor(options: RxRecoveryOptions) {
     this.#options = options;
     options.wheel.start(this.#timer, chunkMs);
+  }
+
+  /** Looks again: a worker has left, and nobody knows its sessions now. */
+  again(): void {
+    this.#isAsked = true;
+    if (!this.#isBusy) this.#begin();
   }
 
   stop(): void {
@@ -42,7 +51,20 @@ export class RxRecovery implements TimerOwner {
   }
 
   onTimer(): void {
-    void this.#next();
+    void this.#run();
+  }
+
+  #begin(): void {
+    this.#isAsked = false;
+    this.#after = '';
+    this.#options.wheel.start(this.#timer, chunkMs);
+  }
+
+  async #run(): Promise<void> {
+    this.#isBusy = true;
+    await this.#next();
+    this.#isBusy = false;
+    if (this.#isAsked) this.#begin();
   }
 
   async #next(): Promise<void> {

@@ -67,9 +67,11 @@ export function releaseSession(state: PcscfState, dialog: Dialog, release: Sessi
 
 /** Ends the sessions of a binding, those of other workers too; gives how many there were in this one. Requirement P-57. */
 export function releaseSessionsOf(state: PcscfState, token: string, release: SessionRelease): number {
-  const { worker, workers, origin } = state.context;
+  const { worker, crew, origin } = state.context;
   const word = releaseWord + JSON.stringify({ token, release });
-  for (let other = 0; other < workers; other++) if (other !== worker) origin.tell(other, word);
+  for (let other = 0; other < crew.places; other++) {
+    if (other !== worker && crew.has(other)) origin.tell(other, word);
+  }
   return releaseHere(state, token, release);
 }
 

@@ -23,7 +23,8 @@ export interface SignallingOptions {
   readonly volatile: Store;
   readonly clock: Clock;
   readonly worker: number;
-  readonly workers: number;
+  /** Whether a worker with this number is there. */
+  readonly isThere: (worker: number) => boolean;
   readonly listeners: readonly Listener[];
   readonly binding: (token: string) => Binding | null;
   readonly tell: (worker: number, word: string) => void;
@@ -248,8 +249,8 @@ export class SignallingSessions {
       reader.number(),
       reader.number(),
     ];
-    // A worker of a run that had more of them holds nothing.
-    if (reader.damaged || worker >= this.#options.workers) return null;
+    // One that has left, or of a run that had more of them, holds nothing.
+    if (reader.damaged || !this.#options.isThere(worker)) return null;
     return { worker, address, port, authorizedUntilMs };
   }
 

@@ -9,6 +9,7 @@ import { answeringIdentity } from './asserted-identity.ts';
 import { authorizeAnswer, beginCall } from './authorize-media.ts';
 import type { Binding } from './binding.ts';
 import type { Dialog } from './dialogs.ts';
+import { anchorAnswer, anchorCall } from './media-anchor-passage.ts';
 import { noteOffer, refuseForbiddenOffer } from './offers.ts';
 import type { PcscfState } from './pcscf-state.ts';
 import { restoreWayBack } from './response-integrity.ts';
@@ -31,7 +32,7 @@ export interface TerminatingAttempt {
  * Sends a request of the core to the UE whose Path entry stood on top of its Route.
  * Source: TS 24.229 5.2.6.4; requirements P-79, P-90, P-91, P-93, P-94.
  */
-export function forwardTerminating(state: PcscfState, transaction: ProxyTransaction): void {
+export function forwardTerminating(state: PcscfState, transaction: ProxyTransaction): void | Promise<void> {
   const { request, ownRoute } = transaction;
   const binding = state.registrations.byToken(ownRoute?.user ?? '');
   if (binding === null) {
@@ -54,13 +55,20 @@ export function forwardTerminating(state: PcscfState, transaction: ProxyTransact
       state.dialogs.open(transaction, binding, 'terminating', charging, headers.values(Header['Record-Route'])),
     ];
     state.routes.recordToUe(request, binding.token, binding.flow);
-    beginCall(state, transaction, dialogs[0]!);
   }
   // That of the dialog is a copy, which does not keep the message alive.
   const kept = dialogs[0]?.charging ?? charging;
   const attempt: TerminatingAttempt = { kind: 'terminating', binding, calledParty, charging: kept, dialogs };
   transaction.context = attempt;
-  transaction.forward(toUe(state, binding, request.method));
+  const anchored = anchorCall(state, transaction, dialogs[0]);
+  if (anchored === null) sendOn(state, transaction, attempt);
+  else return anchored.then((mayGo) => (mayGo ? sendOn(state, transaction, attempt) : undefined));
+}
+
+function sendOn(state: PcscfState, transaction: ProxyTransaction, { binding, dialogs }: TerminatingAttempt): void {
+  // The PCRF hears of what the UE gets.
+  if (dialogs.length > 0) beginCall(state, transaction, dialogs[0]!);
+  transaction.forward(toUe(state, binding, transaction.request.method));
 }
 
 /** Takes a response of the called UE on its way to the core. Source: TS 24.229 5.2.6.4.2; requirements P-92, X-I5. */
@@ -87,5 +95,14 @@ export function takeTerminatingResponse(
     return false;
   }
   noteOffer(state, dialog, transaction.request, response);
-  return authorizeAnswer(state, transaction, attempt.dialogs, dialog, response);
+  const { dialogs } = attempt;
+  const asked = authorizeAnswer(state, transaction, dialogs, dialog, response);
+  if (asked === undefined) return passOn(anchorAnswer(state, transaction, dialogs, dialog, response));
+  return asked.then((verdict) =>
+    verdict === false ? verdict : passOn(anchorAnswer(state, transaction, dialogs, dialog, response)),
+  );
+}
+
+function passOn(anchored: Promise<boolean> | null): void | Promise<void | false> {
+  return anchored?.then((mayGo) => (mayGo ? undefined : false));
 }

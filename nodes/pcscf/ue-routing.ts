@@ -26,6 +26,18 @@ export function enforceRoute(state: PcscfState, request: SipRequest, routes: rea
   return true;
 }
 
+/**
+ * `enforceRoute` inside a dialog with a route set that is known. With `route: loose` the UE's Route counts, provided that
+ * it leads to the same next hop. Source: TS 24.229 5.2.6.3.3; requirements P-101, X-I4.
+ */
+export function enforceDialogRoute(state: PcscfState, request: SipRequest, routes: readonly string[]): boolean {
+  if (state.context.config.policy.route === 'loose') {
+    const first = request.headers.first(Header.Route);
+    if (first !== null && routes.length > 0 && isSameRoute([first], [routes[0]!])) return true;
+  }
+  return enforceRoute(state, request, routes);
+}
+
 function isSameRoute(given: readonly string[], routes: readonly string[]): boolean {
   if (given.length !== routes.length) return false;
   return given.every((value, i) => {
@@ -146,7 +158,8 @@ function wantsStream({ contacts }: Binding): boolean {
 function listenerOf(state: PcscfState, { flow }: Binding): number {
   const { listeners } = state.context;
   const listener = listeners.all[flow.listener];
-  if (listener?.transport === flow.transport && listener.sides.includes('gm')) return flow.listener;
+  const isThere = listener?.transport === flow.transport && listener.sides.includes('gm');
+  if (isThere && listener.closed !== true) return flow.listener;
   return listeners.choose('gm', flow.transport, flow.address.includes(':'))?.index ?? -1;
 }
 

@@ -51,7 +51,7 @@ export class ExpirySweep implements TimerOwner {
   #sweep(): number {
     const { store, volatile } = this.#state.context;
     const taken = this.#take(store);
-    // With several workers the two are one.
+    // Where there may be several workers the two are one.
     return volatile === store ? taken : Math.max(taken, this.#take(volatile));
   }
 

@@ -70,8 +70,8 @@ function isTooOld(state: ScscfState, { issuedS }: OriginalDialog): boolean {
 
 /** The worker that waits for the application server must not take it for dead: a new Call-ID may lead elsewhere. */
 function tellOwner(state: ScscfState, { worker, link }: OriginalDialog): void {
-  const { worker: self, workers, origin } = state.context;
-  if (worker !== self && worker < workers) origin.tell(worker, `${returnedWord}${link}`);
+  const { worker: self, crew, origin } = state.context;
+  if (worker !== self && crew.has(worker)) origin.tell(worker, `${returnedWord}${link}`);
 }
 
 /**

@@ -118,7 +118,8 @@ export function endLateAnswer(state: ScscfState, session: Session, callee: Calle
 function tellAll({ context }: ScscfState, ended: EndedUser): void {
   if (context.config.registrar.sessions === 'keep') return;
   const word = releaseWord + JSON.stringify(ended);
-  for (let worker = 0; worker < context.workers; worker++) context.origin.tell(worker, word);
+  const { crew, origin } = context;
+  for (let worker = 0; worker < crew.places; worker++) if (crew.has(worker)) origin.tell(worker, word);
 }
 
 function hangUp(state: ScscfState, { callId, released }: Session, from: SessionSide, to: SessionSide): void {

@@ -137,7 +137,7 @@ export class DiameterClient {
   readonly #worker: number;
   readonly #identity: DiameterIdentity;
   readonly #dictionary: Dictionary;
-  readonly #timeoutMs: number;
+  #timeoutMs: number;
   readonly #maxPending: number;
   readonly #failed: (error: unknown) => void;
   readonly #sessionPrefix: string;
@@ -189,6 +189,11 @@ export class DiameterClient {
 
   get identity(): DiameterIdentity {
     return this.#identity;
+  }
+
+  /** What an answer of a peer may take, from the next request on. */
+  set timeoutMs(ms: number) {
+    this.#timeoutMs = ms;
   }
 
   get pendingRequests(): number {

@@ -95,6 +95,9 @@ export const reasons = Object.freeze({
   // Media (P-79)
   mediaNotAllowed: reason('media-not-allowed', 488, 'the policy of this network forbids what the SDP offers'),
 
+  // Media anchoring (P-142)
+  mediaNotAnchored: reason('media-not-anchored', 503, 'the media relay that this session needs cannot be used'),
+
   // Policy control (P-95, P-121, P-125 to P-128)
   mediaNotAuthorized: reason('media-not-authorized', 488, 'the PCRF does not accept the media of this session'),
   policyUnavailable: reason('policy-unavailable', 503, 'the PCRF did not authorize this session'),

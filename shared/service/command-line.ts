@@ -6,6 +6,8 @@ export interface CommandLine {
   readonly config: string;
   /** Only check the configuration. */
   readonly check: boolean;
+  /** Only print the configuration as it is in effect, `explain`: with where each value comes from. */
+  readonly render: false | 'plain' | 'explain';
   /** `key=value` texts. */
   readonly sets: readonly string[];
 }
@@ -17,7 +19,7 @@ export interface CommandLineExit {
 }
 
 /**
- * Reads `--config FILE [--check] [--set key=value]...`. A wrong command line gives exit code 2 and says what is wrong;
+ * Reads `--config FILE [--check | --render [--explain]] [--set key=value]...`. A wrong command line gives exit code 2 and says what is wrong;
  * `--help` and `--version` give 0.
  */
 export async function readCommandLine(
@@ -29,9 +31,15 @@ export async function readCommandLine(
   let printed = '';
   const parser = yargs()
     .scriptName(role)
-    .usage(`$0 --config FILE [--check] [--set key=value]...`)
+    .usage(`$0 --config FILE [--check | --render [--explain]] [--set key=value]...`)
     .option('config', { type: 'string', requiresArg: true, describe: 'configuration file (YAML)' })
     .option('check', { type: 'boolean', default: false, describe: 'check the configuration and exit' })
+    .option('render', {
+      type: 'boolean',
+      default: false,
+      describe: 'print the configuration with includes, variables and defaults filled in, and exit',
+    })
+    .option('explain', { type: 'boolean', default: false, describe: 'the same, with where each value comes from' })
     .option('set', {
       type: 'string',
       array: true,
@@ -42,6 +50,7 @@ export async function readCommandLine(
     })
     .example(`$0 --config config/${role}.yaml`, 'start')
     .example(`$0 --config config/${role}.yaml --check`, 'say what is wrong with the configuration, or ok')
+    .example(`$0 --config config/${role}.yaml --render --explain`, 'say where each value comes from')
     .example(`$0 --config config/${role}.yaml --set log.level=debug`, 'start with one key changed')
     .version(version)
     .strict()
@@ -55,12 +64,18 @@ export async function readCommandLine(
   });
   if (fault !== undefined) return { exitCode: 2, text: `${role}: ${fault}\ntry: ${role} --help` };
   if (printed !== '') return { exitCode: 0, text: printed };
-  const { config, check, set } = parsed as { config?: string; check: boolean; set: string[] };
+  const { config, check, render, explain, set } = parsed as {
+    config?: string;
+    check: boolean;
+    render: boolean;
+    explain: boolean;
+    set: string[];
+  };
   if (config === undefined || config === '') {
     return {
       exitCode: 2,
       text: `${role}: which configuration? such as: ${role} --config config/${role}.yaml\ntry: ${role} --help`,
     };
   }
-  return { config, check, sets: set };
+  return { config, check, render: explain ? 'explain' : render && 'plain', sets: set };
 }

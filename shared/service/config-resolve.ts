@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path';
 import type { Listener } from '#sip/transport/flow';
 import { readTlsFiles } from '#sip/transport/tls-files';
 import type { TlsSettings } from '#sip/transport/tls-security';
+import type { ScalingRules } from '#workers/scaling';
 import {
   type Endpoint,
   formatEndpoint,
@@ -86,6 +87,7 @@ class Resolver {
       hosts: this.#sound('hosts') ? resolveHosts(data.hosts as Data) : [],
     };
     common.listeners = this.#listeners(data);
+    if (this.#sound('workers')) Object.assign(common, this.#workers(data.workers as number | ScalingRules));
     if (this.#sound('metrics') && data.metrics !== undefined) {
       common.metrics = { listen: parseEndpoint(String((data.metrics as Data).listen)) };
     }
@@ -130,6 +132,22 @@ class Resolver {
       pcrf.rules = resolvePcrfRules(data.rules as Data[], problem);
     }
     return pcrf;
+  }
+
+  /** A number of workers, or between which bounds it changes: then the fewest are there at first. */
+  #workers(workers: number | ScalingRules): Data {
+    if (typeof workers === 'number') return { workers };
+    const { min, max, scaleUp } = workers;
+    if (min > max) {
+      const words = `min is ${min}, which is more than max, ${max}`;
+      this.#problem(['workers', 'min'], words, `write 1 to ${max}`);
+    }
+    const { cycles = 1, window = cycles } = scaleUp ?? {};
+    if (window < cycles) {
+      const words = `there are no ${cycles} cycles in a window of ${window}`;
+      this.#problem(['workers', 'scaleUp', 'window'], words, `write ${cycles} or more`);
+    }
+    return { workers: min, scaling: workers };
   }
 
   /** What every daemon has; paths of all sections made absolute. */
@@ -310,7 +328,7 @@ class Resolver {
 
   #pcscf(common: Data, homeDomain: string): Data {
     const rx = common.rx as { mode: string } | undefined;
-    const access = this.#sound('access') ? (common.access as { from: string; rx?: string }[]) : [];
+    const access = this.#sound('access') ? (common.access as { from: string; rx?: string; anchor?: string }[]) : [];
     const asked =
       this.#sound('rx') && rx?.mode !== 'off'
         ? ['rx', 'mode']
@@ -324,7 +342,24 @@ class Resolver {
         this.#problem(['access', String(i), 'from'], `${from} is listed twice`, 'remove one of the two');
     });
     this.#checkSessionTimer(common);
+    if (this.#sound('media')) common.media = this.#media(common.media as Data, access);
     return { ...common, ...this.#ipsec(common), visitedNetwork: common.visitedNetwork ?? homeDomain };
+  }
+
+  #media(raw: Data, access: readonly { readonly anchor?: string }[]): Data {
+    const rtpengine = (raw.rtpengine as readonly string[]).map((text) => parseEndpoint(text)) as Endpoint[];
+    rtpengine.forEach(({ transport }, i) => {
+      if (transport !== 'udp')
+        this.#problem(['media', 'rtpengine', String(i)], `rtpengine is asked over udp, not ${transport}`, 'write udp:');
+    });
+    const wanted = raw.anchor !== 'off' || access.some(({ anchor }) => anchor !== undefined && anchor !== 'off');
+    if (wanted && rtpengine.length === 0)
+      this.#problem(
+        ['media'],
+        'media is to be anchored, but there is no rtpengine',
+        'add media: { rtpengine: ["udp:127.0.0.1:2223"] }, or set anchor: off',
+      );
+    return { ...raw, rtpengine };
   }
 
   /** `ipsec` and the listeners with the protected ones; without a profile that asks for it there are none. */

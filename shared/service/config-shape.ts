@@ -1,6 +1,7 @@
 import type { EncryptionAlgorithm, IntegrityAlgorithm } from '#ipsec/security-association';
 import type { Listener } from '#sip/transport/flow';
 import type { TlsSettings } from '#sip/transport/tls-security';
+import type { ScalingRules } from '#workers/scaling';
 import type { Endpoint } from './address.ts';
 
 /**
@@ -31,7 +32,10 @@ export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' |
 export interface CommonConfig extends ServiceConfig {
   readonly role: 'pcscf' | 'icscf' | 'scscf';
   readonly homeDomain: string;
+  /** How many there are at first. */
   readonly workers: number;
+  /** Between which bounds that changes while running; left out: it stays. */
+  readonly scaling?: ScalingRules;
   /** Where `GET /metrics` is served; nowhere when left out. */
   readonly metrics?: { readonly listen: Endpoint };
   /** Server header of own responses. */
@@ -176,6 +180,8 @@ export interface RedisStoreConfig {
 
 export type RxMode = 'off' | 'optional' | 'required';
 export type MediaType = 'audio' | 'video' | 'text' | 'application' | 'message' | 'image';
+/** Which calls have their media go through a relay. */
+export type AnchorMode = 'off' | 'nat' | 'always';
 export type AccessSecurity = 'ipsec-required' | 'ipsec-preferred' | 'tls' | 'none';
 
 /** Session timers (RFC 4028); seconds. */
@@ -237,7 +243,7 @@ export interface PcscfConfig extends CommonConfig {
   readonly visitedNetwork: string;
   readonly dns: DnsConfig & { readonly homeNetworks: readonly string[] };
   readonly timers: TimersConfig & { readonly gm: { readonly t1: number; readonly t2: number; readonly t4: number } };
-  readonly access: readonly { readonly from: string; readonly security: AccessSecurity; readonly rx?: RxMode }[];
+  readonly access: readonly { readonly from: string; readonly security: AccessSecurity; readonly rx?: RxMode; readonly anchor?: AnchorMode }[];
   readonly rx: RxConfig;
   /** There where an access profile asks for IPsec and the configuration has the section. */
   readonly ipsec?: IpsecConfig;
@@ -250,10 +256,20 @@ export interface PcscfConfig extends CommonConfig {
     readonly rate: number;
   };
   readonly emergency: EmergencyConfig;
+  readonly media: {
+    readonly anchor: AnchorMode;
+    readonly rtpengine: readonly Endpoint[];
+    /** Milliseconds. */
+    readonly timeout: number;
+    readonly onFailure: 'continue' | 'refuse';
+    readonly interfaces?: { readonly ue: string; readonly core: string };
+  };
   readonly policy: {
     /** Without an answer; 0: any number. */
     readonly callsPerUe: number;
     readonly serviceRoute: 'replace' | 'strict';
+    /** Whose Route counts inside dialogs. */
+    readonly route: 'loose' | 'strict';
     readonly media: {
       /** m-line types that may be offered; empty: all. */
       readonly types: readonly MediaType[];

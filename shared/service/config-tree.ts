@@ -1,6 +1,6 @@
 import { isAlias, isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
 import { type ConfigProblem, type Position, problemAt } from './config-problem.ts';
-import { interpolate, typeScalar } from './interpolation.ts';
+import { interpolate, typeScalar, type Variable } from './interpolation.ts';
 
 /** A parsed configuration in which every value still knows where it stands. */
 export type ConfigNode = MapNode | ListNode | ScalarNode;
@@ -23,6 +23,8 @@ export interface ScalarNode {
   readonly value: unknown;
   /** The text before typing, where it was interpolated or given by --set: used as it is where a text is wanted. */
   readonly text?: string;
+  /** Environment variables that are in it. */
+  readonly variables?: readonly Variable[];
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -139,12 +141,13 @@ class TreeBuilder {
 
   #scalar(value: unknown, position: Position): ScalarNode {
     if (typeof value !== 'string' || !this.#interpolated) return { kind: 'scalar', position, value };
-    const { text, changed, fault } = interpolate(value, this.#reading.env);
+    const { text, changed, fault, variables = [] } = interpolate(value, this.#reading.env);
     if (fault !== undefined) {
       this.#problem(position, fault.message, fault.suggestion);
       return { kind: 'scalar', position, value: null };
     }
-    return changed ? { kind: 'scalar', position, value: typeScalar(text), text } : { kind: 'scalar', position, value };
+    if (!changed) return { kind: 'scalar', position, value };
+    return { kind: 'scalar', position, value: typeScalar(text), text, variables };
   }
 
   #problem(position: Position, message: string, suggestion?: string): void {

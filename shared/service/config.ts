@@ -1,7 +1,7 @@
 import { checkTree } from './config-check.ts';
 import { ConfigError, type ConfigProblem, problemAt } from './config-problem.ts';
 import { resolveConfig } from './config-resolve.ts';
-import type { Config, ConfigOf } from './config-shape.ts';
+import type { CommonConfig, Config, ConfigOf } from './config-shape.ts';
 import { readConfigSource } from './config-source.ts';
 import type { Environment, MapNode } from './config-tree.ts';
 import { type Role, roles } from './schema.ts';
@@ -123,9 +123,14 @@ export function summarizeConfig(config: Config): string {
   );
   const peers = config.diameter?.peers.map(({ host, address, port }) => `${host} at ${address}:${port}`) ?? [];
   return [
-    `${config.role} ${config.name}, home domain ${config.homeDomain}, ${config.workers === 1 ? '1 worker' : `${config.workers} workers`}`,
+    `${config.role} ${config.name}, home domain ${config.homeDomain}, ${workersOf(config)}`,
     `listeners ${listeners.join(', ')}`,
     `diameter ${peers.length === 0 ? 'none' : peers.join(', ')}`,
     `management ${config.management.socket}`,
   ].join('\n');
+}
+
+function workersOf({ workers, scaling }: CommonConfig): string {
+  if (scaling !== undefined) return `${scaling.min} to ${scaling.max} workers`;
+  return workers === 1 ? '1 worker' : `${workers} workers`;
 }

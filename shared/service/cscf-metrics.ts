@@ -137,6 +137,7 @@ export const cscfMetrics: readonly MetricFamily[] = [
   { name: 'cscf_transactions', help: 'Transactions under way.', type: 'gauge' },
   { name: 'cscf_registrations', help: 'Registered private identities.', type: 'gauge' },
   { name: 'cscf_sessions', help: 'Dialogs under way.', type: 'gauge' },
+  { name: 'cscf_timers', help: 'Timers that run, of transactions and of all else.', type: 'gauge' },
   {
     name: 'cscf_shed_total',
     help: 'SIP messages refused with 503 (by shed order) or dropped unread to protect the node.',

@@ -2,6 +2,7 @@ import { cxApplication } from '#diameter/dictionary/cx';
 import { type ApplicationDefinition, VENDOR_ETSI } from '#diameter/dictionary/dictionary';
 import { rxApplication } from '#diameter/dictionary/rx';
 import type { PeerEventReport } from '#diameter/peer/peer';
+import type { LivePeerOptions } from '#diameter/peer/peer-settings';
 import { PeerTable } from '#diameter/peer/peer-table';
 import type { TlsSettings } from '#sip/transport/tls-security';
 import type { TransportSide } from '#workers/transport-side';
@@ -29,6 +30,14 @@ export interface DiameterSide {
   /** Listens and begins to connect; rejects when an address cannot be had. */
   start(): Promise<void>;
   status(): PeerStatus[];
+  /**
+   * Gets ready for other peers, routes and times, so that taking them over cannot fail. Throws SipError ERR_SIP_TLS when
+   * the first peer with TLS comes and the certificates cannot be used.
+   */
+  prepare(next: DiameterConfig): Promise<() => void>;
+  /** Leaves a peer of the configuration alone until `enable`; false: there is none of that name. */
+  disable(host: string): boolean;
+  enable(host: string): boolean;
   /** Reads the certificates anew. Gives whether they are in use; without TLS there is nothing to do. */
   reload(): Promise<boolean>;
   /** Says farewell to the peers. */
@@ -48,11 +57,14 @@ export async function openPeers(
 ): Promise<DiameterSide> {
   const { log, clock } = options;
   const strangers = new LogLimiter({ log, clock });
-  const wantsTls = config.peers.some(({ tls }) => tls) || config.listen.some(({ tls }) => tls);
-  const security =
-    wantsTls && options.tls !== undefined
-      ? await openDiameterSecurity(options.tls, (words) => log.info({ reason: 'diameter-tls' }, words))
-      : undefined;
+  let current = config;
+  let security: DiameterSecurity | undefined;
+  const secure = async ({ peers, listen }: DiameterConfig) => {
+    const wantsTls = peers.some(({ tls }) => tls) || listen.some(({ tls }) => tls);
+    if (!wantsTls || options.tls === undefined) return;
+    security ??= await openDiameterSecurity(options.tls, (words) => log.info({ reason: 'diameter-tls' }, words));
+  };
+  await secure(config);
   const table = new PeerTable(
     {
       onAnswer: (message) => transport.onDiameter(message),
@@ -75,7 +87,16 @@ export async function openPeers(
       for (const { address, port, tls } of config.listen) await table.listen(port, address, tls);
       table.start();
     },
-    status: () => table.status().map((peer) => peerStatus(peer, config)),
+    status: () => table.status().map((peer) => peerStatus(peer, current)),
+    async prepare(next) {
+      await secure(next);
+      return () => {
+        current = next;
+        table.configure(liveOptions(next, security));
+      };
+    },
+    disable: (host) => table.disable(host),
+    enable: (host) => table.enable(host),
     reload: async () => (await security?.reload()) ?? true,
     async stop() {
       await table.stop();
@@ -94,6 +115,16 @@ function tableOptions(
     applications: [applications[application]],
     // Rx has AVPs of ETSI's in its messages.
     supportedVendors: application === 'rx' ? [VENDOR_ETSI] : [],
+    servedRealms: [homeDomain],
+    acceptUnknown: config.acceptUnknown,
+    productName: 'ims-cscf-suite',
+    ...liveOptions(config, security),
+  };
+}
+
+/** What a reload may change. */
+function liveOptions(config: DiameterConfig, security: DiameterSecurity | undefined): LivePeerOptions {
+  return {
     peers: config.peers.map(({ host, address, connect, port, tls, anyDestination }) => ({
       host,
       port,
@@ -107,12 +138,9 @@ function tableOptions(
       peers,
     })),
     defaultPeers: config.defaultRoute,
-    servedRealms: [homeDomain],
-    acceptUnknown: config.acceptUnknown,
     redirect: config.redirect,
     failovers: config.failovers,
     requestTimeoutMs: config.timeout * 1000,
-    productName: 'ims-cscf-suite',
     reconnectMs: config.reconnect * 1000,
     reconnectCapMs: config.reconnectCap * 1000,
     watchdogMs: config.watchdog * 1000,

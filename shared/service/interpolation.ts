@@ -1,8 +1,16 @@
+/** An environment variable that a configuration names. */
+export interface Variable {
+  readonly name: string;
+  readonly set: boolean;
+}
+
 /** What `${NAME}` and `${NAME:-default}` in a text became. */
 export interface Interpolation {
   readonly text: string;
   /** False when the text held nothing to replace. */
   readonly changed: boolean;
+  /** What it names, in its order; `set`: the environment has a value for it, else its default counts. */
+  readonly variables?: readonly Variable[];
   /** What is wrong with it, in words; the text is useless then. */
   readonly fault?: { readonly message: string; readonly suggestion: string };
 }
@@ -17,9 +25,10 @@ const namePattern = /^[A-Za-z_][A-Za-z0-9_]*$/;
 export function interpolate(source: string, env: Readonly<Record<string, string | undefined>>): Interpolation {
   let text = '';
   let at = 0;
+  const variables: Variable[] = [];
   for (;;) {
     const open = source.indexOf('${', at);
-    if (open < 0) return { text: text + source.slice(at), changed: at > 0 };
+    if (open < 0) return { text: text + source.slice(at), changed: at > 0, variables };
     if (open > at && source[open - 1] === '$') {
       text += `${source.slice(at, open - 1)}\${`;
       at = open + 2;
@@ -37,10 +46,12 @@ export function interpolate(source: string, env: Readonly<Record<string, string 
     }
     const set = env[name];
     const fallback = colon < 0 ? undefined : inner.slice(colon + 2);
-    const value = fallback !== undefined && (set === undefined || set === '') ? fallback : set;
+    const isDefault = fallback !== undefined && (set === undefined || set === '');
+    const value = isDefault ? fallback : set;
     if (value === undefined) {
       return refuse(`environment variable ${name} is not set`, `set it, or give a default: \${${name}:-value}`);
     }
+    variables.push({ name, set: !isDefault });
     text += source.slice(at, open) + value;
     at = close + 1;
   }

@@ -10,7 +10,10 @@ import {
   resolveData,
 } from './config.ts';
 import { type ConfigChange, diffConfig, reloadOf, withChanges } from './config-diff.ts';
+import { type ExplainedValue, explainedValues, type Origins, originsOf } from './config-explain.ts';
+import { problemAt } from './config-problem.ts';
 import type { ConfigOf } from './config-shape.ts';
+import { positionOf } from './config-tree.ts';
 import { loadSchema, type Role, type Schema, schemaAt } from './schema.ts';
 import { nearest } from './suggestion.ts';
 
@@ -26,6 +29,31 @@ export interface ReloadReport {
 
 /** One thing that takes over a new configuration. It must not fail half way: what can fail is tried first. */
 export type ConfigListener<R extends Role> = (next: ConfigOf<R>, changed: readonly string[]) => void | Promise<void>;
+
+/** Why a new configuration cannot be taken over by somebody, and at which key. */
+export interface Refusal {
+  readonly path: readonly string[];
+  readonly message: string;
+  readonly suggestion?: string;
+}
+
+/** Somebody is ready for a new configuration; one of the two is called. */
+export interface Prepared {
+  /** Takes it over. Must not fail. */
+  apply(): void | Promise<void>;
+  /** Somebody else has refused it. */
+  withdraw(): void | Promise<void>;
+}
+
+/**
+ * Gets ready for a new configuration, trying all that may fail, or refuses it; nothing takes effect before all are ready.
+ * `data`: its keys as the configuration has them.
+ */
+export type ConfigPreparer<R extends Role> = (
+  next: ConfigOf<R>,
+  changed: readonly string[],
+  data: ConfigData,
+) => Promise<Prepared | Refusal>;
 
 export interface LiveConfigOptions<R extends Role> {
   readonly file: string;
@@ -43,10 +71,12 @@ export class LiveConfig<R extends Role = Role> {
   readonly #options: LiveConfigOptions<R>;
   readonly #schema: Schema;
   readonly #listeners: ConfigListener<R>[] = [];
+  readonly #preparers: ConfigPreparer<R>[] = [];
   /** Keys set while running, as `--set` texts, by their dotted key. */
   readonly #overrides = new Map<string, string>();
   #current: ConfigOf<R>;
   #data: ConfigData;
+  #origins: Origins;
   /** One change at a time. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -55,6 +85,7 @@ export class LiveConfig<R extends Role = Role> {
     this.#schema = loadSchema(options.role);
     this.#current = options.loaded.config;
     this.#data = options.loaded.data;
+    this.#origins = originsOf(options.loaded.tree, this.#data);
   }
 
   get current(): ConfigOf<R> {
@@ -64,6 +95,11 @@ export class LiveConfig<R extends Role = Role> {
   /** Names somebody who takes over new configurations; asked in the order of naming. */
   onChange(listener: ConfigListener<R>): void {
     this.#listeners.push(listener);
+  }
+
+  /** Names somebody who may refuse new configurations; he takes them over after those who only hear of them. */
+  onPrepare(preparer: ConfigPreparer<R>): void {
+    this.#preparers.push(preparer);
   }
 
   /** Reads the files anew. */
@@ -103,6 +139,13 @@ export class LiveConfig<R extends Role = Role> {
     return value;
   }
 
+  /** Each value in effect at and below a dotted key, with where it comes from; secrets are masked. */
+  explain(key = ''): ExplainedValue[] {
+    return explainedValues(this.#data, this.#origins).filter(
+      ({ key: each }) => key === '' || each === key || each.startsWith(`${key}.`),
+    );
+  }
+
   /** How the files and the command line differ from what runs. Throws ConfigError when they cannot be used. */
   diff(): ConfigChange[] {
     return diffConfig(this.#schema, this.#data, this.#load(new Map()).data);
@@ -131,6 +174,8 @@ export class LiveConfig<R extends Role = Role> {
       }
       renameSync(draft, file);
       this.#overrides.clear();
+      const written = this.#load(this.#overrides);
+      this.#noteOrigins(originsOf(written.tree, written.data), diffConfig(this.#schema, this.#data, written.data));
       return keys;
     });
   }
@@ -151,8 +196,9 @@ export class LiveConfig<R extends Role = Role> {
     let changes: ConfigChange[];
     let live: ConfigChange[];
     let data: ConfigData;
+    let loaded: LoadedConfig<R>;
     try {
-      const loaded = this.#load(overrides);
+      loaded = this.#load(overrides);
       changes = diffConfig(this.#schema, this.#data, loaded.data);
       live = changes.filter(({ reload }) => reload === 'live');
       data = withChanges(this.#data, live);
@@ -162,13 +208,57 @@ export class LiveConfig<R extends Role = Role> {
       return { applied: [], needsRestart: [], rejected: error.problems };
     }
     const applied = live.map(({ path }) => path.join('.'));
-    const needsRestart = changes.filter(({ reload }) => reload === 'restart').map(({ path }) => path.join('.'));
+    const waiting = changes.filter(({ reload }) => reload === 'restart');
+    const needsRestart = waiting.map(({ path }) => path.join('.'));
+    const prepared = applied.length === 0 ? [] : await this.#prepare(next, applied, data);
+    if (!Array.isArray(prepared)) {
+      const { path, message, suggestion } = prepared;
+      return {
+        applied: [],
+        needsRestart: [],
+        rejected: [problemAt(positionOf(loaded.tree, path), path, message, suggestion)],
+      };
+    }
+    this.#noteOrigins(originsOf(loaded.tree, loaded.data, new Set(overrides.keys())), waiting);
     if (applied.length > 0) {
       this.#current = next;
       this.#data = data;
       for (const listener of this.#listeners) await listener(next, applied);
+      for (const one of prepared) await one.apply();
     }
     return { applied, needsRestart, rejected: [] };
+  }
+
+  /** All get ready, or none: the refusal of the first who cannot. */
+  async #prepare(next: ConfigOf<R>, applied: readonly string[], data: ConfigData): Promise<Prepared[] | Refusal> {
+    const ready: Prepared[] = [];
+    const withdraw = async () => {
+      for (const one of ready.reverse()) await one.withdraw();
+    };
+    for (const preparer of this.#preparers) {
+      try {
+        const outcome = await preparer(next, applied, data);
+        if ('apply' in outcome) {
+          ready.push(outcome);
+          continue;
+        }
+        await withdraw();
+        return outcome;
+      } catch (error) {
+        await withdraw();
+        throw error;
+      }
+    }
+    return ready;
+  }
+
+  /** Where values come from by now; those that wait for a restart still come from where they came from. */
+  #noteOrigins(origins: Origins, waiting: readonly ConfigChange[]): void {
+    const keys = waiting.map(({ path }) => path.join('.'));
+    const waits = (key: string) => keys.some((each) => key === each || key.startsWith(`${each}.`));
+    const merged = new Map([...origins].filter(([key]) => !waits(key)));
+    for (const [key, words] of this.#origins) if (waits(key)) merged.set(key, words);
+    this.#origins = merged;
   }
 
   /** Why a key cannot be set while running. */

@@ -9,6 +9,7 @@ import type { Reason } from '#sip/reasons';
 import type { TimerWheel } from '#sip/transaction/timer-wheel';
 import type { ListenerTable } from '#sip/transport/listener-table';
 import type { Store } from '#store/store';
+import type { CrewView } from '#workers/crew';
 import type { CallOwnership } from '#workers/frame-link';
 import type { Clock } from './clock.ts';
 import type { CommonConfig } from './config-shape.ts';
@@ -53,9 +54,11 @@ export interface NodeContext<C extends CommonConfig = CommonConfig> {
   readonly config: C;
   /** Names somebody who builds anew, from a new configuration, what he has made of the old one. */
   onConfig(rebuild: (next: C) => void): void;
-  /** Number of this worker and how many there are. */
   readonly worker: number;
+  /** How many workers share the work at the moment: work with a number is `number % workers`'s. One that leaves has no share. */
   readonly workers: number;
+  /** Who is there. */
+  readonly crew: CrewView;
   readonly listeners: ListenerTable;
   /** The addresses and names under which this node is known. */
   readonly own: OwnNames;

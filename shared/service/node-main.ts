@@ -7,7 +7,7 @@ import { createGenerations } from '#store/store';
 import { endThread, forgetThread } from '#store/write-lock';
 import type { IntakeOptions } from '#workers/intake';
 import { TransportSide } from '#workers/transport-side';
-import type { Workers } from '#workers/worker-control';
+import type { Remains, Workers } from '#workers/worker-control';
 import { startWorkers } from '#workers/worker-pool';
 import { CidrTable } from './cidr.ts';
 import type { CommonConfig, DiameterConfig, StoreConfig } from './config-shape.ts';
@@ -19,13 +19,14 @@ import { Metrics } from './metrics.ts';
 import { serveMetrics } from './metrics-server.ts';
 import { metricsText } from './metrics-text.ts';
 import type { LiveStatus, OverloadStatus } from './node-status.ts';
+import { type Follower, prepareNode } from './node-reload.ts';
 import type { NodeWorkerData } from './node-worker.ts';
 import { connectionLimit, openFileLimit } from './open-files.ts';
 import { readProcess } from './process-metrics.ts';
 import type { RunningNode, ServiceContext } from './service.ts';
 import { type StoreTables, shareStore } from './shared-store.ts';
 import { streamLog } from './stream-log.ts';
-import { type ConfigureRequest, statusEveryMs, type WorkerAnswer } from './worker-answer.ts';
+import { statusEveryMs, type WorkerAnswer, type WorkerLeft } from './worker-answer.ts';
 
 const drainPollMs = 50;
 const noTables: StoreTables = { shared: [], own: [] };
@@ -47,7 +48,7 @@ export async function startNode<C extends CommonConfig>(
   const ipsec = await openIpsecGuard(written, context);
   const config = ipsec === null ? withoutProtected(written) : written;
   const metrics = new Metrics(cscfLayout);
-  const numbers = Array.from({ length: config.workers }, (_, worker) => worker);
+  const places = Array.from({ length: mostWorkers(config) }, (_, worker) => worker);
   let trusted = trustedOf(config);
   const transport = new TransportSide({
     listeners: config.listeners,
@@ -64,14 +65,16 @@ export async function startNode<C extends CommonConfig>(
   // A worker that is replaced begins with the configuration of that time.
   const data: { -readonly [K in keyof NodeWorkerData<C>]: NodeWorkerData<C>[K] } = {
     config,
-    metrics: numbers.map((worker) => metrics.block(worker)),
+    revision: 0,
+    metrics: places.map((worker) => metrics.block(worker)),
     generations,
     bootMs: Math.round(clock.wallMs()),
     ipsec: ipsec?.backend.kind ?? null,
     watchers: context.watchers,
   };
-  const workers = await startWorkers(transport, {
+  const workers: Workers = await startWorkers(transport, {
     workers: config.workers,
+    ...(config.scaling === undefined ? {} : { scaling: config.scaling }),
     module,
     config: data,
     nowMs: () => clock.nowMs(),
@@ -82,36 +85,57 @@ export async function startNode<C extends CommonConfig>(
     endThread: (thread) => endThread(generations, thread),
     onThreadExit: (threadId) => forgetThread(generations, threadId),
     onCrash: (worker, error) =>
-      log.error({ reason: 'worker-crashed', worker, err: error }, 'a worker died and is replaced'),
+      log.error({ reason: 'worker-crashed', worker, err: error }, 'a worker died: a new one takes its place, unless it was leaving'),
+    onScale: (count, load) =>
+      log.info({ workers: count, ...(load === null ? {} : { load: Math.round(load) }) }, 'number of workers changed'),
+    onLeft: (worker) => {
+      const word: WorkerLeft = { command: 'left', worker };
+      log.info({ worker }, 'a worker has left');
+      void askEvery(workers, word);
+    },
+    remains: async (worker): Promise<Remains> => {
+      const { pending, diameter, sessions } = (await workers.ask(worker, 'status')) as WorkerAnswer;
+      return { pending: pending + diameter, sessions };
+    },
   });
   await transport.open();
   await peers?.start();
   logCertificates(config, transport, context);
-  log.info({ udp: transport.udpImplementation, workers: config.workers }, 'serving');
+  log.info({ udp: transport.udpImplementation, workers: workers.serving }, 'serving');
 
-  context.live.onChange(async (changed) => {
+  const follower: Follower<C> = {
+    data,
+    transport,
+    peers,
+    workers,
+    streamLimits: (next) => streamLimitsOf(next, context),
+    follow(next) {
+      trusted = trustedOf(next);
+      if (next.scaling !== undefined) workers.setScaling(next.scaling);
+    },
+  };
+  context.live.onPrepare((changed, _keys, raw) => {
     const asWritten = changed as unknown as C;
-    const next = ipsec === null ? withoutProtected(asWritten) : asWritten;
-    const request: ConfigureRequest<C> = { command: 'configure', config: next };
-    trusted = trustedOf(next);
-    data.config = next;
-    await askEvery(workers, numbers, request);
+    return prepareNode(follower, ipsec === null ? withoutProtected(asWritten) : asWritten, raw);
   });
-  const live = new LiveState(config, workers, metrics, peers, ipsec);
+  const live = new LiveState(data, workers, metrics, peers, ipsec);
   const scraped = await openMetrics(config, context, metrics, live);
   return {
     listeners: config.listeners.map(listenerName),
     peers: config.diameter?.peers.map((peer) => peer.host) ?? [],
     status: () => live.status(),
+    ...(peers === null ? {} : { peerSwitch: peers }),
     stats: () => metrics.values().filter(({ value }) => value !== 0),
     trigger: (worker, what, ms) => workers.trigger(worker, what, ms),
-    ask: (request) => askOne(workers, numbers, request),
-    askAll: (request) => askEvery(workers, numbers, request),
+    ask: (request) => askOne(workers, request),
+    askAll: (request) => askEvery(workers, request),
+    workers,
+    recover: (error) => workers.recover(error),
     ...(config.tls === undefined ? {} : { reload: () => reloadCertificates(transport, peers, context) }),
     async drain(seconds) {
       live.stop();
       scraped?.close();
-      await Promise.allSettled(numbers.map((worker) => workers.ask(worker, 'drain')));
+      await askEvery(workers, 'drain');
       const until = clock.nowMs() + seconds * 1000;
       while (clock.nowMs() < until && (await pendingRequests(workers)) > 0) {
         await new Promise((resolve) => setTimeout(resolve, drainPollMs));
@@ -123,6 +147,11 @@ export async function startNode<C extends CommonConfig>(
       await ipsec?.close();
     },
   };
+}
+
+/** How many workers there can be. */
+function mostWorkers({ workers, scaling }: CommonConfig): number {
+  return Math.max(workers, scaling?.max ?? 0);
 }
 
 /** The store of a role that has one. */
@@ -150,15 +179,15 @@ async function openMetrics(
 }
 
 /** Asks all workers; one that does not answer, since it is being replaced, is left out. */
-async function askEvery(workers: Workers, numbers: readonly number[], request: unknown): Promise<readonly unknown[]> {
-  const outcomes = await Promise.allSettled(numbers.map((worker) => workers.ask(worker, request)));
+async function askEvery(workers: Workers, request: unknown): Promise<readonly unknown[]> {
+  const outcomes = await Promise.allSettled(workers.numbers.map((worker) => workers.ask(worker, request)));
   return outcomes.filter((outcome) => outcome.status === 'fulfilled').map(({ value }) => value as unknown);
 }
 
 /** Asks one worker after the other until one answers: the first may just be replaced. */
-async function askOne(workers: Workers, numbers: readonly number[], request: unknown): Promise<unknown> {
+async function askOne(workers: Workers, request: unknown): Promise<unknown> {
   let failure: unknown;
-  for (const worker of numbers) {
+  for (const worker of workers.numbers) {
     try {
       return await workers.ask(worker, request);
     } catch (error) {
@@ -173,7 +202,7 @@ function streamLimitsOf(config: CommonConfig, { log }: ServiceContext): Partial<
   const { connections: wanted, perSource, messageSeconds, idleSeconds } = config.limits.streams;
   const files = openFileLimit();
   const connections = connectionLimit(wanted, files, {
-    workers: config.workers,
+    workers: mostWorkers(config),
     peers: config.diameter?.peers.length ?? 0,
     listeners: config.listeners.length,
   });
@@ -246,7 +275,7 @@ function openDiameter(
 
 async function pendingRequests(workers: Workers): Promise<number> {
   let pending = 0;
-  for (let worker = 0; worker < workers.size; worker++) {
+  for (const worker of workers.numbers) {
     const answer = (await workers.ask(worker, 'status').catch(() => null)) as WorkerAnswer | null;
     pending += answer?.pending ?? 0;
   }
@@ -261,7 +290,7 @@ function listenerName(listener: Listener): string {
 
 /** What the daemon can tell of itself at once: counters are read from shared memory, workers are asked now and then. */
 class LiveState {
-  readonly #config: CommonConfig;
+  readonly #data: { readonly config: CommonConfig; readonly revision: number };
   readonly #workers: Workers;
   readonly #metrics: Metrics;
   readonly #peers: DiameterSide | null;
@@ -270,14 +299,14 @@ class LiveState {
   readonly #timer: NodeJS.Timeout;
 
   constructor(
-    config: CommonConfig,
+    data: { readonly config: CommonConfig; readonly revision: number },
     workers: Workers,
     metrics: Metrics,
     peers: DiameterSide | null,
     ipsec: IpsecGuard | null,
   ) {
     this.#ipsec = ipsec;
-    this.#config = config;
+    this.#data = data;
     this.#workers = workers;
     this.#metrics = metrics;
     this.#peers = peers;
@@ -291,7 +320,7 @@ class LiveState {
 
   status(): LiveStatus {
     return {
-      workers: Array.from({ length: this.#workers.size }, (_, worker) => {
+      workers: this.#workers.numbers.map((worker) => {
         const counts = this.#workers.counts(worker);
         return {
           worker,
@@ -302,7 +331,9 @@ class LiveState {
           shed: counts.shed,
         };
       }),
-      listeners: this.#config.listeners.map((listener) => ({ address: listenerName(listener), sides: listener.sides })),
+      listeners: this.#data.config.listeners
+        .filter(({ closed }) => closed !== true)
+        .map((listener) => ({ address: listenerName(listener), sides: listener.sides })),
       peers: this.#peers?.status() ?? [],
       registrations: this.#answers.reduce((most, answer) => Math.max(most, answer?.registrations ?? 0), 0),
       overload: this.#overload(),
@@ -315,8 +346,7 @@ class LiveState {
   }
 
   #overload(): OverloadStatus {
-    const numbers = Array.from({ length: this.#workers.size }, (_, worker) => worker);
-    const delays = numbers.map((worker) => this.#metrics.sum('cscf_queue_delay_seconds', {}, worker));
+    const delays = this.#workers.numbers.map((worker) => this.#metrics.sum('cscf_queue_delay_seconds', {}, worker));
     return {
       waiting: this.#metrics.sum('cscf_queue_messages'),
       delayMs: Math.round(Math.max(...delays) * 1000),
@@ -326,11 +356,15 @@ class LiveState {
   }
 
   #ask(): void {
-    for (let worker = 0; worker < this.#workers.size; worker++) {
+    for (const worker of this.#workers.numbers) {
       this.#workers
         .ask(worker, 'status', statusEveryMs)
         .then((answer) => {
           this.#answers[worker] = answer as WorkerAnswer;
+          // It began just when the configuration changed.
+          const { config, revision } = this.#data;
+          if (this.#answers[worker].revision < revision)
+            return this.#workers.ask(worker, { command: 'configure', config, revision });
         })
         .catch(() => {});
     }

@@ -1,3 +1,4 @@
+import type { ScalingRules } from '#workers/scaling';
 import type { EventHub, NodeEvent } from './event-feed.ts';
 import type { LiveConfig, ReloadReport } from './live-config.ts';
 import type { Role } from './schema.ts';
@@ -9,8 +10,11 @@ export interface WorkerStatus {
   readonly messages: number;
   /** Share of the last seconds it was not idle, 0 to 1. */
   readonly busy: number;
-  /** `busy`: it has not taken anything for a while and gets no new calls. */
-  readonly state: 'starting' | 'serving' | 'busy' | 'ended';
+  /**
+   * `busy`: it has not taken anything for a while and gets no new calls; `leaving`: it gets none either, and goes when those
+   * it has are over.
+   */
+  readonly state: 'starting' | 'serving' | 'busy' | 'leaving' | 'ended';
   /** How often it died and was replaced. */
   readonly restarts: number;
   /** SIP messages refused or dropped: too much to do, or their source under penalty. */
@@ -99,6 +103,22 @@ export interface StatRow {
 /** Ends a worker, or keeps it busy; gives whether that is enabled. Throws RangeError when there is no such worker. */
 export type TestTrigger = (worker: number, what: 'crash' | 'busy', ms: number) => boolean;
 
+/** Lets a Diameter peer of the configuration alone, and in again; false: there is none of that name. */
+export interface PeerSwitch {
+  disable(host: string): boolean;
+  enable(host: string): boolean;
+}
+
+/** How many workers there may be, and changes it. */
+export interface WorkerControl {
+  /** Bounds and rules; `min` and `max` are the same where the number stays. */
+  readonly scaling: Readonly<ScalingRules>;
+  /** How many take new work. */
+  readonly serving: number;
+  /** So many are to take new work; fulfilled when those that come serve. Rejects with RangeError beyond the bounds. */
+  scale(count: number): Promise<void>;
+}
+
 /** What the management interface is about: the daemon frame implements it around what the node tells and does. */
 export interface ManagedNode {
   status(): NodeStatus;
@@ -114,6 +134,10 @@ export interface ManagedNode {
   reload(): Promise<ReloadReport>;
   /** Only there when the environment asks for it: CSCF_TEST_TRIGGER=1. */
   readonly trigger?: TestTrigger | undefined;
+  /** Who may be told to leave Diameter peers alone; left out by a node without any. */
+  readonly peers?: PeerSwitch | undefined;
+  /** Left out where there are no workers. */
+  readonly workers?: WorkerControl | undefined;
   /** Asks a worker of the node to do something that all of them can; left out where there are no workers. */
   readonly ask?: ((request: unknown) => Promise<unknown>) | undefined;
   /** Asks every worker that serves; the answers, in the order of the workers. */

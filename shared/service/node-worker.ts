@@ -43,12 +43,14 @@ import type { NodeContext } from './node-context.ts';
 import { originator } from './originator.ts';
 import { guardedHandler } from './serve-diameter.ts';
 import { lmdbOptions, type StoreTables } from './shared-store.ts';
-import { type ConfigureRequest, statusEveryMs, type WorkerAnswer } from './worker-answer.ts';
+import { type ConfigureRequest, statusEveryMs, type WorkerAnswer, type WorkerLeft } from './worker-answer.ts';
 import { readQuestion } from './worker-question.ts';
 
 /** What the daemon hands to each of its workers; plain data and shared memory. */
 export interface NodeWorkerData<C extends CommonConfig> {
   readonly config: C;
+  /** How often that has changed. */
+  readonly revision: number;
   /** Blocks of counters, by worker. */
   readonly metrics: readonly SharedArrayBuffer[];
   /** Generation counters of the store. */
@@ -82,6 +84,8 @@ export interface NodeRole<C extends CommonConfig> {
     answerFlow?(flow: Flow): Flow;
     /** Whether a registered UE sends by this flow; a node that registers nobody leaves it out. */
     isRegistered?(flow: Flow): boolean;
+    /** Another worker has left, and may have left something behind that only workers know. */
+    workerLeft?(): void;
     /** Word of a worker of this node: what it gave to `origin.tell`. */
     workerMessage?(payload: string): void;
     /** Does what the control side asks for; plain data both ways. */
@@ -121,11 +125,23 @@ export function nodeWorker<C extends CommonConfig>(role: NodeRole<C>): WorkerMod
     const base = { role: config.name, worker: worker.worker };
     const log = createLogger({ ...config.log, base, tap: (line) => feed.line(line) });
     const tables = [...role.tables.shared, ...role.tables.own];
-    const store = await openStore(role.store(config), role.tables, data.generations, config.name);
+    const store = await kept(worker, 'store', () =>
+      openStore(role.store(config), role.tables, data.generations, config.name),
+    );
     // One worker needs no shared memory for what may be lost with the process.
-    const volatile = worker.workers === 1 ? openMemoryStore(tables) : store;
+    const isOnly = worker.crew.places === 1;
+    const volatile = isOnly ? await kept(worker, 'volatile', () => openMemoryStore(tables)) : store;
     return build(role, data, worker, port, ownership, log, feed, store, volatile);
   };
+}
+
+/** What a worker before this one has opened in the same thread, which goes on with it; else it is made. */
+async function kept<T>({ kept }: WorkerContext, name: string, make: () => T | Promise<T>): Promise<T> {
+  const known = kept.get(name) as T | undefined;
+  if (known !== undefined) return known;
+  const made = await make();
+  kept.set(name, made);
+  return made;
 }
 
 async function openStore(
@@ -166,16 +182,21 @@ function build<C extends CommonConfig>(
     transactions: cscfLayout.id('cscf_transactions'),
     registrations: cscfLayout.id('cscf_registrations'),
     sessions: cscfLayout.id('cscf_sessions'),
+    timers: cscfLayout.id('cscf_timers'),
   };
   const listeners = new ListenerTable(config.listeners);
   const own = new OwnNames(ownNames(config.listeners, role.names(config)));
   let current = config;
+  let { revision } = data;
   const rebuilds: ((next: C) => void)[] = [];
   let trusted = trustedNetworks(config);
   let profileOf = role.profileOf(config);
   const resolver = nextHops(config, listeners, role.homeNetworks?.(config) ?? []);
   const configure = (next: C) => {
     current = next;
+    listeners.replace(next.listeners);
+    own.add(ownNames(next.listeners, role.names(next)));
+    if (client !== null && next.diameter !== undefined) client.timeoutMs = next.diameter.timeout * 1000;
     log.level = next.log.level;
     trusted = trustedNetworks(next);
     profileOf = role.profileOf(next);
@@ -207,12 +228,12 @@ function build<C extends CommonConfig>(
   };
   const standingOf = (flow: Flow): Standing => {
     // A listener of Gm alone has no core nodes behind it, whatever their address.
-    const isCore = config.listeners[flow.listener]?.sides.includes('mw') && trusted.find(flow.address) === true;
+    const isCore = listeners.all[flow.listener]?.sides.includes('mw') && trusted.find(flow.address) === true;
     if (isCore) return 'core';
     return logic?.isRegistered?.(flow) ? 'known' : 'stranger';
   };
   const answerFlow = (flow: Flow): Flow => {
-    if (config.listeners[flow.listener]?.protection === undefined) return flow;
+    if (listeners.all[flow.listener]?.protection === undefined) return flow;
     return logic?.answerFlow?.(flow) ?? flow;
   };
   const side = new WorkerSide(
@@ -274,7 +295,10 @@ function build<C extends CommonConfig>(
         },
         onConfig: (rebuild) => void rebuilds.push(rebuild),
         worker: worker.worker,
-        workers: worker.workers,
+        get workers() {
+          return worker.crew.serving;
+        },
+        crew: worker.crew,
         listeners,
         own,
         calls: ownership,
@@ -306,6 +330,7 @@ function build<C extends CommonConfig>(
   side.onWorkerMessage((_from, _kind, payload) => logic?.workerMessage?.(payload));
   side.onConnectionClosed((connection) => logic?.connectionClosed?.(connection));
   side.onPeerRestarted((host) => logic?.peerRestarted?.(host));
+  const endClock = side.stop.bind(side);
   return Object.assign(side, {
     ...(data.ipsec === null ? {} : { answerFlow }),
     standingOf,
@@ -318,10 +343,22 @@ function build<C extends CommonConfig>(
         'what it sends is malformed or refused: not heard for now',
       );
     },
+    stop() {
+      logic?.stop?.();
+      endClock();
+      side.endBatch();
+      // Nobody is busy, waits or talks here any more; what was counted stays.
+      for (const [id, { family }] of cscfLayout.series.entries()) if (family.type === 'gauge') counters.set(id, 0);
+    },
     control(request: unknown): unknown {
       if (request === 'drain') side.core.drain();
       if (isConfigure<C>(request)) {
         configure(request.config);
+        revision = request.revision;
+        return null;
+      }
+      if (isWordOfLeaving(request)) {
+        logic?.workerLeft?.();
         return null;
       }
       const question = readQuestion(request);
@@ -335,14 +372,22 @@ function build<C extends CommonConfig>(
       counters.set(ids.busy, meter.sample());
       counters.set(ids.lag, lag.sample(systemClock.nowMs()) / 1000);
       counters.set(ids.transactions, servers + clients);
+      counters.set(ids.timers, side.wheel.size);
       // Every worker sees the registrations of all: one of them tells.
       if (worker.worker === 0) counters.set(ids.registrations, registrations);
-      counters.set(ids.sessions, logic?.sessions?.() ?? 0);
+      const sessions = logic?.sessions?.() ?? 0;
+      counters.set(ids.sessions, sessions);
       outcomes?.take();
       results?.take();
       if (side.intake !== null) reportShed(side.intake.counts());
       limiter.tick();
-      const answer: WorkerAnswer = { pending: side.layer.pendingServers, registrations };
+      const answer: WorkerAnswer = {
+        revision,
+        pending: side.layer.pendingServers,
+        diameter: client?.pendingRequests ?? 0,
+        registrations,
+        sessions,
+      };
       return answer;
     },
   });
@@ -355,6 +400,10 @@ function trustedNetworks({ trusted }: CommonConfig): CidrTable<true> {
 /** Whether the main thread hands over a new configuration. */
 function isConfigure<C>(request: unknown): request is ConfigureRequest<C> {
   return typeof request === 'object' && request !== null && (request as { command?: unknown }).command === 'configure';
+}
+
+function isWordOfLeaving(request: unknown): boolean {
+  return typeof request === 'object' && request !== null && (request as Partial<WorkerLeft>).command === 'left';
 }
 
 /** Whether an INVITE is sent inside a dialog; of other methods nobody asks. */

@@ -118,10 +118,22 @@ function isJsonLiteral(text: string, start: number, separator: number): boolean 
   return separator === 0x3a && text[start - 1] !== '"';
 }
 
-/** A copy of a value in which what stands under secret keys is masked; `name`: the key of the value itself. */
+/**
+ * A copy of a value in which what stands under secret keys is masked, and passwords in URLs; `name`: the key of the value
+ * itself.
+ */
 export function maskSecretKeys(value: unknown, name = ''): unknown {
   if (secrets.has(name.toLowerCase()) && value !== undefined) return mask;
   if (Array.isArray(value)) return value.map((item) => maskSecretKeys(item));
+  if (typeof value === 'string') return maskUrlPassword(value);
   if (typeof value !== 'object' || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([key, child]) => [key, maskSecretKeys(child, key)]));
+}
+
+/** `redis://user:***@host` */
+function maskUrlPassword(text: string): string {
+  const start = text.indexOf('://');
+  const end = start < 0 ? -1 : text.lastIndexOf('@');
+  const colon = end < 0 ? -1 : text.indexOf(':', start + 3);
+  return colon < 0 || colon > end ? text : `${text.slice(0, colon + 1)}${mask}${text.slice(end)}`;
 }

@@ -1,11 +1,12 @@
 import { type Clock, systemClock } from './clock.ts';
 import { readCommandLine } from './command-line.ts';
 import { ConfigError, formatConfigErrors, type LoadedConfig, loadConfig, summarizeConfig } from './config.ts';
+import { renderConfig } from './config-render.ts';
 import type { ConfigOf } from './config-shape.ts';
 import { createWatchers, EventFeed, EventHub, type NodeEvent } from './event-feed.ts';
 import { LiveConfig, type ReloadReport } from './live-config.ts';
 import { createLogger, type Logger } from './log.ts';
-import type { LiveStatus, ManagedNode, StatRow } from './node-status.ts';
+import type { LiveStatus, ManagedNode, PeerSwitch, StatRow, WorkerControl } from './node-status.ts';
 import type { Role } from './schema.ts';
 import { explainStartFailure } from './start-failure.ts';
 import { packageVersion } from './version.ts';
@@ -31,10 +32,16 @@ export interface RunningNode {
   /** For the ready line: Diameter hosts it connects to. */
   readonly peers: readonly string[];
   status(): LiveStatus;
+  /** Where Diameter peers are disabled and enabled; left out by a node without any. */
+  readonly peerSwitch?: PeerSwitch;
   /** Every series that has counted. */
   stats?(): readonly StatRow[];
   /** For tests of resilience, only where CSCF_TEST_TRIGGER is 1: ends a worker, or keeps it busy. False: not enabled. */
   trigger?(worker: number, what: 'crash' | 'busy', ms: number): boolean;
+  /** How many workers there may be; left out where there are none. */
+  readonly workers?: WorkerControl;
+  /** Hears of an exception that nobody caught; true: it went with the worker it came from, which is made anew. */
+  recover?(error: unknown): boolean;
   /** Asks a worker to do something that all of them can; plain data both ways. */
   ask?(request: unknown): Promise<unknown>;
   /** Asks every worker; those that do not answer are left out. */
@@ -90,6 +97,7 @@ export async function runService<R extends Role>(options: ServiceOptions<R>): Pr
   }
   const { config, files } = loaded;
   if (command.check) return end(0, `ok\n${summarizeConfig(config)}`);
+  if (command.render !== false) return end(0, renderConfig(options.role, loaded, command.render === 'explain'));
 
   const { role } = options;
   const live = new LiveConfig({ file: command.config, role, sets: command.sets, loaded }) as unknown as LiveConfig;
@@ -100,6 +108,8 @@ export async function runService<R extends Role>(options: ServiceOptions<R>): Pr
     log.level = next.log.level;
   });
   process.on('uncaughtException', (error, origin) => {
+    // A defect of a procedure: what it is part of begins anew, and has told so.
+    if (node?.recover?.(error) === true) return;
     log.fatal(
       { reason: origin === 'unhandledRejection' ? 'unhandled-rejection' : 'uncaught-exception', err: error },
       'a defect ends this process',
@@ -148,6 +158,8 @@ export async function runService<R extends Role>(options: ServiceOptions<R>): Pr
       trigger: process.env.CSCF_TEST_TRIGGER === '1' ? running.trigger : undefined,
       ask: running.ask,
       askAll: running.askAll,
+      peers: running.peerSwitch,
+      workers: running.workers,
       live,
       events: new EventHub(watchers),
       async recentLog(limit) {

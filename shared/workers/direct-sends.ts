@@ -33,6 +33,8 @@ export class DirectSends {
   readonly #events: DirectSendEvents;
   readonly #library: SendingLibrary | null = nativeSending();
   readonly #senders: (NativeSender | undefined)[] = [];
+  /** What `#descriptors` said when each sender was made: a listener may be closed, and opened anew. */
+  readonly #words: number[] = [];
 
   constructor(descriptors: Int32Array, events: DirectSendEvents) {
     this.#descriptors = descriptors;
@@ -41,16 +43,21 @@ export class DirectSends {
 
   /** Sends a datagram; false when it must go through the main thread. */
   send(listener: number, text: string, address: string, port: number, token: number): boolean {
-    const word = Atomics.load(this.#descriptors, listener);
+    const word = listener < this.#descriptors.length ? Atomics.load(this.#descriptors, listener) : 0;
     if (word === 0 || this.#library === null) return false;
-    const sender = this.#senders[listener] ?? this.#open(this.#library, listener, word);
+    const known = this.#words[listener] === word ? this.#senders[listener] : undefined;
+    const sender = known ?? this.#open(this.#library, listener, word);
     sender.send(text, address, port, token);
     return true;
   }
 
   /** Hands what waits to the kernel. */
   flush(): void {
-    for (let i = 0; i < this.#senders.length; i++) this.#senders[i]?.flush();
+    for (let i = 0; i < this.#senders.length; i++) {
+      const sender = this.#senders[i];
+      // What was for a descriptor that is closed must not go out on another one of its number.
+      if (sender !== undefined && Atomics.load(this.#descriptors, i) === this.#words[i]) sender.flush();
+    }
   }
 
   /** An ICMP error that the main thread has read for an address. */
@@ -65,6 +72,7 @@ export class DirectSends {
       postponed: (text, address, port, token) => this.#events.postponed(listener, text, address, port, token),
     });
     this.#senders[listener] = sender;
+    this.#words[listener] = word;
     return sender;
   }
 }

@@ -83,6 +83,12 @@ export class BucketTable {
     }
   }
 
+  /** Whether anything lives in a worker. */
+  hasAny(worker: number): boolean {
+    for (let bucket = 0; bucket < bucketCount; bucket++) if (this.ownerOfBucket(bucket) === worker) return true;
+    return false;
+  }
+
   /** Frees all buckets of a worker that has died. */
   freeAll(worker: number): void {
     for (let bucket = 0; bucket < bucketCount; bucket++) {
@@ -150,12 +156,17 @@ function isSpace(code: number): boolean {
 
 /** One worker's view of the table. */
 export class WorkerOwnership implements CallOwnership {
-  readonly #table: BucketTable;
+  #table: BucketTable;
   readonly #worker: number;
 
   constructor(table: BucketTable, worker: number) {
     this.#table = table;
     this.#worker = worker;
+  }
+
+  /** What its worker does from now on counts no more: another has its number. */
+  retire(): void {
+    this.#table = new BucketTable(createBuckets(), 0);
   }
 
   retain(callId: string): number {

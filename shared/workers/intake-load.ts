@@ -1,11 +1,13 @@
 import type { Intake } from './intake.ts';
+import { shedOrder } from './overload.ts';
 
 const octetsWord = 0;
 const shedWord = 1;
+const delayWord = 2;
 
 /** Shared memory by which a worker thread tells how much waits in it. */
 export function createLoad(): SharedArrayBuffer {
-  return new SharedArrayBuffer(8);
+  return new SharedArrayBuffer(12);
 }
 
 /** What waits in a worker thread beyond its ring: the thread writes it after each turn, the transport side reads it. */
@@ -23,6 +25,11 @@ export class IntakeLoad {
     return Atomics.load(this.#words, octetsWord);
   }
 
+  /** How long a new request would wait, milliseconds. */
+  get delayMs(): number {
+    return Atomics.load(this.#words, delayWord);
+  }
+
   /** Messages shed since the start, also by threads that have died. */
   get shed(): number {
     return Atomics.load(this.#words, shedWord);
@@ -32,10 +39,12 @@ export class IntakeLoad {
   restart(): void {
     this.#before = this.shed;
     Atomics.store(this.#words, octetsWord, 0);
+    Atomics.store(this.#words, delayWord, 0);
   }
 
-  note(intake: Pick<Intake, 'queue' | 'shed'>): void {
-    Atomics.store(this.#words, octetsWord, intake.queue.octets);
-    Atomics.store(this.#words, shedWord, this.#before + intake.shed);
+  note({ queue, shed }: Pick<Intake, 'queue' | 'shed'>, nowMs: number): void {
+    Atomics.store(this.#words, octetsWord, queue.octets);
+    Atomics.store(this.#words, delayWord, queue.size === 0 ? 0 : queue.delayMs(shedOrder.initial, nowMs));
+    Atomics.store(this.#words, shedWord, this.#before + shed);
   }
 }

@@ -1,6 +1,7 @@
 import type { Flow } from '#sip/transport/flow';
 import type { WorkerLoad } from './dispatch.ts';
 import type { SendFailure } from './frame-link.ts';
+import type { WorkerUse } from './scaling.ts';
 import type { WorkerCounts } from './worker-control.ts';
 
 /** A worker as the pool sees it: beside the sockets on the main thread, or in a thread of its own. */
@@ -27,6 +28,8 @@ export interface PoolMember extends WorkerLoad {
   /** Looks how it is, now and then. */
   look(nowMs: number): void;
   counts(): WorkerCounts;
+  /** How busy it was since it was asked last. */
+  use(nowMs: number): WorkerUse;
   ask(request: unknown, timeoutMs: number): Promise<unknown>;
   /** For tests of resilience: ends it, or keeps it busy. */
   trigger(what: 'crash' | 'busy', ms: number): void;

@@ -1,4 +1,5 @@
-import { Worker } from 'node:worker_threads';
+import type { EventLoopUtilization } from 'node:perf_hooks';
+import type { Worker } from 'node:worker_threads';
 import type { Flow } from '#sip/transport/flow';
 import { serveAssociations } from './association-service.ts';
 import type { BucketTable } from './dispatch.ts';
@@ -29,6 +30,8 @@ import type { PassOn } from './inline-worker.ts';
 import { IntakeLoad } from './intake-load.ts';
 import { isShed, overloadRefusal, refusalMark, shedOrderOf } from './overload.ts';
 import type { PoolMember } from './pool-member.ts';
+import type { WorkerUse } from './scaling.ts';
+import type { SpareThread } from './spare-thread.ts';
 import type { TransportSide } from './transport-side.ts';
 import type { WorkerCounts, WorkersOptions } from './worker-control.ts';
 import type { ThreadData, ThreadOrder, ThreadReport } from './worker-thread.ts';
@@ -48,6 +51,17 @@ export interface Leftovers {
   readonly diameter: readonly Buffer[];
 }
 
+/** What the threads of a pool work with. */
+export interface PoolGround {
+  readonly side: TransportSide;
+  readonly table: BucketTable;
+  readonly options: WorkersOptions;
+  readonly passOn: PassOn;
+  readonly spare: SpareThread;
+  /** Gets what a thread that has ended leaves behind. */
+  readonly rescue: (left: Leftovers) => void;
+}
+
 interface Question {
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: Error) => void;
@@ -55,8 +69,8 @@ interface Question {
 }
 
 /**
- * One worker thread and its successors: starting, serving (busy or not), ended. It sheds by its own intake; here only what
- * a full ring has no room for.
+ * One worker thread and its successors: starting, serving (busy, leaving or neither), ended. It sheds by its own intake;
+ * here only what a full ring has no room for.
  */
 export class PooledWorker implements FrameVisitor, PoolMember {
   readonly queue: FrameQueue;
@@ -72,11 +86,15 @@ export class PooledWorker implements FrameVisitor, PoolMember {
   readonly #options: WorkersOptions;
   readonly #passOn: PassOn;
   readonly #rescue: (left: Leftovers) => void;
+  readonly #spare: SpareThread;
   readonly #questions = new Map<number, Question>();
   #lastQuestion = 0;
   #thread: Worker | undefined;
   #state: 'starting' | 'serving' | 'ended' = 'ended';
   #stopping = false;
+  #leaving = false;
+  /** Whether it has served since it joined. */
+  #served = false;
   #startedMs = 0;
   #quickDeaths = 0;
   #progress = 0;
@@ -85,17 +103,11 @@ export class PooledWorker implements FrameVisitor, PoolMember {
   #askedMs = -1;
   #stalled = false;
   #respawn: NodeJS.Timeout | undefined;
+  #lastUse: { readonly thread: Worker; readonly at: EventLoopUtilization } | null = null;
 
-  /** `rescue` gets what a thread that died leaves behind. */
-  constructor(
-    data: ThreadData,
-    side: TransportSide,
-    table: BucketTable,
-    options: WorkersOptions,
-    passOn: PassOn,
-    rescue: (left: Leftovers) => void,
-  ) {
+  constructor(data: ThreadData, { side, table, options, passOn, spare, rescue }: PoolGround) {
     this.#data = data;
+    this.#spare = spare;
     this.#mark = refusalMark(data.seed);
     this.#passOn = passOn;
     this.#rescue = rescue;
@@ -107,12 +119,21 @@ export class PooledWorker implements FrameVisitor, PoolMember {
     this.#load = new IntakeLoad(data.load);
   }
 
+  get number(): number {
+    return this.#data.worker;
+  }
+
+  /** One that leaves is as good as gone for who looks for a worker. */
   get alive(): boolean {
-    return this.#state !== 'ended';
+    return this.#state !== 'ended' && !this.#leaving;
   }
 
   get takesCalls(): boolean {
-    return this.#state === 'serving' && !this.#stalled;
+    return this.#state === 'serving' && !this.#stalled && !this.#leaving;
+  }
+
+  get hasEnded(): boolean {
+    return this.#state === 'ended';
   }
 
   get backlog(): number {
@@ -123,22 +144,38 @@ export class PooledWorker implements FrameVisitor, PoolMember {
     return this.#load.octets > 0 || this.queue.fill >= shedFromFill;
   }
 
-  /** Starts the thread; fulfilled when it serves, rejected when it ends before that. */
+  /** Joins the pool; fulfilled when it serves, rejected when its thread ends before that. */
   start(): Promise<void> {
+    this.#stopping = false;
+    this.#leaving = false;
+    this.#served = false;
+    return this.#begin();
+  }
+
+  /** From now on it gets only what belongs to its calls. */
+  leave(): void {
+    this.#leaving = true;
+  }
+
+  /** It stays after all. */
+  rejoin(): void {
+    this.#leaving = false;
+  }
+
+  #begin(): Promise<void> {
     this.#state = 'starting';
     this.#startedMs = this.#options.nowMs();
-    const thread = new Worker(new URL('./worker-thread.ts', import.meta.url), {
-      workerData: this.#data,
-      name: `worker-${this.#data.worker}`,
-    });
+    const thread = this.#spare.take();
     this.#thread = thread;
     const { threadId } = thread;
+    thread.postMessage({ order: 'begin', data: this.#data } satisfies ThreadOrder);
     return new Promise((resolve, reject) => {
       let failure: Error | undefined;
       thread.on('message', (message: ThreadReport) => {
         if (message.report === 'answer') this.#answered(message);
         else {
           this.#state = 'serving';
+          this.#served = true;
           this.#stalled = false;
           this.#askedMs = -1;
           this.#movedMs = this.#options.nowMs();
@@ -150,10 +187,9 @@ export class PooledWorker implements FrameVisitor, PoolMember {
       });
       thread.on('exit', (code) => {
         this.#options.onThreadExit?.(threadId);
-        const began = this.#state === 'starting' && this.#restarts === 0;
         const words = `worker ${this.#data.worker} ended with code ${code}`;
         const error = failure ?? Object.assign(new Error(words), { code: 'ERR_WORKER_ENDED' });
-        this.#ended(error, began);
+        this.#ended(error, !this.#served);
         reject(error);
       });
     });
@@ -233,8 +269,25 @@ export class PooledWorker implements FrameVisitor, PoolMember {
       dropped: this.queue.dropped,
       restarts: this.#restarts,
       backlogBytes: this.backlog,
-      state: this.#state === 'serving' && this.#stalled ? 'busy' : this.#state,
+      state: this.#shownState(),
     };
+  }
+
+  use(): WorkerUse {
+    const thread = this.#thread;
+    const { delayMs } = this.#load;
+    if (thread === undefined) return { busy: 0, delayMs };
+    const { performance } = thread;
+    const at = performance.eventLoopUtilization();
+    const last = this.#lastUse?.thread === thread ? this.#lastUse.at : undefined;
+    this.#lastUse = { thread, at };
+    return { busy: performance.eventLoopUtilization(at, last).utilization, delayMs };
+  }
+
+  #shownState(): WorkerCounts['state'] {
+    if (this.#state !== 'serving') return this.#state;
+    if (this.#leaving) return 'leaving';
+    return this.#stalled ? 'busy' : 'serving';
   }
 
   trigger(what: 'crash' | 'busy', ms: number): void {
@@ -332,12 +385,17 @@ export class PooledWorker implements FrameVisitor, PoolMember {
     }
     this.#questions.clear();
     // A worker that can't even start the first time is the daemon's failure, not a crash to survive.
-    if (this.#stopping || beforeServing) return;
-    this.#options.onCrash?.(this.#data.worker, error);
+    if (beforeServing) return;
+    if (!this.#stopping) this.#options.onCrash?.(this.#data.worker, error);
+    if (this.#stopping || this.#leaving) {
+      // What came while it stopped is for others.
+      this.#rescue(left);
+      return;
+    }
     const quick = this.#options.nowMs() - this.#startedMs < quickDeathMs;
     this.#quickDeaths = quick ? this.#quickDeaths + 1 : 0;
     this.#restarts++;
-    const respawn = () => void this.start().catch(() => {});
+    const respawn = () => void this.#begin().catch(() => {});
     if (this.#quickDeaths > 1) this.#respawn = setTimeout(respawn, respawnPauseMs);
     else respawn();
     this.#rescue(left);
@@ -350,7 +408,7 @@ export class PooledWorker implements FrameVisitor, PoolMember {
   #takeLeftovers(error: Error): Leftovers {
     const sip: SipFrame[] = [];
     const diameter: Buffer[] = [];
-    let suspect = (error as NodeJS.ErrnoException).code?.startsWith('ERR_WORKER_') ?? false;
+    let suspect = !this.#stopping && ((error as NodeJS.ErrnoException).code?.startsWith('ERR_WORKER_') ?? false);
     const reader = new RingReader(this.#data.fromMain);
     const visitor: FrameVisitor = {
       frame(kind, x, y, a, b, bytes, start, length) {

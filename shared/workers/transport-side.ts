@@ -1,3 +1,4 @@
+import { SipError } from '#sip/errors';
 import type { Flow, Listener, Target } from '#sip/transport/flow';
 import { probeNativeUdp } from '#sip/transport/native-library';
 import { openNativeUdp } from '#sip/transport/native-udp';
@@ -45,6 +46,31 @@ export interface TransportSideOptions {
   readonly nowMs: () => number;
 }
 
+/** Listeners that are bound and wait to serve. */
+export interface PreparedListeners {
+  /** Serves what is new, and closes what is gone: at once for new connections, after the drain time for the rest. */
+  serve(): void;
+  /** Gives up what was bound. */
+  withdraw(): Promise<void>;
+}
+
+/** The listener that cannot be opened, and why. */
+export interface ListenFailure {
+  readonly listener: Listener;
+  readonly words: string;
+}
+
+interface Bound {
+  readonly port: number;
+  serve(): void;
+  release(): void | Promise<void>;
+}
+
+/** So many listeners may ever be there; workers cannot send by themselves on those beyond. */
+const mostDescriptors = 1024;
+/** How long a worker may go on with a descriptor that is not to be used any more, milliseconds. */
+const descriptorGraceMs = 1_000;
+
 /** A worker's number rides above its token through the transports. */
 const tokenBits = 2 ** 47;
 
@@ -65,7 +91,11 @@ export class TransportSide {
   readonly #options: TransportSideOptions;
   #streams: StreamTransport;
   #security: TlsSecurity | undefined;
+  /** By index, closed ones included. */
+  #listeners: readonly Listener[];
   readonly #datagrams = new Map<number, UdpSocket>();
+  /** UDP listeners that are closed but still serve what is under way. */
+  readonly #closing = new Map<number, NodeJS.Timeout>();
   readonly #ports = new Map<number, number>();
   #sink: FrameSink | undefined;
   #diameter: DiameterPort | undefined;
@@ -74,7 +104,8 @@ export class TransportSide {
 
   constructor(options: TransportSideOptions) {
     this.#options = options;
-    this.descriptors = createDescriptors(options.listeners.length);
+    this.#listeners = options.listeners;
+    this.descriptors = createDescriptors(Math.max(mostDescriptors, options.listeners.length));
     this.#streams = this.#openStreams();
   }
 
@@ -111,7 +142,7 @@ export class TransportSide {
 
   /** Whether only traffic inside IPsec associations comes to a listener. */
   isProtected(listener: number): boolean {
-    return this.#options.listeners[listener]?.protection !== undefined;
+    return this.#listeners[listener]?.protection !== undefined;
   }
 
   /** The port a listener is bound to; its own unless that is 0. */
@@ -121,24 +152,17 @@ export class TransportSide {
 
   /** Opens all listeners, or none. Throws SipError ERR_SIP_LISTEN, ERR_SIP_TLS. */
   async open(): Promise<void> {
-    const native = this.#options.udp === 'native' || (this.#options.udp === 'auto' && probeNativeUdp() === null);
-    const openUdp = native ? openNativeUdp : openDgram;
     const { tls, report } = this.#options;
     try {
       if (tls !== undefined) {
         this.#security = await TlsSecurity.open(tls, (event) => report?.(event));
         this.#streams = this.#openStreams();
       }
-      for (const listener of this.#options.listeners) {
-        if (listener.transport === 'udp') {
-          const socket = await openUdp(listener, this.#udpHandlers(listener.index));
-          this.#datagrams.set(listener.index, socket);
-          if (socket.descriptor !== null) publish(this.descriptors, listener.index, socket.descriptor);
-          this.#ports.set(listener.index, socket.port);
-        } else if (listener.protection === 'client') {
+      for (const listener of this.#listeners) {
+        if (listener.protection === 'client' && listener.transport !== 'udp') {
           this.#streams.connectFrom(listener);
           this.#ports.set(listener.index, listener.port);
-        } else this.#ports.set(listener.index, await this.#streams.listen(listener));
+        } else this.#start(listener, await this.#bind(listener));
       }
     } catch (error) {
       await this.close();
@@ -146,9 +170,39 @@ export class TransportSide {
     }
   }
 
+  /**
+   * Gets ready for other listeners, all that may fail: binds what is new, or nothing. `next` by index: those that stay at
+   * their places, those that are gone marked as closed. `drainMs`: how long what is under way on these may take.
+   */
+  async prepare(next: readonly Listener[], drainMs: number): Promise<PreparedListeners | ListenFailure> {
+    const bound = new Map<Listener, Bound>();
+    const withdraw = async () => {
+      await Promise.all([...bound.values()].map((one) => one.release()));
+    };
+    for (const listener of next) {
+      const before = this.#listeners[listener.index];
+      if (listener.closed || (before !== undefined && !before.closed)) continue;
+      try {
+        bound.set(listener, await this.#bind(listener));
+      } catch (error) {
+        await withdraw();
+        if (error instanceof SipError) return { listener, words: error.message };
+        throw error;
+      }
+    }
+    return { serve: () => this.#replace(next, bound, drainMs), withdraw };
+  }
+
+  /** Other bounds of the stream connections from now on. */
+  limitStreams(limits: Partial<StreamLimits>): void {
+    this.#streams.limits = { ...this.#streams.limits, ...limits };
+  }
+
   async close(): Promise<void> {
     const sockets = [...this.#datagrams.values()];
     this.#datagrams.clear();
+    for (const timer of this.#closing.values()) clearTimeout(timer);
+    this.#closing.clear();
     this.descriptors.fill(0);
     this.#security?.close();
     await Promise.all([this.#streams.close(), ...sockets.map((socket) => socket.close())]);
@@ -217,6 +271,81 @@ export class TransportSide {
         ...(isCore === undefined ? {} : { isCore }),
         ...(this.#security === undefined ? {} : { security: this.#security }),
       },
+    );
+  }
+
+  #replace(next: readonly Listener[], bound: ReadonlyMap<Listener, Bound>, drainMs: number): void {
+    const before = this.#listeners;
+    this.#listeners = next;
+    for (const [listener, one] of bound) this.#start(listener, one);
+    for (const listener of next) {
+      const { index } = listener;
+      const old = before[index];
+      if (old === undefined || old.closed) continue;
+      if (listener.transport !== 'udp') {
+        if (listener.closed) this.#streams.unlisten(index, drainMs);
+        else if (old.sentBy !== listener.sentBy || String(old.sides) !== String(listener.sides)) {
+          this.#streams.update(listener);
+        }
+      } else if (listener.closed) {
+        this.#closing.set(
+          index,
+          setTimeout(() => this.#unpublish(index), drainMs),
+        );
+      }
+    }
+  }
+
+  #start(listener: Listener, bound: Bound): void {
+    this.#ports.set(listener.index, bound.port);
+    bound.serve();
+  }
+
+  async #bind(listener: Listener): Promise<Bound> {
+    if (listener.transport !== 'udp') return this.#streams.bind(listener);
+    const { index } = listener;
+    const draining = this.#closing.has(index) ? this.#datagrams.get(index) : undefined;
+    if (draining !== undefined) return this.#bound(index, draining, () => {});
+    const native = this.#options.udp === 'native' || (this.#options.udp === 'auto' && probeNativeUdp() === null);
+    const handlers = this.#udpHandlers(index);
+    const { datagram } = handlers;
+    // Nobody knows the listener before it serves.
+    handlers.datagram = () => {};
+    const socket = await (native ? openNativeUdp : openDgram)(listener, handlers);
+    const release = () => {
+      if (this.#datagrams.get(index) !== socket) return socket.close();
+    };
+    return this.#bound(index, socket, release, () => {
+      handlers.datagram = datagram;
+    });
+  }
+
+  #bound(index: number, socket: UdpSocket, release: Bound['release'], begin: () => void = () => {}): Bound {
+    return {
+      port: socket.port,
+      release,
+      serve: () => {
+        clearTimeout(this.#closing.get(index));
+        this.#closing.delete(index);
+        this.#datagrams.set(index, socket);
+        begin();
+        if (socket.descriptor !== null && index < this.descriptors.length)
+          publish(this.descriptors, index, socket.descriptor);
+      },
+    };
+  }
+
+  /** First nobody sends by it any more, then it is closed. */
+  #unpublish(index: number): void {
+    if (index < this.descriptors.length) Atomics.store(this.descriptors, index, 0);
+    this.#closing.set(
+      index,
+      setTimeout(() => {
+        this.#closing.delete(index);
+        const socket = this.#datagrams.get(index);
+        this.#datagrams.delete(index);
+        void socket?.close();
+      }, descriptorGraceMs),
     );
   }
 

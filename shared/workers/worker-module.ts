@@ -1,12 +1,16 @@
+import type { CrewView } from './crew.ts';
 import type { WorkerOwnership } from './dispatch.ts';
 import type { TransportPort, WorkerInbox } from './frame-link.ts';
 import type { IntakeUser, IntakeView } from './intake.ts';
 
 /** What a worker is told of itself. */
 export interface WorkerContext {
-  /** 0 up to `workers` - 1; a replacement has the number of the worker it replaces. */
+  /** 0 up to `crew.places` - 1; a replacement has the number of the worker it replaces. */
   readonly worker: number;
-  readonly workers: number;
+  /** Who else there is, by now. */
+  readonly crew: CrewView;
+  /** What the worker leaves to the one that takes its place in the same thread; empty in a new thread. */
+  readonly kept: Map<string, unknown>;
   /** Plain data (structured clone), the same for all workers. */
   readonly config: unknown;
 }

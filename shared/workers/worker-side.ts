@@ -84,6 +84,7 @@ export class WorkerSide implements WorkerInbox {
   readonly #diameter: DiameterInbox | null;
   readonly #now: () => number;
   #alarm: NodeJS.Timeout | null = null;
+  #isStopped = false;
   #onWorkerMessage: ((from: number, kind: number, payload: string) => void) | null = null;
   #onConnectionClosed: ((connection: number) => void) | null = null;
   #onPeerRestarted: ((host: string) => void) | null = null;
@@ -175,7 +176,11 @@ export class WorkerSide implements WorkerInbox {
   }
 
   beginBatch(): void {
-    this.wheel.advance();
+    try {
+      this.wheel.advance();
+    } catch (error) {
+      this.#events.failed(error, null);
+    }
   }
 
   endBatch(): void {
@@ -218,6 +223,7 @@ export class WorkerSide implements WorkerInbox {
 
   /** Ends the clock of this worker; nothing is sent any more. */
   stop(): void {
+    this.#isStopped = true;
     if (this.#alarm !== null) clearTimeout(this.#alarm);
     this.#alarm = null;
   }
@@ -231,6 +237,7 @@ export class WorkerSide implements WorkerInbox {
   }
 
   #setAlarm(atMs: number): void {
+    if (this.#isStopped) return;
     if (this.#alarm !== null) clearTimeout(this.#alarm);
     this.#alarm = setTimeout(() => this.#ring(), Math.max(0, Math.ceil(atMs - this.#now())));
   }

@@ -3,6 +3,7 @@ import { readLatin1 } from '#sip/parser/latin1';
 import type { Target } from '#sip/transport/flow';
 import { gatherSends } from '#sip/transport/native-sender';
 import { AssociationClient } from './association-client.ts';
+import { Crew } from './crew.ts';
 import { DirectSends } from './direct-sends.ts';
 import { BucketTable, WorkerOwnership } from './dispatch.ts';
 import { Doorbell, type Drain, DrainLoop } from './doorbell.ts';
@@ -28,12 +29,17 @@ import { defaultIntake, Intake, type IntakeOptions } from './intake.ts';
 import { IntakeLoad } from './intake-load.ts';
 import type { WorkerInstance, WorkerModule } from './worker-module.ts';
 
-/** What a worker thread is started with. */
-export interface ThreadData {
+/** What a worker thread is made with; it serves once it is told to begin. */
+export interface SpareData {
   /** URL of the module that exports `createInbox`. */
   readonly module: string;
+}
+
+/** What a worker thread begins with. */
+export interface ThreadData extends SpareData {
   readonly worker: number;
-  readonly workers: number;
+  /** Who else there is. */
+  readonly crew: SharedArrayBuffer;
   readonly config: unknown;
   readonly seed: number;
   readonly buckets: SharedArrayBuffer;
@@ -56,6 +62,7 @@ export interface ThreadData {
 
 /** What the pool says to a thread, beside the rings. */
 export type ThreadOrder =
+  | { readonly order: 'begin'; readonly data: ThreadData }
   | { readonly order: 'ask'; readonly id: number; readonly request: unknown }
   | { readonly order: 'stop' }
   | { readonly order: 'crash' }
@@ -74,6 +81,7 @@ const behindMs = 30;
 /** A worker's thread: drains its rings into the inbox, and writes what the inbox sends into the rings out. */
 class WorkerThread implements FrameVisitor, Drain, TransportPort {
   readonly #data: ThreadData;
+  readonly #crew: Crew;
   readonly #table: BucketTable;
   readonly #readers: RingReader[] = [];
   readonly #toMain: FrameQueue;
@@ -96,6 +104,7 @@ class WorkerThread implements FrameVisitor, Drain, TransportPort {
 
   constructor(data: ThreadData) {
     this.#data = data;
+    this.#crew = new Crew(data.crew);
     this.#table = new BucketTable(data.buckets, data.seed);
     this.#load = new IntakeLoad(data.load);
     this.#direct = new DirectSends(data.descriptors, {
@@ -116,10 +125,10 @@ class WorkerThread implements FrameVisitor, Drain, TransportPort {
   }
 
   async start(): Promise<void> {
-    const { module, worker, workers, config, intake, seed } = this.#data;
+    const { module, worker, config, intake, seed } = this.#data;
     const { createInbox } = (await import(module)) as WorkerModule;
     const ownership = new WorkerOwnership(this.#table, worker);
-    this.#inbox = await createInbox(this, ownership, { worker, workers, config });
+    this.#inbox = await createInbox(this, ownership, { worker, crew: this.#crew, config, kept: new Map() });
     const port = {
       send: (text: string, target: Target) => this.sip(text, target, 0),
       release: (bucket: number) => this.#table.release(bucket, worker),
@@ -174,7 +183,7 @@ class WorkerThread implements FrameVisitor, Drain, TransportPort {
     intake.drain();
     intake.end();
     inbox.endBatch();
-    this.#load.note(intake);
+    this.#load.note(intake, nowMs);
     this.#handled = count;
   }
 
@@ -280,7 +289,8 @@ class WorkerThread implements FrameVisitor, Drain, TransportPort {
     }
     // The worker on the main thread has no rings of its own.
     const queue = this.#toWorkers[to] ?? (to === 0 ? this.#toMain : null);
-    if (queue === null) return;
+    // Nobody reads what is for one that has left, until its number is given again.
+    if (queue === null || !this.#crew.has(to)) return;
     encodeWorkerMessage(queue, this.#data.worker, kind, payload);
     this.#written();
   }
@@ -310,21 +320,26 @@ class WorkerThread implements FrameVisitor, Drain, TransportPort {
   }
 }
 
-/** Runs the worker of this thread until the pool stops it. */
-async function runThread(data: ThreadData): Promise<void> {
-  const thread = new WorkerThread(data);
+/** Loads what the worker of this thread needs, and runs it from when the pool says so until the pool stops it. */
+async function runThread(spare: SpareData): Promise<void> {
+  let thread: WorkerThread | undefined;
   const report = (message: ThreadReport) => parentPort?.postMessage(message);
   parentPort?.on('message', async (order: ThreadOrder) => {
     switch (order.order) {
+      case 'begin':
+        thread = new WorkerThread(order.data);
+        await thread.start();
+        report({ report: 'ready' });
+        break;
       case 'ask':
         try {
-          report({ report: 'answer', id: order.id, value: await thread.ask(order.request), error: null });
+          report({ report: 'answer', id: order.id, value: await thread?.ask(order.request), error: null });
         } catch (error) {
           report({ report: 'answer', id: order.id, value: undefined, error: String(error) });
         }
         break;
       case 'stop':
-        await thread.stop();
+        await thread?.stop();
         process.exit(0);
         break;
       case 'crash':
@@ -339,8 +354,7 @@ async function runThread(data: ThreadData): Promise<void> {
       }
     }
   });
-  await thread.start();
-  report({ report: 'ready' });
+  await import(spare.module);
 }
 
-await runThread(workerData as ThreadData);
+await runThread(workerData as SpareData);

@@ -130,7 +130,7 @@ describe('the management interface', () => {
     expect(document.methods.every(({ summary }) => summary.length > 10)).toBe(true);
   }, 30_000);
 
-  it('X-R17 by HTTP answers the exact errors: no token, a web page, no JSON, too large, unknown, nested', async () => {
+  it('X-F4 by HTTP answers the exact errors: no token, a web page, no JSON, too large, unknown, nested', async () => {
     const post = async (port: number, body: string, headers: Record<string, string> = {}) => {
       const all = { 'content-type': 'application/json', ...headers };
       const response = await fetch(`http://127.0.0.1:${port}/rpc`, { method: 'POST', body, headers: all });

@@ -141,7 +141,7 @@ describe('a phone that watches its registration', () => {
     await watcher.close();
   }, 30_000);
 
-  it('S-42 S-63 is told with the next version after the S-CSCF was killed and started anew', async () => {
+  it('S-42 S-63 X-R2 is told with the next version after the S-CSCF was killed and started anew', async () => {
     const watcher = await Watcher.register(lab, 12);
     await watcher.subscribe();
     expect(inWords(await watcher.next())).toBe('0 active active/registered');

@@ -16,12 +16,13 @@ import { Header } from '#sip/message/header-names';
 import { parseMessage } from '#sip/parser/parse-message';
 import { branchWorker } from '#sip/transaction/transaction-key';
 import type { Flow } from '#sip/transport/flow';
+import type { ScalingRules } from '#workers/scaling';
 
 export type CscfRole = Exclude<LabRole, 'hss'>;
 
 export interface ResilientLabOptions {
   /** Workers of each CSCF. */
-  readonly workers: number;
+  readonly workers: number | ScalingRules;
   readonly reader?: 'shared' | 'dedicated';
   /** Seconds until a Diameter request counts as unanswered. */
   readonly diameterTimeout?: number;
@@ -179,6 +180,11 @@ export class ResilientLab {
     this.#daemons.set(role, { daemon, gone });
     await daemon.ready;
     if (role === 'icscf' || role === 'scscf') await this.connected(role);
+  }
+
+  /** Calls a method of a node. */
+  manage(role: CscfRole, method: string, params: Record<string, unknown> = {}): Promise<unknown> {
+    return this.#ask(role, method, params);
   }
 
   /** Waits until a node is connected with the HSS. */

@@ -116,7 +116,7 @@ describe('a P-CSCF with a PCRF, over real sockets', () => {
     60_000,
   );
 
-  it('P-120 P-125 optional: without a PCRF calls go on, and the log says so', async () => {
+  it('P-120 P-125 X-R6 optional: without a PCRF calls go on, and the log says so', async () => {
     lab = await ResilientLab.start({ workers: 1, pcscf: { rx: { mode: 'optional' }, diameter: peersAt(1) } });
     await lab.callBothWays();
     const lines = lab
@@ -129,7 +129,7 @@ describe('a P-CSCF with a PCRF, over real sockets', () => {
     expect(lines.length).toBeLessThanOrEqual(3);
   }, 60_000);
 
-  it('P-125 required: without a PCRF a call is refused with 503, and with it again it is not', async () => {
+  it('P-125 X-R6 required: without a PCRF a call is refused with 503, and with it again it is not', async () => {
     await start({ mode: 'required', signalling: false });
     const { port } = pcrf;
     await pcrf.close();

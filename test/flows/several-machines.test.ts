@@ -63,7 +63,7 @@ const second = (method: string, params: Record<string, unknown> = {}) =>
   callManagement(join(folder, 'second.sock'), method, params);
 
 describe.skipIf(none)('two S-CSCFs on one Redis', () => {
-  it('I-25 S-42 X-R9 the one that is left serves the users of the one that died, and what it learns is shared', async () => {
+  it('I-25 S-42 X-R2 the one that is left serves the users of the one that died, and what it learns is shared', async () => {
     const [alice, bob] = [await lab.phone(1), await lab.phone(2)];
     await callAndRelease(alice, bob);
     await expect
@@ -83,7 +83,7 @@ describe.skipIf(none)('two S-CSCFs on one Redis', () => {
     });
   }, 60_000);
 
-  it('X-R10 serve on while Redis is away, with an alarm, and share what changed once it is back', async () => {
+  it('X-R7 serve on while Redis is away, with an alarm, and share what changed once it is back', async () => {
     await redis.down();
     await expect.poll(() => readFileSync(join(folder, 'second.log'), 'utf8')).toContain('"reason":"redis-away"');
     const dave = await lab.phone(4);

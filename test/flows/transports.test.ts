@@ -153,7 +153,7 @@ describe('connections that do harm', () => {
 });
 
 describe('more connections than there may be', () => {
-  it('X-F3 the own limit comes before that of the process, an alarm before both, and what is there is served', async () => {
+  it('X-F3 X-R11 the own limit comes before that of the process, an alarm before both, and what is there is served', async () => {
     lab = await TransportLab.start({ openFiles: 200 });
     try {
       expect(lab.log('pcscf')).toMatch(/"reason":"connections-limited".*"files":200/);

@@ -59,18 +59,24 @@ describe.skipIf(skip)('P-35 P-39 the life of ESP in this program', () => {
   });
 
   it.skipIf(!hasCapture)('P-35 X-R17 lets nothing out in the clear after kill -9', async () => {
+    const [p6, u6] = [rig.host('pcscf').address6, rig.host('ue').address6];
     const pcscf = await startPcscf();
+    await pcscf.ask('guard', ends(p6, portPs, portPc));
     await startUe();
     await pcscf.ask('add', associationSet('pcscf', p, u));
     // Another process, with sockets of its own on the protected ports, lives on.
     const bystander = start('pcscf');
-    for (const port of [portPs, portPc]) await bystander.ask('udp', { address: p, port });
+    for (const port of [portPs, portPc]) {
+      for (const address of [p, p6]) await bystander.ask('udp', { address, port });
+    }
     const capture = await rig.capture('ue', 'pcscf');
     const sendAll = async (tag: string) => {
       for (const port of [portPs, portPc]) {
         await bystander.ask('send', { address: p, port }, { address: u, port: portUs }, `${tag} 1`);
         await bystander.ask('send', { address: p, port }, { address: '10.77.0.9', port: 5060 }, `${tag} 2`);
+        await bystander.ask('send', { address: p6, port }, { address: u6, port: portUs }, `${tag} 3`);
       }
+      await bystander.ask('exchange', { address: p6, port: portPc }, { address: u6, port: portUs }, tag, 100);
       await bystander.ask('exchange', { address: p, port: portPc }, { address: u, port: portUs }, tag, 100);
     };
     await sendAll('before');
@@ -116,7 +122,8 @@ describe.skipIf(skip)('P-35 P-39 the life of ESP in this program', () => {
     for (let n = 0; n < 5; n++) {
       await first.ask('send', { address: p, port: portPc }, { address: u, port: portUs }, `OLD ${n}`);
     }
-    await expect.poll(async () => (await ue.ask('heard')).length).toBe(5);
+    let old = 0;
+    await expect.poll(async () => (old += (await ue.ask('heard')).length)).toBe(5);
     await first.kill();
     const second = await startPcscf();
     expect(await second.ask('list')).toEqual([]);

@@ -14,6 +14,7 @@ import type { TimerWheel } from '#sip/transaction/timer-wheel';
 import { coreTimers, type TimerProfile } from '#sip/transaction/timers';
 import type { Flow, Listener, Target, TransportName } from '#sip/transport/flow';
 import { ListenerTable } from '#sip/transport/listener-table';
+import type { CrewView } from '#workers/crew';
 import type { CallOwnership, DiameterRoute, SendFailure, TransportPort } from '#workers/frame-link';
 import { type DiameterInbox, WorkerSide, type WorkerTrace } from '#workers/worker-side';
 
@@ -22,6 +23,7 @@ export interface WorkerParts {
   onConfig(rebuild: unknown): void;
   readonly worker: 0;
   readonly workers: 1;
+  readonly crew: CrewView;
   readonly listeners: ListenerTable;
   readonly own: OwnNames;
   readonly wheel: TimerWheel;
@@ -210,6 +212,7 @@ export class WorkerHarness<Logic extends NodeLogic> implements TransportPort {
           onConfig: () => {},
           worker: 0,
           workers: 1,
+          crew: { places: 1, serving: 1, has: (worker) => worker === 0 },
           listeners: table,
           own,
           wheel,

@@ -116,7 +116,9 @@ describe('what a configuration gives', () => {
 
   it('P-79 allows all media unless policy.media says otherwise', () => {
     expect((load(smallPcscf) as PcscfConfig).policy).toEqual({
+      callsPerUe: 64,
       serviceRoute: 'replace',
+      route: 'strict',
       media: { types: [], codecs: { forbidden: [] } },
     });
     const text = `${smallPcscf}policy: { media: { types: [audio, message], codecs: { forbidden: [G729] } } }\n`;
@@ -257,7 +259,7 @@ rx: { mode: of }
       expect.stringMatching(
         /^5:8 listeners\.mw\.0: 0\.0\.0\.0 without advertise: Via and Record-Route would carry 0\.0\.0\.0/,
       ),
-      '6:10 workers: must be a whole number, but is the text "two" | How many workers handle messages. The first has the main thread, beside the sockets; each further one has its own and takes what the first has no time for.',
+      '6:10 workers: must be a whole number or a map of keys, but is the text "two" | How many workers handle messages: a number, or between which bounds it changes with the load. The first has the main thread, beside the sockets; each further one has its own and takes what the first has no time for.',
       '7:11 trusted.0: "10.0.0.1/8" has bits set behind its prefix | write 10.0.0.0/8, or /32 for that one host',
       '8:13 rx.mode: the text "of" is not one of: off, optional, required | did you mean off?',
     ]);
@@ -277,8 +279,20 @@ rx: { mode: of }
       `${next}:41 policy.media.codecs.forbidden: must be a list`,
       /G729/,
     ],
-    ['workers: "2"', `${next}:10 workers: must be a whole number, but is the text "2"`, /write it without quotes: 2/],
+    [
+      'workers: "2"',
+      `${next}:10 workers: must be a whole number or a map of keys, but is the text "2"`,
+      /write it without quotes: 2/,
+    ],
     ['workers: 65', `${next}:10 workers: 65 is out of range`, /write 1 to 64/],
+    ['workers: { min: 2 }', `${next}:1 workers.max: this key is missing`, /Most workers/],
+    ['workers: { min: 3, max: 2 }', `${next}:17 workers.min: min is 3, which is more than max, 2`, /write 1 to 2/],
+    [
+      'workers: { min: 1, max: 2, scaleUp: { load: 70, cycles: 5, window: 4 } }',
+      `${next}:68 workers.scaleUp.window: there are no 5 cycles in a window of 4`,
+      /write 5 or more/,
+    ],
+    ['workers: { min: 1, max: 2, scaleUp: { load: 100, cycles: 5 } }', '100 is out of range', /write 1 to 99/],
     ['visitedNetwork: 26201', `${next}:17 visitedNetwork: must be a text, but is 26201`, /put it in quotes: "26201"/],
     ['trusted: 10.0.0.0/8', `${next}:10 trusted: must be a list`, /write it as a list: \[10\.0\.0\.0\/8\]/],
     ['rx: { signalling: yes }', `${next}:19 rx.signalling: must be true or false`, /write true/],

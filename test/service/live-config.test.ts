@@ -12,6 +12,7 @@ let file: string;
 const first = `role: icscf
 homeDomain: ims.test # ours
 listeners: { mw: ["udp:127.0.0.1:4060"] }
+workers: 1
 trusted: [127.0.0.0/8]
 timers: { t1: 500 }
 diameter:
@@ -43,18 +44,18 @@ describe('a new configuration', () => {
     const { live, heard } = running();
     rewrite('t1: 500', 't1: 600');
     rewrite('[127.0.0.0/8]', '[127.0.0.0/8, 10.0.0.0/8]');
-    rewrite('udp:127.0.0.1:4060', 'udp:127.0.0.1:4070');
+    rewrite('workers: 1', 'workers: 2');
     expect(await live.reload()).toEqual({
       applied: ['trusted', 'timers.t1'],
-      needsRestart: ['listeners.mw'],
+      needsRestart: ['workers'],
       rejected: [],
     });
     expect(heard).toEqual([['trusted', 'timers.t1']]);
     expect(live.current.timers.t1).toBe(600);
     expect(live.current.trusted).toEqual(['127.0.0.0/8', '10.0.0.0/8']);
-    expect(live.current.listeners[0]!.port).toBe(4060);
+    expect(live.current.workers).toBe(1);
     expect(Object.isFrozen(live.current.timers)).toBe(true);
-    expect(await live.reload()).toEqual({ applied: [], needsRestart: ['listeners.mw'], rejected: [] });
+    expect(await live.reload()).toEqual({ applied: [], needsRestart: ['workers'], rejected: [] });
     expect(heard).toHaveLength(1);
   });
 
@@ -64,7 +65,7 @@ describe('a new configuration', () => {
     rewrite('trusted', 'trustd');
     const { applied, rejected } = await live.reload();
     expect(applied).toEqual([]);
-    expect(rejected.map(({ path, line }) => `${line} ${path}`)).toEqual(['4 trustd', '6 timers.t2']);
+    expect(rejected.map(({ path, line }) => `${line} ${path}`)).toEqual(['5 trustd', '7 timers.t2']);
     expect(rejected[0]!.suggestion).toContain('trusted');
     writeFileSync(file, 'role: [');
     expect((await live.reload()).rejected).toHaveLength(1);
@@ -136,6 +137,89 @@ describe('keys set while running', () => {
     const reports = await Promise.all([1, 2, 3].map((n) => live.set({ 'timers.t1': 500 + n })));
     expect(reports.map(({ applied }) => applied)).toEqual([['timers.t1'], ['timers.t1'], ['timers.t1']]);
     expect(live.current.timers.t1).toBe(503);
+  });
+});
+
+describe('those who get ready for a new configuration', () => {
+  /** One who notes what he is asked, and refuses `timers.t1` above 1000. */
+  function preparing(live: ReturnType<typeof running>['live'], name: string, heard: string[]) {
+    live.onPrepare((next, changed, data) => {
+      heard.push(`${name} prepares ${changed.join()} ${(data.timers as { t1: number }).t1}`);
+      if (name === 'second' && next.timers.t1 > 1000)
+        return Promise.resolve({ path: ['timers', 't1'], message: 'too slow', suggestion: 'less' });
+      return Promise.resolve({
+        apply: () => void heard.push(`${name} applies ${live.current.timers.t1}`),
+        withdraw: () => void heard.push(`${name} withdraws`),
+      });
+    });
+  }
+
+  it('are all ready before the first takes it over, after those who only hear of it', async () => {
+    const { live, heard: told } = running();
+    const heard: string[] = [];
+    preparing(live, 'first', heard);
+    live.onChange(() => void heard.push('told'));
+    preparing(live, 'second', heard);
+    rewrite('t1: 500', 't1: 600');
+    expect((await live.reload()).applied).toEqual(['timers.t1']);
+    expect(heard).toEqual([
+      'first prepares timers.t1 600',
+      'second prepares timers.t1 600',
+      'told',
+      'first applies 600',
+      'second applies 600',
+    ]);
+    expect(told).toHaveLength(1);
+  });
+
+  it('X-R12 refuse it for all: nothing has changed, and the answer says where the key stands', async () => {
+    const { live, heard: told } = running();
+    const heard: string[] = [];
+    for (const name of ['first', 'second', 'third']) preparing(live, name, heard);
+    rewrite('t1: 500', 't1: 2000');
+    const { applied, needsRestart, rejected } = await live.reload();
+    expect([applied, needsRestart, told]).toEqual([[], [], []]);
+    expect(rejected).toMatchObject([{ path: 'timers.t1', line: 6, message: 'too slow', suggestion: 'less' }]);
+    expect(rejected[0]!.file).toContain('icscf.yaml');
+    expect(heard).toEqual(['first prepares timers.t1 2000', 'second prepares timers.t1 2000', 'first withdraws']);
+    expect(live.current.timers.t1).toBe(500);
+    expect((await live.set({ 'timers.t1': 3000 })).rejected).toHaveLength(1);
+    expect(live.get('timers.t1')).toBe(500);
+    rewrite('t1: 2000', 't1: 700');
+    expect((await live.reload()).applied).toEqual(['timers.t1']);
+  });
+
+  it('give back what they have prepared when another one fails', async () => {
+    const { live } = running();
+    const heard: string[] = [];
+    preparing(live, 'first', heard);
+    live.onPrepare(() => Promise.reject(new Error('a defect')));
+    rewrite('t1: 500', 't1: 600');
+    await expect(live.reload()).rejects.toThrow('a defect');
+    expect(heard.at(-1)).toBe('first withdraws');
+    expect(live.current.timers.t1).toBe(500);
+  });
+});
+
+describe('where a value comes from', () => {
+  it('is told of what runs: file, command line, set while running, default; what waits for a restart is as it was', async () => {
+    const { live } = running(['log.level=warn']);
+    const from = (key: string) => live.explain(key).map((row) => `${row.value} ${row.from.replace(/^.*\//, '')}`);
+    expect(from('timers.t1')).toEqual(['500 icscf.yaml:6:15']);
+    expect(from('timers.t2')).toEqual(['4000 default']);
+    expect(from('log.level')).toEqual(['warn --set log.level']);
+    expect(from('diameter.peers')).toContain('hss.ims.test icscf.yaml:10:19');
+    expect(from('nothing')).toEqual([]);
+    expect(live.explain('timers').length).toBeGreaterThan(3);
+    await live.set({ 'timers.t2': 5000, 'log.level': 'debug' });
+    expect([...from('timers.t2'), ...from('log.level')]).toEqual(['5000 set while running', 'debug set while running']);
+    rewrite('workers: 1', '# a line more\nworkers: 2');
+    await live.reload();
+    expect(from('workers')).toEqual(['1 icscf.yaml:4:10']);
+    expect(from('timers.t1')).toEqual(['500 icscf.yaml:7:15']);
+    await live.persist();
+    expect(from('timers.t2')[0]).toMatch(/^5000 icscf\.yaml:\d+:\d+$/);
+    expect(from('workers')).toEqual(['1 icscf.yaml:4:10']);
   });
 });
 

@@ -24,7 +24,7 @@ const listener = {
   port: 1,
   sentBy: '127.0.0.1:1',
   protection: 'server',
-  sentByPort: 1,
+  closed: true, sentByPort: 1,
 } as const;
 const diameter = {
   originHost: 'a',
@@ -48,6 +48,13 @@ const common = {
   name: 'n',
   homeDomain: 'd',
   workers: 1,
+  scaling: {
+    min: 1,
+    max: 2,
+    scaleUp: { load: 70, cycles: 3, window: 5 },
+    scaleDown: { load: 20, cycles: 60 },
+    drain: 60,
+  },
   metrics: { listen: { transport: 'tcp', address: '127.0.0.1', port: 1 } },
   server: 's',
   listeners: [listener],
@@ -89,7 +96,7 @@ const pcscf = {
   visitedNetwork: 'v',
   dns: { ...common.dns, homeNetworks: ['d'] },
   timers: { ...timers, gm: { t1: 1, t2: 1, t4: 1 } },
-  access: [{ from: 'f', security: 'none', rx: 'off' }],
+  access: [{ from: 'f', security: 'none', rx: 'off', anchor: 'nat' }],
   rx: {
     mode: 'off',
     signalling: true,
@@ -123,7 +130,19 @@ const pcscf = {
     psap: 'sip:p',
     methods: ['MESSAGE'],
   },
-  policy: { callsPerUe: 64, serviceRoute: 'replace', media: { types: ['audio'], codecs: { forbidden: ['c'] } } },
+  media: {
+    anchor: 'nat',
+    rtpengine: [{ transport: 'udp', address: 'a', port: 1 }],
+    timeout: 1000,
+    onFailure: 'refuse',
+    interfaces: { ue: 'u', core: 'c' },
+  },
+  policy: {
+    callsPerUe: 64,
+    serviceRoute: 'replace',
+    route: 'strict',
+    media: { types: ['audio'], codecs: { forbidden: ['c'] } },
+  },
   sessionTimer: { insert: 'all', defaultSeconds: 1800, minSeconds: 90, maxSeconds: 86400 },
   store,
 } as const satisfies Complete<PcscfConfig>;
@@ -282,12 +301,14 @@ const pcrf = {
 const samples: Readonly<Record<Role, object>> = { pcscf, icscf, scscf, hss, pcrf };
 
 /** Keys whose parsed form differs from the written one. */
-const parsed = new Set(['listeners', 'hosts', 'listen', 'management', 'metrics', 'profiles']);
+const parsed = new Set(['listeners', 'hosts', 'listen', 'management', 'metrics', 'profiles', 'workers']);
 
 function keysOf(value: unknown, path = ''): string[] {
   if (Array.isArray(value)) return keysOf(value[0], `${path}[]`);
   if (typeof value !== 'object' || value === null) return [];
-  return Object.entries(value).flatMap(([key, child]) => [
+  // What is written under `workers` is read as two keys.
+  const own = Object.entries(value).filter(([key]) => path !== '' || key !== 'scaling');
+  return own.flatMap(([key, child]) => [
     `${path}.${key}`,
     ...(parsed.has(key) && path === '' ? [] : keysOf(child, `${path}.${key}`)),
   ]);

@@ -95,7 +95,7 @@ describe.skipIf(none)('records shared by Redis', () => {
     expect(state(a)).toEqual(state(b));
   }, 20_000);
 
-  it('are served while Redis is away, sent once it is back, and there is an alarm when many wait', async () => {
+  it('X-R7 are served while Redis is away, sent once it is back, and there is an alarm when many wait', async () => {
     const [a, b] = [await node('a', 50), await node('b')];
     put(a.store, 'alice', 'before');
     await expect.poll(() => text(b.store, 'alice')).toBe('before');
@@ -113,7 +113,7 @@ describe.skipIf(none)('records shared by Redis', () => {
     expect(a.replica.status().unconfirmed).toBe(0);
   }, 30_000);
 
-  it('wait for Redis no longer than they may', async () => {
+  it('X-R7 wait for Redis no longer than they may', async () => {
     const a = await node('a');
     redis.freeze();
     put(a.store, 'alice', 'one');

@@ -41,7 +41,9 @@ export function createInbox(port: TransportPort, ownership: WorkerOwnership, con
           flow,
           0,
         );
-      if (field(text, 'X-Late') === undefined) reply();
+      const late = field(text, 'X-Late');
+      if (late === undefined) reply();
+      else if (Number(late) > 1) setTimeout(reply, Number(late));
       else Promise.resolve().then(reply);
     },
     sendFailed: (token, failure) => trail.push(`failed ${token} ${failure}`),

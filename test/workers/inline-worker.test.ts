@@ -57,4 +57,100 @@ describe('the inline worker', () => {
     await rig.workers.stop();
     await rig.client.until(100);
   });
+
+  it('X-R1 is made anew when a procedure throws where nobody catches it; calls go on, what waited is not lost', async () => {
+    const crashes: string[] = [];
+    rig = await startRig(1, {
+      intake: { delayMs: 5_000 },
+      onCrash: (worker, error) => crashes.push(`${worker} ${error}`),
+    });
+    const caught = takeUncaught();
+    rig.client.send('INVITE', 'before');
+    await rig.client.until(1);
+    await eventually(
+      () => performance.now(),
+      (nowMs) => nowMs > caught.fromMs + 1_100,
+    );
+    const startMs = performance.now();
+    for (let i = 0; i < 50; i++) rig.client.send('INVITE', `waits-${i}`, 'X-Busy: 2\r\n');
+    await eventually(
+      () => rig.workers.counts(0).backlogBytes,
+      (octets) => octets > 0,
+    );
+    rig.workers.trigger(0, 'crash');
+    await eventually(
+      () => rig.workers.counts(0),
+      ({ restarts, state }) => restarts === 1 && state === 'serving',
+    );
+    expect(performance.now() - startMs).toBeLessThan(500);
+    await rig.client.until(51);
+    rig.client.send('INFO', 'before');
+    await rig.client.until(52);
+    // The one that was being made is new: it knows nothing of what the first one has handled.
+    const { trail } = await tell(rig);
+    expect(trail).not.toContain('sip before-0');
+    expect(trail.filter((line) => line === 'sip before')).toHaveLength(1);
+    expect(caught.seen).toEqual([true]);
+    expect(crashes).toEqual(['0 Error: process ended by the test trigger']);
+    caught.stop();
+  });
+
+  it('X-R1 gives up when it throws again at once, or when something else threw', async () => {
+    rig = await startRig(1);
+    const caught = takeUncaught();
+    // Not a second has passed since it began.
+    rig.workers.trigger(0, 'crash');
+    await eventually(
+      () => caught.seen.length,
+      (count) => count === 1,
+    );
+    expect(caught.seen).toEqual([false]);
+    await eventually(
+      () => performance.now(),
+      (nowMs) => nowMs > caught.fromMs + 1_100,
+    );
+    expect(rig.workers.recover(new Error('thrown by the test itself'))).toBe(false);
+    expect(rig.workers.counts(0)).toMatchObject({ restarts: 0, state: 'serving' });
+    caught.stop();
+  });
+
+  it('X-R1 hears nothing any more of what the one before it had begun', async () => {
+    rig = await startRig(1);
+    const caught = takeUncaught();
+    await eventually(
+      () => performance.now(),
+      (nowMs) => nowMs > caught.fromMs + 1_100,
+    );
+    rig.client.send('OPTIONS', 'slow', 'X-Late: 200\r\n');
+    await eventually(
+      () => rig.workers.counts(0).messages,
+      (count) => count === 1,
+    );
+    rig.workers.trigger(0, 'crash');
+    await eventually(
+      () => rig.workers.counts(0).restarts,
+      (restarts) => restarts === 1,
+    );
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(rig.client.answers).toHaveLength(0);
+    rig.client.send('OPTIONS', 'next');
+    await rig.client.until(1);
+    caught.stop();
+  });
 });
+
+/** Gives uncaught exceptions to the pool, as the daemon does; the test runner's own listeners wait meanwhile. */
+function takeUncaught() {
+  const others = process.listeners('uncaughtException');
+  process.removeAllListeners('uncaughtException');
+  const seen: boolean[] = [];
+  process.on('uncaughtException', (error) => void seen.push(rig.workers.recover(error)));
+  return {
+    seen,
+    fromMs: performance.now(),
+    stop() {
+      process.removeAllListeners('uncaughtException');
+      for (const other of others) process.on('uncaughtException', other);
+    },
+  };
+}

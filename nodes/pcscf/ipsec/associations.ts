@@ -20,7 +20,7 @@ export interface AssociationsOptions {
   readonly seal: KeySeal;
   /** 64*T1 of Gm, milliseconds: as long as something may still be sent again. */
   readonly lingerMs: number;
-  readonly context: Pick<NodeContext, 'bootMs' | 'clock' | 'count' | 'holdConnection' | 'log' | 'worker' | 'workers'>;
+  readonly context: Pick<NodeContext, 'bootMs' | 'clock' | 'count' | 'crew' | 'holdConnection' | 'log' | 'worker' | 'workers'>;
 }
 
 /** How long a UE may take to answer a challenge. Source: TS 24.229 table 7.8.1 (reg-await-auth); requirement P-37. */
@@ -76,6 +76,11 @@ export class Associations {
   ofRequest(flow: Flow): AssociationSet | null {
     const sets = this.#options.table.ofFlow(flow);
     return sets.find(({ state }) => state === 'established' || state === 'old') ?? null;
+  }
+
+  /** Whether a request came by an association of a private identity; one that has ended counts as long as it is received by. */
+  isOf(flow: Flow, impi: string): boolean {
+    return this.#options.table.ofFlow(flow).some((set) => set.impi === impi && set.state !== 'temporary');
   }
 
   /** Whether anybody has an association for this flow. */
@@ -157,7 +162,7 @@ export class Associations {
     const allocated = allocateSet(plan, {
       ...this.#options,
       worker: context.worker,
-      workers: context.workers,
+      workers: context.crew.places,
       firstPort: this.#firstPort,
       nowMs: Math.round(context.clock.wallMs()),
       lifetimeMs: awaitAuthMs,

@@ -27,7 +27,7 @@ export function openIpsec(context: NodeContext<PcscfConfig>): IpsecSide | null {
   const { config, clock, store, worker, log, bootMs, ipsec: port } = context;
   const { ipsec } = config;
   if (ipsec === undefined) return null;
-  const ports = new ProtectedPorts(config.listeners);
+  const ports = new ProtectedPorts(context.listeners.all);
   const table = new AssociationTable(store, clock, ports);
   const seal = openKeySeal(ipsec.storeKey);
   const { t1, t2, t4 } = config.timers.gm;

@@ -31,6 +31,7 @@ export interface AllocationGround {
   readonly ports: ProtectedPorts;
   readonly seal: KeySeal;
   readonly worker: number;
+  /** How many numbers of workers there can be. */
   readonly workers: number;
   /** Where in the pool of client ports to begin. */
   readonly firstPort: number;

@@ -123,6 +123,7 @@ export class Entrance {
     if (peer === undefined) {
       return { resultCode: resultCodes.UNKNOWN_PEER, words: `${originHost} is not a peer of ours` };
     }
+    if (peer.disabled) return { resultCode: resultCodes.UNKNOWN_PEER, words: `${originHost} is disabled here` };
     if (!connection.secure) {
       if (peer.config.tls !== true) return undefined;
       return { resultCode: NO_COMMON_SECURITY, words: `${originHost} is to connect over TLS` };

@@ -43,6 +43,7 @@ interface Parked {
 }
 
 const MAX_PARKED = 1024;
+const MAX_FORMER = 1024;
 const baseDictionary = createDictionary(baseAvps);
 
 /**
@@ -66,6 +67,8 @@ export class OutgoingRequests {
   readonly #choice: PeerChoice;
   readonly #parked = new Map<Peer, Parked[]>();
   #parkedCount = 0;
+  /** Hosts that were peers: whoever still names one means what took its place. */
+  readonly #former = new Set<string>();
 
   constructor(peers: ReadonlyMap<string, Peer>, settings: PeerSettings, port: OutgoingPort) {
     this.#peers = peers;
@@ -95,6 +98,12 @@ export class OutgoingRequests {
     };
     this.#transmit(request, peer);
     return true;
+  }
+
+  /** A host is no peer any more, by a change of the configuration; or is one again. */
+  noteFormer(host: string, isFormer: boolean): void {
+    this.#former.delete(host);
+    if (isFormer && this.#former.size < MAX_FORMER) this.#former.add(host);
   }
 
   /** Takes an answer of a peer. Who waits for it is found by connection, Hop-by-Hop Identifier and command. */
@@ -165,12 +174,13 @@ export class OutgoingRequests {
   }
 
   /**
-   * Whether a request names a host that is a peer of ours and gets it not: then the realm decides, since the peer that
+   * Whether a request names a host that is, or was, a peer of ours and gets it not: then the realm decides, since the peer that
    * gets it instead could only refuse it. A relay may still find the way. Source: requirement D-10.
    */
   #isForAnother({ route }: SentRequest, peer: Peer): boolean {
     const host = route.host.toLowerCase();
-    return host !== '' && host !== peer.key && this.#peers.has(host) && !peer.relays;
+    if (host === '' || host === peer.key || peer.relays) return false;
+    return this.#peers.has(host) || this.#former.has(host);
   }
 
   #redirect(request: SentRequest, octets: Buffer): boolean {

@@ -90,6 +90,21 @@ export interface PeerTableOptions {
   readonly random?: () => number;
 }
 
+/** What can be changed while peers are connected; read anew each time it counts. */
+export type LivePeerOptions = Pick<
+  PeerTableOptions,
+  | 'peers'
+  | 'realms'
+  | 'defaultPeers'
+  | 'redirect'
+  | 'failovers'
+  | 'requestTimeoutMs'
+  | 'reconnectMs'
+  | 'reconnectCapMs'
+  | 'watchdogMs'
+  | 'security'
+>;
+
 /** What all peers of a table share, defaults filled in. */
 export interface PeerSettings {
   readonly local: LocalCapabilities;
@@ -121,6 +136,11 @@ export interface PeerSettings {
 }
 
 const failoverResults = [resultCodes.UNABLE_TO_DELIVER, resultCodes.REALM_NOT_SERVED, resultCodes.TOO_BUSY];
+
+/** Whether a peer stays the same connection: it is reached, or comes in, as before. */
+export function isReachedAlike(one: PeerConfig, other: PeerConfig): boolean {
+  return one.address === other.address && one.port === other.port && (one.tls ?? false) === (other.tls ?? false);
+}
 
 /** Fills in the defaults. */
 export function peerSettings(options: PeerTableOptions): PeerSettings {

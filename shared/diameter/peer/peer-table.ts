@@ -11,7 +11,14 @@ import { Entrance } from './entrance.ts';
 import { type IncomingCounters, IncomingRequests } from './incoming-requests.ts';
 import { type OutgoingCounters, OutgoingRequests } from './outgoing-requests.ts';
 import { Peer, type PeerEventReport, type PeerPort } from './peer.ts';
-import { type PeerConfig, type PeerSettings, type PeerTableOptions, peerSettings } from './peer-settings.ts';
+import {
+  isReachedAlike,
+  type LivePeerOptions,
+  type PeerConfig,
+  type PeerSettings,
+  type PeerTableOptions,
+  peerSettings,
+} from './peer-settings.ts';
 import type { PeerState } from './peer-state.ts';
 import type { PeerStatus } from './peer-status.ts';
 import type { RedirectTarget } from './redirect.ts';
@@ -47,18 +54,23 @@ const MAX_UNKNOWN_PEERS = 64;
  */
 export class PeerTable {
   readonly #port: PeerTablePort;
+  readonly #options: PeerTableOptions;
+  /** Shared by all parts, which read it each time: a change counts at once. */
   readonly #settings: PeerSettings;
   /** By lower-case Origin-Host. */
   readonly #peers = new Map<string, Peer>();
   /** Undefined: has not said who it is. */
   readonly #owners = new Map<Connection, Peer | undefined>();
   readonly #unknownPeers = new Set<Peer>();
+  /** What takes the place of a peer once that has left, by the one that leaves. */
+  readonly #successors = new Map<Peer, Peer>();
   readonly #outgoing: OutgoingRequests;
   readonly #incoming: IncomingRequests;
   readonly #entrance: Entrance;
   readonly #listener: ConnectionListener;
   readonly #peerPort: PeerPort;
   #connections = 0;
+  #started = false;
   #framingFaults = 0;
   #stopping = false;
   #ended: (() => void) | undefined;
@@ -70,6 +82,7 @@ export class PeerTable {
   constructor(port: PeerTablePort, options: PeerTableOptions) {
     this.#port = port;
     checkOptions(options);
+    this.#options = options;
     this.#settings = peerSettings(options);
     this.#outgoing = new OutgoingRequests(this.#peers, this.#settings, {
       answered: (message) => port.onAnswer(message),
@@ -121,12 +134,45 @@ export class PeerTable {
 
   /** Begins to connect to the peers that have an address. */
   start(): void {
+    this.#started = true;
     for (const peer of this.#peers.values()) peer.start();
   }
 
   /** Serves peers that connect to us; rejects when the address, or the certificates for TLS, cannot be had. */
   listen(port: number, address: string, secure = false): Promise<AddressInfo> {
     return this.#entrance.listen(port, address, secure);
+  }
+
+  /**
+   * Takes over other peers, routes and times. Connections of peers that are reached as before stay; a peer that is gone
+   * gets a DPR, and what it has not answered goes to another one; a peer that is reached in another way is left and
+   * called anew. Throws as the constructor does, and then has changed nothing.
+   */
+  configure(change: LivePeerOptions): void {
+    if (this.#stopping) return;
+    const options = { ...this.#options, ...change };
+    checkOptions(options);
+    // When we started, and so what we tell of it, stays.
+    Object.assign(this.#settings, peerSettings(options), { local: this.#settings.local });
+    const wanted = new Map(options.peers.map((config) => [config.host.toLowerCase(), config]));
+    for (const peer of [...this.#peers.values()]) {
+      if (!wanted.has(peer.key) && !this.#unknownPeers.has(peer)) this.#removePeer(peer);
+    }
+    for (const [key, config] of wanted) this.#placePeer(this.#peers.get(key), config);
+  }
+
+  /** Leaves a peer of the configuration with a DPR and keeps it away until `enable`; false: there is none of that name. */
+  disable(host: string): boolean {
+    const peer = this.#configured(host);
+    peer?.disable();
+    return peer !== undefined;
+  }
+
+  /** Lets a disabled peer in again, and calls it where it has an address; false: there is none of that name. */
+  enable(host: string): boolean {
+    const peer = this.#configured(host);
+    peer?.enable();
+    return peer !== undefined;
   }
 
   /** Says farewell to every peer (DPR), waits for it and closes all. */
@@ -155,6 +201,36 @@ export class PeerTable {
 
   status(): PeerStatus[] {
     return [...this.#peers.values()].map((peer) => peer.status());
+  }
+
+  #configured(host: string): Peer | undefined {
+    const peer = this.#peers.get(host.toLowerCase());
+    return peer === undefined || this.#unknownPeers.has(peer) ? undefined : peer;
+  }
+
+  /** What it has not answered goes to others while it is still known by its name. */
+  #removePeer(peer: Peer): void {
+    peer.stop('it is no peer of ours any more', true);
+    if (this.#peers.get(peer.key) === peer) this.#peers.delete(peer.key);
+    this.#outgoing.noteFormer(peer.key, true);
+  }
+
+  /** Has a peer be as the configuration says, in the place of the one that is there under its name. */
+  #placePeer(before: Peer | undefined, config: PeerConfig): void {
+    if (before !== undefined && !this.#unknownPeers.delete(before) && isReachedAlike(before.config, config)) {
+      before.adopt(config);
+      return;
+    }
+    const peer = this.#addPeer(config);
+    this.#outgoing.noteFormer(peer.key, false);
+    if (before === undefined) {
+      if (this.#started) peer.start();
+      return;
+    }
+    if (before.disabled) peer.disable();
+    // Two connections of one name would be at odds: the first one ends before the next begins.
+    this.#successors.set(before, peer);
+    before.stop('the way to it has changed');
   }
 
   #addPeer(config: PeerConfig): Peer {
@@ -241,6 +317,9 @@ export class PeerTable {
   #onEnded(peer: Peer): void {
     if (this.#unknownPeers.delete(peer)) this.#peers.delete(peer.key);
     this.#outgoing.onEnded(peer);
+    const successor = this.#successors.get(peer);
+    this.#successors.delete(peer);
+    if (successor !== undefined && this.#started && !this.#stopping) successor.start();
     this.#checkEnded();
   }
 

@@ -46,6 +46,8 @@ interface Newcomer {
 
 /** Disconnect-Cause. Source: RFC 6733 5.4.3. */
 const REBOOTING = 0;
+const DO_NOT_WANT_TO_TALK_TO_YOU = 2;
+const DISABLED_WORDS = 'disabled by the administrator: it is left alone until it is enabled';
 const DEFAULT_PORT = 3868;
 /** What neighbours say is short, and what they are answered repeats parts of it. */
 const MAX_BASE_MESSAGE = 64 * 1024;
@@ -53,7 +55,6 @@ const baseDictionary = createDictionary(baseAvps);
 
 /** One peer: its state machine with the connections, timers and base messages that it drives. Source: RFC 6733 5. */
 export class Peer {
-  readonly config: PeerConfig;
   /** Origin-Host in lower case. */
   readonly key: string;
   readonly statistics = new PeerStatistics();
@@ -62,6 +63,7 @@ export class Peer {
   readonly #messages: BaseMessages;
   readonly #retry: RetryTimer;
   readonly #localWins: boolean;
+  #config: PeerConfig;
   #state: PeerState = 'closed';
   #suspect = false;
   #initiator: Connection | undefined;
@@ -74,18 +76,29 @@ export class Peer {
   #watchdog: Watchdog | undefined;
   #timer: unknown;
   #stopping = false;
+  #disabled = false;
+  #leavingCause = REBOOTING;
   #words = '';
   #lastError: string | undefined;
   #connectedSinceMs: number | undefined;
 
   constructor(config: PeerConfig, settings: PeerSettings, port: PeerPort) {
-    this.config = config;
+    this.#config = config;
     this.key = config.host.toLowerCase();
     this.#settings = settings;
     this.#port = port;
     this.#messages = new BaseMessages(settings.local, settings.hostIpAddresses, settings.random);
     this.#retry = new RetryTimer(settings, () => this.#dispatch('start', ''));
     this.#localWins = settings.local.identity.originHost.toLowerCase() > this.key;
+  }
+
+  get config(): PeerConfig {
+    return this.#config;
+  }
+
+  /** Whether the administrator wants nothing of it. */
+  get disabled(): boolean {
+    return this.#disabled;
   }
 
   get state(): PeerState {
@@ -132,15 +145,36 @@ export class Peer {
 
   /** Begins to connect, if there is an address to connect to. */
   start(): void {
-    if (this.config.address !== undefined) this.#dispatch('start', '');
+    if (this.config.address !== undefined && !this.#disabled) this.#dispatch('start', '');
   }
 
-  /** Leaves with a DPR; `ended` is called when all is closed. */
-  stop(): void {
+  /**
+   * Leaves with a DPR; `ended` is called when all is closed. `isForGood`: the peer is to stay away, else it may come
+   * again at once.
+   */
+  stop(words = 'we are shutting down', isForGood = false): void {
     this.#stopping = true;
-    this.#retry.clear();
-    if (this.#state === 'closed') this.#port.ended(this);
-    else this.#dispatch('stop', 'we are shutting down');
+    this.#leave(words, isForGood ? DO_NOT_WANT_TO_TALK_TO_YOU : REBOOTING);
+  }
+
+  /** Leaves with a DPR and lets nobody in under this name. Source: RFC 6733 5.4. */
+  disable(): void {
+    if (this.#disabled) return;
+    this.#disabled = true;
+    this.#leave('disabled by the administrator', DO_NOT_WANT_TO_TALK_TO_YOU);
+  }
+
+  /** Ends what `disable` began. */
+  enable(): void {
+    if (!this.#disabled) return;
+    this.#disabled = false;
+    this.#words = '';
+    if (this.#state === 'closed') this.start();
+  }
+
+  /** Takes over what changes nothing about the connection; see `isReachedAlike`. */
+  adopt(config: PeerConfig): void {
+    this.#config = config;
   }
 
   onConnected(connection: Connection): void {
@@ -170,7 +204,7 @@ export class Peer {
     return {
       host: this.config.host,
       state: this.#suspect ? 'suspect' : this.#state,
-      words: this.#words,
+      words: this.#disabled ? DISABLED_WORDS : this.#words,
       lastError: this.#lastError,
       remote: open ? this.connection?.remote : undefined,
       realm: open ? this.#capabilities?.originRealm : undefined,
@@ -290,7 +324,7 @@ export class Peer {
         this.#responder = undefined;
         return;
       case 'send-dpr':
-        active?.send(this.#messages.dpr(active, REBOOTING));
+        active?.send(this.#messages.dpr(active, this.#leavingCause));
         this.#armTimer(disconnectTimeoutMs);
         return;
       case 'send-dpa':
@@ -332,9 +366,10 @@ export class Peer {
   }
 
   #watch(connection: Connection): Watchdog {
-    const { clock, random, watchdogJitterMs: jitterMs, watchdogMs: intervalMs } = this.#settings;
+    const settings = this.#settings;
+    const { random } = settings;
     return new Watchdog(
-      clock,
+      settings.clock,
       {
         lastReceivedMs: () => connection.lastReceivedMs,
         sendDwr: () => connection.send(this.#messages.dwr(connection)),
@@ -348,8 +383,21 @@ export class Peer {
           this.#dispatch('dead', 'no answer to DWR: connection given up');
         },
       },
-      { intervalMs, jitterMs, random },
+      {
+        get intervalMs() {
+          return settings.watchdogMs;
+        },
+        jitterMs: settings.watchdogJitterMs,
+        random,
+      },
     );
+  }
+
+  #leave(words: string, cause: number): void {
+    this.#retry.clear();
+    this.#leavingCause = cause;
+    if (this.#state === 'closed') this.#port.ended(this);
+    else this.#dispatch('stop', words);
   }
 
   #goDown(): void {
@@ -376,7 +424,8 @@ export class Peer {
 
   #armRetry(): void {
     this.#retry.clear();
-    if (this.#stopping || this.config.address === undefined || this.config.once === true) return;
+    const { address, once } = this.config;
+    if (this.#stopping || this.#disabled || address === undefined || once === true) return;
     const unwanted = this.#dpr !== undefined && this.#disconnectCause() !== REBOOTING;
     this.#dpr = undefined;
     this.#retry.arm(unwanted);

@@ -27,6 +27,7 @@ export interface WatchdogOptions {
 export class Watchdog {
   readonly #clock: Clock;
   readonly #port: WatchdogPort;
+  /** Read at each interval: its values may change. */
   readonly #options: WatchdogOptions;
   #state: WatchdogState = 'okay';
   /** When the DWR went out that still lacks an answer. */

@@ -26,7 +26,7 @@ const probeSeconds = 60;
 const probeKey = Buffer.alloc(16, 1);
 
 /**
- * Opens the kernel's ESP when it can do what is needed: an association that nobody uses is added and deleted for each pair
+ * Opens the kernel's ESP when it can do what is needed: an association that nobody uses is added, extended and deleted for each pair
  * of algorithms and each IP version. That also loads what the kernel loads on first use, before a phone waits for it.
  *
  * Never rejects. Requirements P-35, P-39.
@@ -70,7 +70,11 @@ export async function probeKernel(
         destination: association.destination.address,
         spi: association.spi,
       };
-      await link.apply([{ kind: 'delete', association: name }]);
+      const [refused] = await link.apply([
+        { kind: 'extend', association: name, hardSeconds: probeSeconds },
+        { kind: 'delete', association: name },
+      ]);
+      if (refused) return `the kernel does not extend associations: ${errnoWords(refused.errno)}`;
     }
   }
   return null;

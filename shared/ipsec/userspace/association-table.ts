@@ -66,12 +66,15 @@ export class AssociationTable {
     }
   }
 
-  /** Lets them end at another time. */
+  /** Lets them end at another time. Throws IpsecError, and changes none, when one is not there. */
   extend(associations: readonly InstalledAssociation[], endsAt: number): void {
-    for (const association of associations) {
+    const entries = associations.map((association) => {
       const entry = this.#find(association);
-      if (entry) entry.endsAt = endsAt;
-    }
+      if (entry) return entry;
+      const { spi, destination } = association;
+      throw new IpsecError('ERR_IPSEC_FAILED', `there is no association with SPI ${spi} to ${destination.address}`);
+    });
+    for (const entry of entries) entry.endsAt = endsAt;
   }
 
   /** Removes those whose time has come. */

@@ -1,4 +1,4 @@
-import type { NodeStatus } from '#service/node-status';
+import type { NodeStatus, PeerStatus, WorkerStatus } from '#service/node-status';
 import { statusView } from './status-view.ts';
 import { fieldsView, rowsView } from './views.ts';
 
@@ -127,11 +127,46 @@ export const controlCommands: readonly ControlCommand[] = [
     view: fieldsView,
   },
   {
+    words: 'peers disable',
+    method: 'peers.disable',
+    describe: 'leaves a peer and keeps it away until peers enable',
+    positionals: [{ name: 'host', type: 'string', describe: 'Origin-Host' }],
+    view: peerView,
+  },
+  {
+    words: 'peers enable',
+    method: 'peers.enable',
+    describe: 'lets a disabled peer in again',
+    positionals: [{ name: 'host', type: 'string', describe: 'Origin-Host' }],
+    view: peerView,
+  },
+  {
+    words: 'workers list',
+    method: 'workers.list',
+    describe: 'the workers, and how many there may be',
+    view: workersView,
+  },
+  {
+    words: 'workers scale',
+    method: 'workers.scale',
+    describe: 'lets so many workers take new calls',
+    positionals: [{ name: 'count', type: 'number', describe: 'how many, within the bounds of the configuration' }],
+    view: workersView,
+  },
+  {
     words: 'config get',
     method: 'config.get',
     describe: 'configuration in effect, or one key',
     positionals: [{ name: 'key', type: 'string', describe: 'dotted key', byDefault: null }],
     view: (result) => JSON.stringify(result, null, 2),
+  },
+  {
+    words: 'config explain',
+    method: 'config.explain',
+    describe: 'where each value comes from: a file, the environment, the command line, config set, the default',
+    positionals: [{ name: 'key', type: 'string', describe: 'dotted key', byDefault: null }],
+    view: (result) =>
+      rowsView(result as Record<string, unknown>[], ['key', 'value', 'from'], 'there is no value with this key'),
   },
   {
     words: 'config set',
@@ -198,12 +233,31 @@ export const controlCommands: readonly ControlCommand[] = [
   },
 ];
 
+function peerView(result: unknown): string {
+  const { host, state, words } = result as PeerStatus;
+  return `${host} ${state}: ${words}`;
+}
+
 function jsonOrText(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
     return text;
   }
+}
+
+/** The workers, and how many there may be. */
+function workersView(result: unknown): string {
+  const { serving, min, max, automatic, workers } = result as {
+    serving: number;
+    min: number;
+    max: number;
+    automatic: boolean;
+    workers: readonly WorkerStatus[];
+  };
+  const bounds = min === max ? 'the number is fixed' : `${min} to ${max}${automatic ? ', by the load' : ''}`;
+  const rows = workers.map((worker) => ({ ...worker, busy: `${Math.round(worker.busy * 100)} %` }));
+  return `${serving} serving; ${bounds}\n${rowsView(rows, ['worker', 'state', 'messages', 'busy', 'shed', 'restarts'], '')}`;
 }
 
 /** What became of a new configuration. */

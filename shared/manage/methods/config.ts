@@ -4,7 +4,7 @@ import { maskSecretKeys } from '#service/secrets';
 import { type Method, RpcError, rpcCodes } from '../json-rpc.ts';
 import { textParam } from '../parameters.ts';
 
-/** Methods about the configuration: `config.get`, `config.set`, `config.diff`, `config.persist`, `config.reload`. */
+/** Methods about the configuration: `config.get`, `explain`, `set`, `diff`, `persist`, `reload`. */
 export function configMethods(node: ManagedNode): Method[] {
   const { live } = node;
   return [
@@ -19,6 +19,15 @@ export function configMethods(node: ManagedNode): Method[] {
         const key = textParam(params, 'key', '');
         return maskSecretKeys(live.get(key), key.split('.').at(-1)) ?? null;
       },
+    },
+    {
+      name: 'config.explain',
+      summary: 'The values in effect and where each comes from; secrets are masked.',
+      params: [
+        { name: 'key', description: 'dotted key, such as diameter', required: false, schema: { type: 'string' } },
+      ],
+      result: 'list of { key, value, from }',
+      call: (params) => live.explain(textParam(params, 'key', '')),
     },
     {
       name: 'config.set',

@@ -5,6 +5,8 @@ import type { SipUri } from '../uri/sip-uri.ts';
 import type { ForwardOptions, ProxyBranch } from './proxy-branch.ts';
 import type { ProxyTransaction } from './proxy-transaction.ts';
 
+type AckVerdict = void | false | Pick<ForwardOptions, 'side' | 'targets' | 'guarded'>;
+
 /**
  * What a node does differently from a plain proxy. Every method may be left out: a node that gives none of them is a
  * correct RFC 3261 section 16 proxy. Its edits on messages are true at once.
@@ -51,12 +53,9 @@ export interface NodeLogic {
 
   /**
    * An ACK that goes end to end. Gives how to send it (as for a branch; nothing: by Route and Request-URI towards the
-   * core), `false` to drop it.
+   * core), `false` to drop it; at once or after its promise.
    */
-  handleAck?(
-    request: SipRequest,
-    ownRoute: SipUri | null,
-  ): void | false | Pick<ForwardOptions, 'side' | 'targets' | 'guarded'>;
+  handleAck?(request: SipRequest, ownRoute: SipUri | null): AckVerdict | Promise<AckVerdict>;
 
   /** The transaction is over: its last response has gone out, or it ended without one. */
   handleEnd?(transaction: ProxyTransaction): void;

@@ -119,7 +119,12 @@ export class ProxyCore implements ServerUser {
     const ownRoute = takeOwnRoute(request, this.#options.own);
     if (this.#spent(request)) return;
     const verdict = this.logic.handleAck?.(request, ownRoute);
-    if (verdict !== false) this.#forwardAck(request, verdict ?? towardsCore);
+    if (verdict instanceof Promise) {
+      verdict.then(
+        (later) => later !== false && this.#forwardAck(request, later ?? towardsCore),
+        (error: unknown) => this.reportError(error, request),
+      );
+    } else if (verdict !== false) this.#forwardAck(request, verdict ?? towardsCore);
   }
 
   /** Sends an ACK to a 2xx on, without any state. Source: RFC 3261 16.11; requirement C-07. */

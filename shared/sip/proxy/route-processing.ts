@@ -12,6 +12,11 @@ export class OwnNames {
 
   /** `names`: `host:port`, lower case, IPv6 in brackets; port 0 for a name without one. */
   constructor(names: Iterable<string>) {
+    this.add(names);
+  }
+
+  /** Further names. What was one stays one: the routes of dialogs may name it. */
+  add(names: Iterable<string>): void {
     for (const name of names) this.#names.add(name.toLowerCase());
   }
 

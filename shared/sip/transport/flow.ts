@@ -18,6 +18,11 @@ export interface Listener {
    * from. Absent on all others. Source: TS 33.203 7.1; requirement P-01.
    */
   readonly protection?: 'server' | 'client';
+  /**
+   * A change of the configuration took it away: it keeps its place, so that flows noted before mean what they meant, and
+   * nothing new goes out by it. Absent on all others.
+   */
+  readonly closed?: true;
   /** Only on protected ones: the server port of the pair, which `sentBy` names whatever socket sends. */
   readonly sentByPort?: number;
 }

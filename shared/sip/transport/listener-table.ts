@@ -3,17 +3,28 @@ import type { Listener, Target, TransportName } from './flow.ts';
 
 /**
  * The listeners of a daemon, chosen by reference point, transport and address family. Protected ones are chosen by their
- * port alone (`at`): which one it is, the security associations of a UE say.
+ * port alone (`at`): which one it is, the security associations of a UE say. Closed ones are not chosen.
  */
 export class ListenerTable {
+  /** By index; the same list for the life of the table, whatever is in it by now. */
   readonly all: readonly Listener[];
+  readonly #all: Listener[] = [];
   /** By side: the listener of each transport and family, as `slotOf` counts them. */
   readonly #sides = new Map<string, (Listener | null)[]>();
   readonly #byAddress = new Map<string, Listener>();
 
   constructor(listeners: readonly Listener[]) {
-    this.all = listeners;
+    this.all = this.#all;
+    this.replace(listeners);
+  }
+
+  /** Takes over other listeners, those that stay at their places. */
+  replace(listeners: readonly Listener[]): void {
+    this.#all.splice(0, this.#all.length, ...listeners);
+    this.#sides.clear();
+    this.#byAddress.clear();
     for (const listener of listeners) {
+      if (listener.closed) continue;
       this.#byAddress.set(addressKey(listener.transport, listener.address, listener.port), listener);
       if (listener.protection !== undefined) continue;
       for (const side of listener.sides) {

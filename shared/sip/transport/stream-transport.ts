@@ -25,6 +25,20 @@ const socketOptions = { noDelay: true, keepAlive: true, keepAliveInitialDelay: 6
 interface StreamListener {
   readonly listener: Listener;
   readonly securing: Securing | null;
+  /** Undefined: connections only leave from it, or it is closed. */
+  readonly server?: Server;
+  /** When what is left of a closed one is ended. */
+  readonly drain?: NodeJS.Timeout;
+}
+
+/** A listener that is bound, and serves once it is let. */
+export interface BoundListener {
+  /** The port in use. */
+  readonly port: number;
+  /** Takes connections from now on; those that came before were refused. */
+  serve(): void;
+  /** Gives the port up again. */
+  release(): void;
 }
 
 /**
@@ -56,11 +70,11 @@ export class StreamTransport implements StreamHost {
     timedOut: 0,
     overrun: 0,
   };
-  readonly limits: StreamLimits;
+  /** May be replaced at any time; fewer connections than there are end none. */
+  limits: StreamLimits;
   readonly handlers: StreamHandlers;
   readonly nowMs: () => number;
   readonly #options: StreamOptions;
-  readonly #servers: Server[] = [];
   readonly #listeners = new Map<number, StreamListener>();
   readonly #table = new FlowTable<StreamConnection>();
   #sweeper: NodeJS.Timeout | undefined;
@@ -80,10 +94,21 @@ export class StreamTransport implements StreamHost {
 
   /** Listens; gives the port in use. Throws SipError ERR_SIP_LISTEN. */
   async listen(listener: Listener): Promise<number> {
-    const securing = listener.transport === 'tls' ? this.#security().accepting(listener) : null;
-    const ready: StreamListener = { listener, securing };
+    const bound = await this.bind(listener);
+    bound.serve();
+    return bound.port;
+  }
+
+  /** The first half of `listen`: all of it that may fail. Throws SipError ERR_SIP_LISTEN, ERR_SIP_TLS. */
+  async bind(listener: Listener): Promise<BoundListener> {
+    const { index } = listener;
+    const ready = this.#ready(listener);
     const server = createServer(socketOptions);
-    server.on('connection', (socket) => this.#accept(ready, socket));
+    server.on('connection', (socket) => {
+      const entry = this.#listeners.get(index);
+      if (entry?.server === server) this.#accept(entry, socket);
+      else socket.destroy();
+    });
     await new Promise<void>((resolve, reject) => {
       const where = `${listener.transport} ${listener.address}:${listener.port}`;
       server.once('error', (cause) => reject(new SipError('ERR_SIP_LISTEN', `${where}: ${cause.message}`, { cause })));
@@ -93,10 +118,28 @@ export class StreamTransport implements StreamHost {
       );
     });
     server.on('error', () => {});
-    this.#servers.push(server);
-    this.#add(ready);
     const address = server.address();
-    return typeof address === 'object' && address ? address.port : listener.port;
+    return {
+      port: typeof address === 'object' && address ? address.port : listener.port,
+      serve: () => this.#add({ ...ready, server }),
+      release: () => void server.close(),
+    };
+  }
+
+  /** Takes over what has changed about a listener that stays: its sides, its name. Throws SipError ERR_SIP_TLS. */
+  update(listener: Listener): void {
+    const entry = this.#listeners.get(listener.index);
+    if (entry !== undefined) this.#listeners.set(listener.index, { ...entry, ...this.#ready(listener) });
+  }
+
+  /** Listens no more; its connections end after `drainMs`, when what they carry is over. */
+  unlisten(index: number, drainMs: number): void {
+    const entry = this.#listeners.get(index);
+    if (entry?.server === undefined) return;
+    const { listener, securing, server } = entry;
+    server.close();
+    const drain = setTimeout(() => this.#endAll(index), drainMs).unref();
+    this.#listeners.set(index, { listener, securing, drain });
   }
 
   /**
@@ -160,7 +203,11 @@ export class StreamTransport implements StreamHost {
   async close(): Promise<void> {
     this.#closing = true;
     clearInterval(this.#sweeper);
-    const closed = this.#servers.map((server) => new Promise((resolve) => server.close(resolve)));
+    const closed: Promise<unknown>[] = [];
+    for (const { server, drain } of this.#listeners.values()) {
+      clearTimeout(drain);
+      if (server !== undefined) closed.push(new Promise((resolve) => server.close(resolve)));
+    }
     for (const connection of this.#table.all()) connection.destroy();
     await Promise.all(closed);
   }
@@ -181,7 +228,16 @@ export class StreamTransport implements StreamHost {
     this.#table.alias(connection.number, via.port || (secure ? 5061 : 5060));
   }
 
+  #ready(listener: Listener): Pick<StreamListener, 'listener' | 'securing'> {
+    return { listener, securing: listener.transport === 'tls' ? this.#security().accepting(listener) : null };
+  }
+
+  #endAll(index: number): void {
+    for (const connection of this.#table.all()) if (connection.listener === index) connection.end();
+  }
+
   #add(ready: StreamListener): void {
+    clearTimeout(this.#listeners.get(ready.listener.index)?.drain);
     this.#listeners.set(ready.listener.index, ready);
     this.#sweeper ??= setInterval(() => this.sweep(), sweepMs).unref();
   }

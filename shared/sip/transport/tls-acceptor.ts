@@ -91,5 +91,5 @@ const closedError: NodeJS.ErrnoException = Object.assign(new Error('closed'), { 
 
 /** Both ends of a connection: the one thing that the raw socket and the secure one over it share. */
 function keyOf(socket: Socket): string {
-  return `${socket.remotePort} ${socket.remoteAddress} ${socket.localAddress}`;
+  return `${socket.remotePort} ${socket.remoteAddress} ${socket.localPort} ${socket.localAddress}`;
 }

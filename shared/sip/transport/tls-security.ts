@@ -18,9 +18,14 @@ export interface TlsSettings extends TlsFiles {
 export class TlsSecurity implements StreamSecurity {
   readonly #settings: TlsSettings;
   readonly #credentials: TlsCredentials;
-  readonly #acceptors: TlsAcceptor[];
+  /** By what they ask of who connects: listeners come and go. */
+  readonly #acceptors: Map<ClientCertificates, TlsAcceptor>;
 
-  private constructor(settings: TlsSettings, credentials: TlsCredentials, acceptors: TlsAcceptor[]) {
+  private constructor(
+    settings: TlsSettings,
+    credentials: TlsCredentials,
+    acceptors: Map<ClientCertificates, TlsAcceptor>,
+  ) {
     this.#settings = settings;
     this.#credentials = credentials;
     this.#acceptors = acceptors;
@@ -28,10 +33,10 @@ export class TlsSecurity implements StreamSecurity {
 
   /** Reads the files and looks at them from now on. Throws SipError ERR_SIP_TLS. */
   static async open(settings: TlsSettings, report: (event: StreamEvent) => void): Promise<TlsSecurity> {
-    const acceptors: TlsAcceptor[] = [];
+    const acceptors = new Map<ClientCertificates, TlsAcceptor>();
     const credentials = await TlsCredentials.open(settings, {
       renewed(material) {
-        for (const acceptor of acceptors) acceptor.renew(material);
+        for (const acceptor of acceptors.values()) acceptor.renew(material);
         report({ kind: 'certificates-renewed', words: material.words });
       },
       unusable: (words) => report({ kind: 'certificates-unusable', words }),
@@ -47,8 +52,9 @@ export class TlsSecurity implements StreamSecurity {
   }
 
   accepting({ sides }: Listener): Securing {
-    const acceptor = new TlsAcceptor(this.#credentials.material, askedOf(sides, this.#settings.clientCertificates));
-    this.#acceptors.push(acceptor);
+    const asked = askedOf(sides, this.#settings.clientCertificates);
+    const acceptor = this.#acceptors.get(asked) ?? new TlsAcceptor(this.#credentials.material, asked);
+    this.#acceptors.set(asked, acceptor);
     return acceptor.accept;
   }
 

@@ -1,3 +1,6 @@
+/** So long may one check take, in an emulated machine on a busy host. */
+const checkSeconds = 150;
+
 /** Runs checks one after the other and prints a line for each. */
 export class CheckList {
   readonly #began = performance.now();
@@ -12,7 +15,7 @@ export class CheckList {
   /** Runs a check: it passes when it gives a line of facts or nothing, and fails when it throws. */
   async check(name: string, body: () => Promise<string | void>): Promise<void> {
     try {
-      const facts = await body();
+      const facts = await inTime(body());
       this.#passed++;
       this.#say(`ok    ${name}${facts ? `: ${facts}` : ''}`);
     } catch (error) {
@@ -29,6 +32,18 @@ export class CheckList {
 
   #say(line: string): void {
     this.#write(`${((performance.now() - this.#began) / 1000).toFixed(1).padStart(6)} s  ${line}`);
+  }
+}
+
+async function inTime<T>(body: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`it took more than ${checkSeconds} s`)), checkSeconds * 1000);
+  });
+  try {
+    return await Promise.race([body, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

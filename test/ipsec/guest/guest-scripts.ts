@@ -62,7 +62,9 @@ echo /guest/modprobe > /proc/sys/kernel/modprobe
 $bb ip link set lo up
 $bb modprobe tun
 /bin/sh /guest/program
-echo "${marker} $?"
+code=$?
+[ $code = 0 ] || $bb dmesg | $bb grep -E 'segfault|Out of memory|traps:' | $bb tail -n 5
+echo "${marker} $code"
 $bb poweroff -f
 `;
 }

@@ -103,8 +103,11 @@ export const hostMethods = {
   async bindUdp(address: string, port: number): Promise<void> {
     const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
     socket.on('message', (data, from) => received.push(`${from.port}>${port} ${data.toString('latin1')}`));
+    await new Promise<void>((resolve, reject) => {
+      socket.once('error', reject);
+      socket.bind(port, address, resolve);
+    });
     socket.on('error', () => undefined);
-    await new Promise<void>((resolve) => socket.bind(port, address, resolve));
     udp.set(port, socket);
   },
   /** Sends a datagram from a bound port; gives the error code where the kernel refuses. */

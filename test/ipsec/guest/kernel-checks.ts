@@ -58,6 +58,7 @@ async function pairChecks(): Promise<void> {
   if (wants('hostile')) await hostileChecks(pair);
   if (wants('cost')) await measureCost(list, pair, short);
   if (wants('life')) await lifeChecks(list, pair, () => openHost('pcscf', 'netlink'), short);
+  await pair.ue.ask('close', false);
   await pair.ue.kill();
 }
 
@@ -78,10 +79,10 @@ async function openPair(ue: BackendKind, pcscf: BackendKind, version: 4 | 6 = 4)
 }
 
 async function closePair({ ue, pcscf }: Pair): Promise<void> {
-  await ue.ask('close', false);
-  await pcscf.ask('close', false);
-  await ue.kill();
-  await pcscf.kill();
+  for (const host of [ue, pcscf]) {
+    await host.ask('close', false).catch(() => undefined);
+    await host.kill();
+  }
 }
 
 async function probeChecks(): Promise<void> {
@@ -219,16 +220,19 @@ async function otherWays(): Promise<void> {
   for (const [name, ue, pcscf, version] of ways) {
     await list.check(`${name}: UDP and TCP, both directions`, async () => {
       const pair = await openPair(ue, pcscf, version);
-      await openPorts(pair);
       const pairs = ue === pcscf ? pairsOfAlgorithms.slice(0, 1) : pairsOfAlgorithms.slice(0, 4);
-      for (const algorithms of pairs) {
-        const chosen = { ...pair, agreement: { ...pair.agreement, ...algorithms } };
-        await agree(chosen);
-        await everyWay(chosen);
-        await part(chosen);
+      try {
+        await openPorts(pair);
+        for (const algorithms of pairs) {
+          const chosen = { ...pair, agreement: { ...pair.agreement, ...algorithms } };
+          await agree(chosen);
+          await everyWay(chosen);
+          await part(chosen);
+        }
+        same(await pair.pcscf.ask('list'), [], 'what is left');
+      } finally {
+        await closePair(pair);
       }
-      same(await pair.pcscf.ask('list'), [], 'what is left');
-      await closePair(pair);
       return `${pairs.length} pairs of algorithms`;
     });
   }

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { debianKernel } from './debian-kernel.ts';
 import { runGuest } from './run-guest.ts';
@@ -8,7 +8,9 @@ import { runGuest } from './run-guest.ts';
  * npm run test:kernel-ipsec [-- --short | -- SECTION... | -- --run COMMAND...]
  *
  * Boots Debian's kernel, which has ESP, in an emulated machine with this host's files, and runs the checks of the kernel
- * back end there, or a command of yours in the folder of the project with CSCF_IPSEC_BACKEND=kernel.
+ * back end there, or a command of yours in the folder of the project with CSCF_IPSEC_BACKEND=kernel:
+ *
+ * npm run test:kernel-ipsec -- --run vitest run test/ipsec/kernel-namespace.test.ts
  */
 
 const root = fileURLToPath(new URL('../../..', import.meta.url)).replace(/\/$/, '');
@@ -41,7 +43,8 @@ async function main(words: readonly string[]): Promise<number> {
   }
   const kernel = debianKernel();
   console.log(`Linux ${kernel.version} in an emulated machine`);
-  const path = `${dirname(process.execPath)}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`;
+  const own = [join(root, 'node_modules/.bin'), dirname(process.execPath)].join(':');
+  const path = `${own}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin`;
   const script = [
     `export PATH=${quoted(path)} HOME=/root TMPDIR=/tmp CSCF_IPSEC_BACKEND=kernel`,
     ...(process.env.CI ? ['export CI=true'] : []),

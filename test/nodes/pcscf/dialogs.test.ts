@@ -199,6 +199,28 @@ describe('inside a call of a UE', () => {
     expect([worker.takeOne().status, worker.logic.sessions()]).toEqual([200, 0]);
   });
 
+  it.each([504, 0])('P-100 X-R2 a BYE that does not get through (%i) may be sent again, and is no leak', (status) => {
+    start();
+    const { inside } = callOut();
+    const again = (cseq: number) =>
+      worker.receive(request(alice, 'BYE', far, inside).replace(/CSeq: \d+/, `CSeq: ${cseq}`), alice.source);
+    again(5);
+    const bye = worker.takeOne();
+    if (status > 0) worker.answer(bye, status);
+    else worker.advance(33_000);
+    worker.take();
+    expect(worker.logic.sessions()).toBe(1);
+    again(6);
+    worker.answer(worker.takeOne(), 200);
+    expect([worker.takeOne().status, worker.logic.sessions()]).toEqual([200, 0]);
+    const other = callOut();
+    worker.receive(request(alice, 'BYE', far, other.inside), alice.source);
+    worker.answer(worker.takeOne(), 504);
+    worker.take();
+    worker.advance(140_000);
+    expect([worker.logic.sessions(), worker.held.size]).toEqual([0, 0]);
+  });
+
   it('P-102 forks are dialogs of their own, those that were not answered end with the transaction', () => {
     start();
     const { invite, token, inside } = callOut({ status: 180 });

@@ -1,4 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest';
+import { openEmergency } from '#nodes/pcscf/emergency';
+import type { PcscfConfig } from '#service/config-shape';
+import type { NodeContext } from '#service/node-context';
+import { parseUri } from '#sip/uri/uri';
 import {
   alice,
   coreRequest,
@@ -172,6 +176,29 @@ describe('an emergency number', () => {
   it('P-134 who is not registered gets 403', () => {
     start({ numbers, ecscf, anonymous: 'on' });
     expect(call('tel:112;phone-context=ims.test').status).toBe(403);
+  });
+});
+
+describe('the configuration of emergency calls', () => {
+  it('P-130 is followed while the node serves: numbers and where they go', () => {
+    start();
+    let config = {
+      homeDomain: 'ims.test',
+      emergency: { numbers: ['112'], onNumber: 'redirect' },
+    } as unknown as PcscfConfig;
+    let rebuild: (next: PcscfConfig) => void = () => {};
+    const context = {
+      get config() {
+        return config;
+      },
+      onConfig: (listener: typeof rebuild) => void (rebuild = listener),
+    };
+    const side = openEmergency(context as unknown as NodeContext<PcscfConfig>);
+    const find = (number: string) => side.numbers.find(parseUri(`tel:${number}`), 'ims.test');
+    expect([find('112'), find('911')]).toEqual(['112', '']);
+    config = { ...config, emergency: { ...config.emergency, numbers: ['911'], onNumber: 'handle' } };
+    rebuild(config);
+    expect([find('112'), find('911'), side.policy.onNumber]).toEqual(['', '911', 'handle']);
   });
 });
 

@@ -20,6 +20,7 @@ export interface PcscfOptions {
   readonly trusted?: readonly string[];
   readonly access?: PcscfConfig['access'];
   readonly serviceRoute?: 'replace' | 'strict';
+  readonly route?: 'loose' | 'strict';
   readonly media?: PcscfConfig['policy']['media'];
   readonly rx?: Partial<PcscfConfig['rx']>;
   readonly regEvent?: Partial<PcscfConfig['regEvent']>;
@@ -117,9 +118,11 @@ export function startPcscf(options: PcscfOptions = {}): PcscfWorker {
         rx: { ...noRx, ...options.rx },
         regEvent: { subscribe: false, expires: 600_000, sessions: 'release', rate: 100, ...options.regEvent },
         emergency: { ...noEmergency, ...options.emergency },
+        media: { anchor: 'off', rtpengine: [], timeout: 1000, onFailure: 'continue' },
         policy: {
           callsPerUe: options.callsPerUe ?? 0,
           serviceRoute: options.serviceRoute ?? 'replace',
+          route: options.route ?? 'strict',
           media: options.media ?? { types: [], codecs: { forbidden: [] } },
         },
         sessionTimer: {

@@ -483,6 +483,39 @@ describe('what the home network does with a registration', () => {
     expect(worker.held.size).toBe(0);
   });
 
+  it.each([
+    ['whose goodbye nobody answers', false],
+    ['whose last NOTIFY never comes', true],
+  ])('P-55 a subscription %s is forgotten all the same', (_title, isAnswered) => {
+    start();
+    serving();
+    worker.receive(registerText(alice, [], `<sip:alice@${alice.address}>;expires=0`), alice.source);
+    worker.answer(worker.takeOne(), 200, granted(alice).slice(1));
+    worker.take();
+    const goodbye = next(12_000);
+    expect(goodbye.header('Expires')).toBe('0');
+    if (isAnswered) worker.answer(goodbye, 200, ['Expires: 0']);
+    worker.advance(130_000);
+    expect(store.count('reg-subscriptions')).toBe(0);
+    worker.advance(300_000);
+    expect(worker.held.size).toBe(0);
+  });
+
+  it('P-55 one that was being given up when the process ended is forgotten', () => {
+    start();
+    serving();
+    worker.receive(registerText(alice, [], `<sip:alice@${alice.address}>;expires=0`), alice.source);
+    worker.answer(worker.takeOne(), 200, granted(alice).slice(1));
+    worker.take();
+    expect(next(12_000).header('Expires')).toBe('0');
+    const { clock } = worker;
+    worker.stop();
+    worker = startPcscf({ store, regEvent: { subscribe: true }, wallStartMs: clock.wallMs() + 1000 });
+    worker.advance(120_000);
+    expect(store.count('reg-subscriptions')).toBe(0);
+    expect(worker.take()).toEqual([]);
+  });
+
   it('P-55 who registers again at once keeps it', () => {
     start();
     serving();

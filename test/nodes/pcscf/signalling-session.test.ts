@@ -308,7 +308,7 @@ describe('bindings that several workers serve', () => {
           volatile: store,
           clock: systemClock,
           worker,
-          workers: 2,
+          isThere: (number) => number < 2,
           listeners: [],
           binding: () => binding(5098),
           tell: (to, word) => told.push([to, word]),

@@ -50,7 +50,9 @@ function live(
   const table = new AssociationTable(store, clock, ports);
   const seal = openKeySeal(options.secret);
   const log = { debug() {}, info() {}, warn() {}, error() {} };
-  const context = { bootMs, clock, log, count() {}, holdConnection() {}, worker: 0, workers: options.workers ?? 1 };
+  const workers = options.workers ?? 1;
+  const crew = { places: workers, serving: workers, has: (worker: number) => worker < workers };
+  const context = { bootMs, clock, log, count() {}, holdConnection() {}, worker: 0, workers, crew };
   return {
     associations: new Associations({ table, ports, port, seal, lingerMs: 128_000, context }),
     table,
