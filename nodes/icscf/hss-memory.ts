@@ -10,11 +10,16 @@ import type { CxAnswer } from '#diameter/cx/cx-results';
 export class HssMemory {
   readonly #entries = new Map<string, { readonly host: string; readonly untilMs: number }>();
   readonly #now: () => number;
-  readonly #routed: ReadonlySet<string>;
+  #routed: ReadonlySet<string> = new Set();
 
   /** `now`: monotonic milliseconds. `routed`: hosts that requests go to anyway. */
   constructor(now: () => number, routed: readonly string[]) {
     this.#now = now;
+    this.follow(routed);
+  }
+
+  /** Requests go to other hosts anyway from now on. */
+  follow(routed: readonly string[]): void {
     this.#routed = new Set(routed.map((host) => host.toLowerCase()));
   }
 

@@ -55,6 +55,7 @@ export function createIcscf(context: NodeContext<IcscfConfig>, cx: CxClient): No
   context.onConfig((next) => {
     trusted = trustedNetworks(next);
     state.locations.keepFor(next.locationCache * 1000);
+    state.hssOf.follow(hssHosts(next));
   });
   return {
     admit: (request) => (trusted.find(request.flow!.address) ? null : reasons.untrustedPeer),

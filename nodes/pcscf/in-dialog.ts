@@ -92,7 +92,7 @@ export function forwardInDialogToUe(state: PcscfState, transaction: ProxyTransac
   if (refuseForbiddenOffer(state, transaction, dialog)) return;
   const { headers } = request.by('crossBorder (TS 24.229 5.2.6.4.3)');
   const charging = headers.get(Header['P-Charging-Vector']) ?? '';
-  crossBorder(headers, 'requestToUe');
+  crossBorder(headers, 'requestToUe', state.context.config.policy.withholdIdentity);
   if (dialog !== null) state.dialogs.noteRequest(dialog, request, false);
   const attempt = newAttempt(request, dialog, false, charging);
   if (dialog !== null && attempt.ends) dialog.ending = true;
@@ -121,7 +121,7 @@ export function takeInDialogResponse(
 ): void | Promise<void> {
   const { dialog, fromUe } = attempt;
   const { headers } = response.by('crossBorder (TS 24.229 5.2.6)');
-  if (fromUe) crossBorder(headers, 'responseToUe');
+  if (fromUe) crossBorder(headers, 'responseToUe', state.context.config.policy.withholdIdentity);
   else {
     restoreWayBack(response, transaction.request, branch.request, false);
     crossBorder(headers, 'responseFromUe');
@@ -173,7 +173,7 @@ export function takeAckToUe(state: PcscfState, request: SipRequest, token: strin
   const dialog = state.dialogs.ofCore(request, token);
   const binding = bindingOf(state, token, dialog);
   if (binding === null) return false;
-  crossBorder(request.headers, 'requestToUe');
+  crossBorder(request.headers, 'requestToUe', state.context.config.policy.withholdIdentity);
   const way = { side: 'gm', targets: targetsOf(state, binding) };
   const anchored = anchorAck(state, dialog, request, false);
   if (anchored === null) {

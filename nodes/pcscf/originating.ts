@@ -84,7 +84,10 @@ export function forwardOriginating(
   crossBorder(headers, 'requestFromUe');
   request.by('assertIdentity (TS 24.229 5.2.6.3.1)');
   headers.append(Header['P-Asserted-Identity'], value);
-  return sendFromUe(state, transaction, binding, { way: binding.serviceRoute.length === 0 ? toEntryPoint : toHome, counted });
+  return sendFromUe(state, transaction, binding, {
+    way: binding.serviceRoute.length === 0 ? toEntryPoint : toHome,
+    counted,
+  });
 }
 
 /** Opens the dialog of a request of a UE where it may have one, and sends it to the core. Requirements P-75, P-76, P-102. */
@@ -144,7 +147,7 @@ export function takeOriginatingResponse(
   response: SipResponse,
 ): void | false | Promise<void | false> {
   const { headers } = response.by('crossBorder (TS 24.229 5.2.6.3.2)');
-  crossBorder(headers, 'responseToUe');
+  crossBorder(headers, 'responseToUe', state.context.config.policy.withholdIdentity);
   if (response.status >= 200) endEarlyCall(state, attempt);
   if (attempt.answeredBy !== '' && response.status < 300) {
     headers.set(Header['P-Asserted-Identity'], attempt.answeredBy);

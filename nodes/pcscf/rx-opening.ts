@@ -10,8 +10,8 @@ import { SignallingSessions } from './signalling-session.ts';
 export function openSignalling(state: PcscfState, rx: RxSide | null): SignallingSessions | null {
   const { context } = state;
   const { config, crew, listeners, log, origin, store, volatile, worker, clock } = context;
-  const isUsed = [config.rx.mode, ...config.access.map((entry) => entry.rx ?? 'off')].some((mode) => mode !== 'off');
-  if (rx === null || !isUsed || !config.rx.signalling) return null;
+  // Also while rx.mode is off everywhere: it may be turned on.
+  if (rx === null || !config.rx.signalling) return null;
   return new SignallingSessions({
     rx,
     store,

@@ -33,12 +33,19 @@ const policies = { optional: { mode: 'optional' }, required: { mode: 'required' 
  * answered: 5002 for sessions that this worker does not hold. Source: TS 29.214 4.4; requirements P-120, P-127, P-128.
  */
 export function openRx(context: NodeContext<PcscfConfig>): RxSide | null {
-  const { clock, config, diameter, log, serveDiameter, store, wheel } = context;
+  const { clock, diameter, log, serveDiameter, store, wheel } = context;
   if (diameter === null) return null;
-  const realm = config.diameter?.realms.find(({ application }) => application === 'rx')?.realm;
+  let asked = askedOf(context.config);
+  context.onConfig((next) => {
+    asked = askedOf(next);
+  });
   const client = new RxClient(diameter, {
-    realm: realm ?? diameter.identity.originRealm,
-    timeoutMs: Math.min(longestHoldMs, (config.diameter?.timeout ?? 5) * 1000),
+    get realm() {
+      return asked.realm ?? diameter.identity.originRealm;
+    },
+    get timeoutMs() {
+      return asked.timeoutMs;
+    },
   });
   const sessions = new RxSessions({
     port: client,
@@ -51,9 +58,13 @@ export function openRx(context: NodeContext<PcscfConfig>): RxSide | null {
     client,
     sessions,
     records: new RxRecords(store, wheel),
-    service: rxServiceOptionsOf(config.rx),
-    media: { ...defaultMediaOptions, earlyMedia: config.rx.earlyMedia, omitSourcePorts: config.rx.omitSourcePorts },
-    modeOf: modeTable(config),
+    get service() {
+      return asked.service;
+    },
+    get media() {
+      return asked.media;
+    },
+    modeOf: (address) => asked.modeOf(address),
     policyOf: (mode) => policies[mode],
     report(outcome, fields) {
       if (outcome.kind === 'continue' && outcome.granted) {
@@ -68,6 +79,18 @@ export function openRx(context: NodeContext<PcscfConfig>): RxSide | null {
         : 'the PCRF does not consent: refused';
       limiter.warn(reason, '', { words: outcome.words, ...fields }, message);
     },
+  };
+}
+
+/** What follows from the configuration: whom a PCRF is asked about, and how. */
+function askedOf(config: PcscfConfig) {
+  const { rx, diameter } = config;
+  return {
+    realm: diameter?.realms.find(({ application }) => application === 'rx')?.realm,
+    timeoutMs: Math.min(longestHoldMs, (diameter?.timeout ?? 5) * 1000),
+    service: rxServiceOptionsOf(rx),
+    media: { ...defaultMediaOptions, earlyMedia: rx.earlyMedia, omitSourcePorts: rx.omitSourcePorts },
+    modeOf: modeTable(config),
   };
 }
 

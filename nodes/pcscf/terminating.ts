@@ -47,7 +47,7 @@ export function forwardTerminating(state: PcscfState, transaction: ProxyTransact
   const { headers } = request.by('crossBorder (TS 24.229 5.2.6.4.1)');
   const calledParty = headers.get(Header['P-Called-Party-ID']);
   const charging = headers.get(Header['P-Charging-Vector']) ?? '';
-  crossBorder(headers, 'requestToUe');
+  crossBorder(headers, 'requestToUe', state.context.config.policy.withholdIdentity);
   let dialogs: Dialog[] = [];
   if (opensDialog(request.method)) {
     request.by('recordRoute (TS 24.229 5.2.6.4.1)');

@@ -72,8 +72,11 @@ function compile(crossing: Crossing): Uint8Array {
   return flags;
 }
 
-/** Applies the table to a message; what procedures write anew they write after it. */
-export function crossBorder(headers: HeaderList, crossing: Crossing): void {
+/**
+ * Applies the table to a message; what procedures write anew they write after it. `withheld`: values of Privacy, besides id,
+ * by which asserted identities do not reach a UE.
+ */
+export function crossBorder(headers: HeaderList, crossing: Crossing, withheld: readonly string[] = none): void {
   const flags = stripped[crossing];
   let { lines } = headers;
   for (let i = lines.length - 1; i >= 0; i--) {
@@ -83,17 +86,21 @@ export function crossBorder(headers: HeaderList, crossing: Crossing): void {
     headers.remove(line.id);
     lines = headers.lines;
   }
-  if (crossing === 'requestToUe' || crossing === 'responseToUe') withholdIdentity(headers);
+  if (crossing === 'requestToUe' || crossing === 'responseToUe') withholdIdentity(headers, withheld);
   else {
     dropNetworkProvided(headers);
     dropSecurityAgreement(headers);
   }
 }
 
+const none: readonly string[] = Object.freeze([]);
+
 /** Source: RFC 3323 4.2, RFC 3325 7; requirement P-91. */
-function withholdIdentity(headers: HeaderList): void {
+function withholdIdentity(headers: HeaderList, withheld: readonly string[]): void {
   if (!headers.has(Header.Privacy) || !headers.has(Header['P-Asserted-Identity'])) return;
-  if (parsePrivacy(headers.values(Header.Privacy)).includes('id')) headers.remove(Header['P-Asserted-Identity']);
+  const asked = parsePrivacy(headers.values(Header.Privacy));
+  if (!asked.some((value) => value === 'id' || withheld.includes(value))) return;
+  headers.remove(Header['P-Asserted-Identity']);
 }
 
 /** Source: RFC 7315 5.4; requirements P-18, P-74. */

@@ -1,9 +1,12 @@
 import { openTrace } from '#manage/trace-recorder';
 import type { PcscfConfig } from '#service/config-shape';
-import { nodeWorker } from '#service/node-worker';
+import { nodeWorker, prepareStore } from '#service/node-worker';
 import { profileOf } from './access.ts';
 import { createPcscf } from './pcscf.ts';
 import { storeTables } from './registrations.ts';
+
+/** What a thread loads that waits to become such a worker. */
+export const prepare = prepareStore;
 
 /** What runs in each worker of the P-CSCF. */
 export const createInbox = nodeWorker<PcscfConfig>({

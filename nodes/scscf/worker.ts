@@ -1,9 +1,12 @@
 import { openTrace } from '#manage/trace-recorder';
 import type { ScscfConfig } from '#service/config-shape';
-import { nodeWorker } from '#service/node-worker';
+import { nodeWorker, prepareStore } from '#service/node-worker';
 import { ParseFailure } from '#sip/errors';
 import { parseSipUri } from '#sip/uri/sip-uri';
 import { createScscf, storeTables } from './scscf.ts';
+
+/** What a thread loads that waits to become such a worker. */
+export const prepare = prepareStore;
 
 /** What runs in each worker of the S-CSCF. */
 export const createInbox = nodeWorker<ScscfConfig>({

@@ -22,6 +22,7 @@ const maxWaiting = 256;
 /** Octets that a client has not taken yet; beyond that notifications are left out. */
 const maxUnsent = 1024 * 1024;
 const requestMs = 10_000;
+const checkMs = 2_000;
 
 /**
  * JSON-RPC by HTTP: `POST /rpc`, or a WebSocket on the same path, which carries events as well. With a token each request
@@ -44,7 +45,13 @@ export class ManagementHttpServer {
     registry: MethodRegistry,
     log: Pick<Logger, 'error'>,
   ): Promise<ManagementHttpServer> {
-    const app = fastify({ bodyLimit: rpcLimits.requestBytes, requestTimeout: requestMs, exposeHeadRoutes: false });
+    const app = fastify({
+      bodyLimit: rpcLimits.requestBytes,
+      requestTimeout: requestMs,
+      // Node.js takes the longer of these two for the body, and looks every half minute unless told otherwise.
+      http: { headersTimeout: requestMs, requestTimeout: requestMs, connectionsCheckingInterval: checkMs },
+      exposeHeadRoutes: false,
+    });
     app.server.maxConnections = maxConnections;
     const sockets = new WebSocketServer({ noServer: true, maxPayload: rpcLimits.requestBytes });
     const failed = (error: unknown, method: string) =>

@@ -175,7 +175,7 @@ class Resolver {
       this.#problem(
         ['management', 'http'],
         `${formatEndpoint(listen)} can be reached from elsewhere, and there is no token`,
-        'add token: "${CSCF_TOKEN}", or listen on tcp:127.0.0.1:PORT',
+        `add token: "\${CSCF_TOKEN}", or listen on tcp:127.0.0.1:PORT`,
       );
     }
     return { http: { ...http, listen } };

@@ -243,7 +243,12 @@ export interface PcscfConfig extends CommonConfig {
   readonly visitedNetwork: string;
   readonly dns: DnsConfig & { readonly homeNetworks: readonly string[] };
   readonly timers: TimersConfig & { readonly gm: { readonly t1: number; readonly t2: number; readonly t4: number } };
-  readonly access: readonly { readonly from: string; readonly security: AccessSecurity; readonly rx?: RxMode; readonly anchor?: AnchorMode }[];
+  readonly access: readonly {
+    readonly from: string;
+    readonly security: AccessSecurity;
+    readonly rx?: RxMode;
+    readonly anchor?: AnchorMode;
+  }[];
   readonly rx: RxConfig;
   /** There where an access profile asks for IPsec and the configuration has the section. */
   readonly ipsec?: IpsecConfig;
@@ -270,6 +275,8 @@ export interface PcscfConfig extends CommonConfig {
     readonly serviceRoute: 'replace' | 'strict';
     /** Whose Route counts inside dialogs. */
     readonly route: 'loose' | 'strict';
+    /** Values of Privacy. */
+    readonly withholdIdentity: readonly ('id' | 'user' | 'header')[];
     readonly media: {
       /** m-line types that may be offered; empty: all. */
       readonly types: readonly MediaType[];

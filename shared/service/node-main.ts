@@ -18,8 +18,8 @@ import { LogLimiter } from './log-limiter.ts';
 import { Metrics } from './metrics.ts';
 import { serveMetrics } from './metrics-server.ts';
 import { metricsText } from './metrics-text.ts';
-import type { LiveStatus, OverloadStatus } from './node-status.ts';
 import { type Follower, prepareNode } from './node-reload.ts';
+import type { LiveStatus, OverloadStatus } from './node-status.ts';
 import type { NodeWorkerData } from './node-worker.ts';
 import { connectionLimit, openFileLimit } from './open-files.ts';
 import { readProcess } from './process-metrics.ts';
@@ -85,7 +85,10 @@ export async function startNode<C extends CommonConfig>(
     endThread: (thread) => endThread(generations, thread),
     onThreadExit: (threadId) => forgetThread(generations, threadId),
     onCrash: (worker, error) =>
-      log.error({ reason: 'worker-crashed', worker, err: error }, 'a worker died: a new one takes its place, unless it was leaving'),
+      log.error(
+        { reason: 'worker-crashed', worker, err: error },
+        'a worker died: a new one takes its place, unless it was leaving',
+      ),
     onScale: (count, load) =>
       log.info({ workers: count, ...(load === null ? {} : { load: Math.round(load) }) }, 'number of workers changed'),
     onLeft: (worker) => {

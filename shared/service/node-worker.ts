@@ -135,6 +135,14 @@ export function nodeWorker<C extends CommonConfig>(role: NodeRole<C>): WorkerMod
   };
 }
 
+/**
+ * Loads the store's library, which takes longer than all else when a worker begins. Where it does not load,
+ * `openLmdbStore` says so.
+ */
+export async function prepareStore(): Promise<void> {
+  await import('lmdb').catch(() => {});
+}
+
 /** What a worker before this one has opened in the same thread, which goes on with it; else it is made. */
 async function kept<T>({ kept }: WorkerContext, name: string, make: () => T | Promise<T>): Promise<T> {
   const known = kept.get(name) as T | undefined;

@@ -44,7 +44,7 @@ export function readProcess(version: string, status: LiveStatus): MetricValue[] 
   return [
     value('cscf_build_info', 1, { version }),
     ...status.workers.flatMap(({ worker, state, restarts }) => [
-      value('cscf_worker_up', Number(state === 'serving' || state === 'busy'), { worker: String(worker) }),
+      value('cscf_worker_up', Number(state !== 'starting' && state !== 'ended'), { worker: String(worker) }),
       value('cscf_worker_restarts_total', restarts, { worker: String(worker) }),
     ]),
     ...status.peers.flatMap(({ host, state, outstanding }) => [

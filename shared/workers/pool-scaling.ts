@@ -36,7 +36,7 @@ export interface ScalingGround {
  * when nothing keeps a Call-ID with it, or nothing but calls that others can go on with, after `drain` seconds in any case.
  */
 export class PoolScaling {
-  rules: ScalingRules;
+  #rules: ScalingRules;
   readonly #ground: ScalingGround;
   readonly #profile = new ScalingProfile();
   /** Since when each of those leaves. */
@@ -47,8 +47,21 @@ export class PoolScaling {
   #look: NodeJS.Timeout | undefined;
 
   constructor(rules: ScalingRules, ground: ScalingGround) {
-    this.rules = rules;
+    this.#rules = rules;
     this.#ground = ground;
+  }
+
+  get rules(): ScalingRules {
+    return this.#rules;
+  }
+
+  /** Other bounds and rules: the number is brought between the bounds. */
+  govern(rules: ScalingRules): void {
+    this.#rules = rules;
+    const { serving } = this.#ground.crew;
+    const within = Math.min(rules.max, Math.max(rules.min, serving));
+    // One that cannot start has told so; the cycles try it again.
+    if (within !== serving) void this.scale(within).catch(() => {});
   }
 
   /** Begins to count cycles. */

@@ -27,6 +27,8 @@ export interface WorkerInstance extends WorkerInbox, IntakeUser {
 
 /** What the module that a pool is given exports; it runs inline or in worker threads. */
 export interface WorkerModule {
+  /** Loads ahead what `createInbox` will load, in a thread that waits for its use. */
+  prepare?(): Promise<unknown>;
   createInbox(
     port: TransportPort,
     ownership: WorkerOwnership,

@@ -115,7 +115,7 @@ class WorkerPool implements FrameSink, Workers, Drain {
   }
 
   setScaling(rules: ScalingRules): void {
-    this.#scaling.rules = { ...rules, max: Math.min(rules.max, this.#crew.places) };
+    this.#scaling.govern({ ...rules, max: Math.min(rules.max, this.#crew.places) });
   }
 
   scale(count: number): Promise<void> {

@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { readLatin1 } from '#sip/parser/latin1';
 import type { Target } from '#sip/transport/flow';
+import { nativeSending } from '#sip/transport/native-library';
 import { gatherSends } from '#sip/transport/native-sender';
 import { AssociationClient } from './association-client.ts';
 import { Crew } from './crew.ts';
@@ -354,7 +355,9 @@ async function runThread(spare: SpareData): Promise<void> {
       }
     }
   });
-  await import(spare.module);
+  const { prepare } = (await import(spare.module)) as WorkerModule;
+  nativeSending();
+  await prepare?.();
 }
 
 await runThread(workerData as SpareData);

@@ -5,6 +5,7 @@ import { Registration } from '../../bench/load/registration.ts';
 import { Switchboard } from '../../bench/load/switchboard.ts';
 import { Tally } from '../../bench/load/tally.ts';
 import { openUdpWire } from '../../bench/load/udp-wire.ts';
+import type { Wire, WireEvents } from '../../bench/load/wire.ts';
 import { Workload } from '../../bench/load/workload.ts';
 import type { ChaosNetwork } from './chaos-network.ts';
 import { sleep } from './disturbances.ts';
@@ -20,6 +21,8 @@ export interface ChaosLoadOptions {
   /** Longest hold of a call, milliseconds. */
   readonly holdMs: number;
   readonly t1Ms: number;
+  /** Puts something between the phones and their wire; left out: nothing. */
+  readonly through?: (open: (events: WireEvents) => Wire, events: WireEvents) => Wire;
 }
 
 /** What became of all calls. */
@@ -60,13 +63,14 @@ export class ChaosLoad {
     this.#options = options;
     this.#random = random;
     const t1Ms = options.t1Ms;
+    const open = (events: WireEvents) => openUdpWire({ address, port: ports.gm, group: phoneGroup }, events);
     this.board = new Switchboard(
       {
         users: usersOf(range, domain, options.users),
         proxy: `${address}:${ports.gm}`,
         patience: { t1Ms, t2Ms: t1Ms * 8, answerMs: t1Ms * 64, retransmits: true },
         ringMs,
-        openWire: (events) => openUdpWire({ address, port: ports.gm, group: phoneGroup }, events),
+        openWire: (events) => (options.through === undefined ? open(events) : options.through(open, events)),
       },
       new Tally(performance.now()),
     );

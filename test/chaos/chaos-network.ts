@@ -16,6 +16,9 @@ export interface ChaosNetworkOptions {
   readonly t1Ms: number;
   /** Seconds until a Diameter request counts as unanswered. */
   readonly diameterTimeout: number;
+  /** Puts more over the configuration of a CSCF. */
+  readonly change?: (role: CscfRole, content: Record<string, unknown>, folder: string) => void;
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** What a daemon holds at a moment. */
@@ -44,22 +47,27 @@ export class ChaosNetwork {
   readonly #daemons = new Map<LabRole, { readonly daemon: Daemon; readonly gone: Promise<void> }>();
   readonly #killed = new Set<Daemon>();
 
-  private constructor(config: LabConfig, folder: string) {
+  readonly #env: Readonly<Record<string, string>>;
+
+  private constructor(config: LabConfig, folder: string, env: Readonly<Record<string, string>>) {
+    this.#env = env;
     this.config = config;
     this.folder = folder;
   }
 
-  static async start({ workers, t1Ms, diameterTimeout }: ChaosNetworkOptions): Promise<ChaosNetwork> {
+  static async start(options: ChaosNetworkOptions): Promise<ChaosNetwork> {
+    const { workers, t1Ms, diameterTimeout, change, env = {} } = options;
     const folder = mkdtempSync(join(tmpdir(), 'cscf-chaos-'));
     const config = await writeLabConfig(join(root, 'config'), folder, true);
     const timers = { t1: t1Ms, t2: t1Ms * 8, t4: t1Ms * 10 };
-    const network = new ChaosNetwork(config, folder);
+    const network = new ChaosNetwork(config, folder, env);
     for (const role of cscfRoles) {
       network.rewrite(role, (content) => {
         Object.assign(content, { workers, log: { level: 'info' } });
         content.timers = role === 'pcscf' ? { ...timers, gm: timers } : timers;
         if (role !== 'pcscf') Object.assign(content.diameter as object, { timeout: diameterTimeout, reconnect: 0.2 });
         if (role === 'scscf') content.auth = { defaultScheme: 'Digest-AKAv1-MD5' };
+        change?.(role, content, folder);
       });
     }
     try {
@@ -81,7 +89,7 @@ export class ChaosNetwork {
     const daemon: Daemon = new Daemon({
       name: role,
       command: [join(root, program[0]!), ...program.slice(1), '--config', this.config.files[role]],
-      env: { ...process.env, CSCF_TEST_TRIGGER: '1' },
+      env: { ...process.env, CSCF_TEST_TRIGGER: '1', ...this.#env },
       logFile: join(this.folder, `${role}.log`),
       onDeath: (words) => {
         if (!this.#killed.has(daemon)) this.died.push(`${role} ${words}`);

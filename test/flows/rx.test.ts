@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { Pcrf } from '#lab/pcrf/pcrf';
+import { callManagement } from '#manage/management-client';
 import { found, running } from '../lab/pcrf/pcrf-client.ts';
 import { capture, diameterMessages, noCapture } from './loopback-capture.ts';
 import { ResilientLab, sleep, until } from './resilient-lab.ts';
@@ -54,6 +55,22 @@ describe('a P-CSCF with a PCRF, over real sockets', () => {
     },
     60_000,
   );
+
+  it('P-120 asks from the next call on when rx.mode is turned on while it runs, and no more when it is off again', async () => {
+    const { alice, bob, folder } = await start({ mode: 'off', signalling: false });
+    const turn = (mode: string) =>
+      callManagement(join(folder, 'pcscf.sock'), 'config.set', { values: { 'rx.mode': mode } });
+    const asked = async () => {
+      const before = had('AAR');
+      await lab!.release(await lab!.call(alice, bob));
+      return had('AAR') - before;
+    };
+    expect(await asked()).toBe(0);
+    expect(await turn('required')).toMatchObject({ applied: ['rx.mode'] });
+    expect(await asked()).toBe(2);
+    await turn('off');
+    expect(await asked()).toBe(0);
+  }, 60_000);
 
   it('P-127 P-128 P-112 RAR and ASR on command release calls on both sides', async () => {
     const { alice, bob } = await start({ mode: 'required' });

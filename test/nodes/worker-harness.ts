@@ -382,12 +382,7 @@ export function responseTo(
 }
 
 function parseListener(text: string, index: number): Listener {
-  const [sides, endpoint, protection, pair] = text.split(' ') as [
-    string,
-    string,
-    ('server' | 'client')?,
-    string?,
-  ];
+  const [sides, endpoint, protection, pair] = text.split(' ') as [string, string, ('server' | 'client')?, string?];
   const { transport, address, port } = parseEndpoint(endpoint);
   const named = pair === undefined ? port : Number(pair);
   const sentBy = address.includes(':') ? `[${address}]:${named}` : `${address}:${named}`;

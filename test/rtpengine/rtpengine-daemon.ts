@@ -19,7 +19,7 @@ const portsPerDaemon = 200;
 
 export async function startRtpengine(): Promise<RtpengineDaemon> {
   const port = await freePort();
-  const first = 20_000 + ((process.pid * 7 + port) % 150) * portsPerDaemon;
+  const first = 20_000 + ((process.pid * 7 + port) % 60) * portsPerDaemon;
   const child = spawn(
     'rtpengine',
     [

@@ -119,6 +119,7 @@ describe('what a configuration gives', () => {
       callsPerUe: 64,
       serviceRoute: 'replace',
       route: 'strict',
+      withholdIdentity: ['id'],
       media: { types: [], codecs: { forbidden: [] } },
     });
     const text = `${smallPcscf}policy: { media: { types: [audio, message], codecs: { forbidden: [G729] } } }\n`;

@@ -24,7 +24,8 @@ const listener = {
   port: 1,
   sentBy: '127.0.0.1:1',
   protection: 'server',
-  closed: true, sentByPort: 1,
+  closed: true,
+  sentByPort: 1,
 } as const;
 const diameter = {
   originHost: 'a',
@@ -141,6 +142,7 @@ const pcscf = {
     callsPerUe: 64,
     serviceRoute: 'replace',
     route: 'strict',
+    withholdIdentity: ['id'],
     media: { types: ['audio'], codecs: { forbidden: ['c'] } },
   },
   sessionTimer: { insert: 'all', defaultSeconds: 1800, minSeconds: 90, maxSeconds: 86400 },
@@ -310,7 +312,7 @@ function keysOf(value: unknown, path = ''): string[] {
   const own = Object.entries(value).filter(([key]) => path !== '' || key !== 'scaling');
   return own.flatMap(([key, child]) => [
     `${path}.${key}`,
-    ...(parsed.has(key) && path === '' ? [] : keysOf(child, `${path}.${key}`)),
+    ...((parsed.has(key) && path === '') || key === 'rtpengine' ? [] : keysOf(child, `${path}.${key}`)),
   ]);
 }
 

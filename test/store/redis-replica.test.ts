@@ -113,6 +113,23 @@ describe.skipIf(none)('records shared by Redis', () => {
     expect(a.replica.status().unconfirmed).toBe(0);
   }, 30_000);
 
+  it('X-R18 end in one state, that of the last change, when two nodes were cut off and changed one each by itself', async () => {
+    const [a, b] = [await node('a'), await node('b')];
+    put(a.store, 'alice', 'before');
+    await expect.poll(() => text(b.store, 'alice')).toBe('before');
+    redis.freeze();
+    put(a.store, 'alice', 'at a');
+    b.store.remove('users', 'bob');
+    b.store.commit();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    put(b.store, 'alice', 'at b');
+    expect([text(a.store, 'alice'), text(b.store, 'alice')]).toEqual(['at a', 'at b']);
+    redis.thaw();
+    await expect.poll(() => text(a.store, 'alice'), { timeout: 10_000 }).toBe('at b');
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect([text(a.store, 'alice'), text(b.store, 'alice')]).toEqual(['at b', 'at b']);
+  }, 30_000);
+
   it('X-R7 wait for Redis no longer than they may', async () => {
     const a = await node('a');
     redis.freeze();

@@ -198,6 +198,14 @@ describe('a pool whose number of workers changes', () => {
     expect([rig.workers.serving, rig.workers.numbers]).toEqual([3, [0, 1, 2]]);
     rig.workers.setScaling({ ...rules, min: 2 });
     await expect(rig.workers.scale(1)).rejects.toThrow('the configuration allows 2 to 3');
+    // No more than there are places.
+    rig.workers.setScaling({ ...rules, max: 9 });
+    await expect(rig.workers.scale(4)).rejects.toThrow('the configuration allows 1 to 3');
+    rig.workers.setScaling({ ...rules, max: 2 });
+    await eventually(
+      () => rig.workers.serving,
+      (serving) => serving === 2,
+    );
   });
 
   it('has nothing to change where the number is fixed', async () => {

@@ -20,7 +20,10 @@ export interface AssociationsOptions {
   readonly seal: KeySeal;
   /** 64*T1 of Gm, milliseconds: as long as something may still be sent again. */
   readonly lingerMs: number;
-  readonly context: Pick<NodeContext, 'bootMs' | 'clock' | 'count' | 'crew' | 'holdConnection' | 'log' | 'worker' | 'workers'>;
+  readonly context: Pick<
+    NodeContext,
+    'bootMs' | 'clock' | 'count' | 'crew' | 'holdConnection' | 'log' | 'worker' | 'workers'
+  >;
 }
 
 /** How long a UE may take to answer a challenge. Source: TS 24.229 table 7.8.1 (reg-await-auth); requirement P-37. */

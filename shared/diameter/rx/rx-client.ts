@@ -42,14 +42,13 @@ export interface RxClientOptions {
  */
 export class RxClient {
   readonly #client: DiameterClient;
-  readonly #realm: string;
   readonly #sender: RxSender;
-  readonly #timeoutMs: number | undefined;
+  /** Read with each request: realm and timeout may change. */
+  readonly #options: RxClientOptions;
 
   constructor(client: DiameterClient, options: RxClientOptions) {
     this.#client = client;
-    this.#realm = options.realm;
-    this.#timeoutMs = options.timeoutMs;
+    this.#options = options;
     this.#sender = { ...client.identity, originStateId: options.originStateId };
   }
 
@@ -83,7 +82,7 @@ export class RxClient {
     write: (request: R, sender: RxSender, realm: string) => Avp[],
     read: (answer: DiameterMessage) => T | RequestFailure,
   ): Promise<T | RequestFailure> {
-    const destinationRealm = request.destinationRealm ?? this.#realm;
+    const destinationRealm = request.destinationRealm ?? this.#options.realm;
     return this.#client.request(
       {
         command,
@@ -92,7 +91,7 @@ export class RxClient {
         destinationHost: request.destinationHost,
         avps: write(request, this.#sender, destinationRealm),
         isWhole: true,
-        timeoutMs: this.#timeoutMs,
+        timeoutMs: this.#options.timeoutMs,
       },
       read,
     );

@@ -7,6 +7,7 @@ import { encodeAddress, readAddress, readPort, sockaddrBytes } from './native-ad
 import { Arena, datagramBytes, type Koffi, type Library, nameBytes, nativeLibrary, slots } from './native-library.ts';
 import { failureOfErrno, gatherSends, NativeSender } from './native-sender.ts';
 import { PollHandle, readable, writable } from './poll-handle.ts';
+import { answerBinding } from './stun.ts';
 import type { TransportFailure } from './transport-failure.ts';
 import { receiveBufferBytes, type UdpDescriptor, type UdpHandlers, type UdpSocket } from './udp.ts';
 
@@ -54,6 +55,7 @@ class NativeSocket implements UdpSocket {
   readonly #handlers: UdpHandlers;
   readonly #version: 4 | 6;
   readonly #fd: number;
+  readonly #isGm: boolean;
   readonly #poll: PollHandle;
   #closed: Promise<void> | undefined;
   readonly #sender: NativeSender;
@@ -65,6 +67,7 @@ class NativeSocket implements UdpSocket {
     this.#handlers = handlers;
     this.#version = isIP(listener.address) === 6 ? 6 : 4;
     this.#fd = this.#bind(listener);
+    this.#isGm = listener.sides.includes('gm');
     this.port = this.#boundPort();
     this.descriptor = { fd: this.#fd, version: this.#version };
     receiving ??= createReceiving(lib.koffi);
@@ -162,7 +165,10 @@ class NativeSocket implements UdpSocket {
       if (length <= 4) continue;
       const start = i * datagramBytes;
       const text = readLatin1(data, start, start + length);
-      if (!isKeepAlive(text)) this.#handlers.datagram(text, address, port);
+      if (isKeepAlive(text)) continue;
+      const binding = this.#isGm && text.charCodeAt(0) === 0 ? answerBinding(text, address, port) : null;
+      if (binding === null) this.#handlers.datagram(text, address, port);
+      else this.send(binding, address, port, 0);
     }
     return count;
   }

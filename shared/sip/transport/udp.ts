@@ -4,6 +4,7 @@ import { SipError } from '#sip/errors';
 import { readLatin1 } from '#sip/parser/latin1';
 import type { Listener } from './flow.ts';
 import { isKeepAlive } from './keep-alive.ts';
+import { answerBinding } from './stun.ts';
 import { failureOfCode, type TransportFailure } from './transport-failure.ts';
 
 /** One bound UDP socket. Both implementations (node:dgram, native) have this face. */
@@ -66,14 +67,21 @@ export async function openDgram(listener: Listener, handlers: UdpHandlers): Prom
   }
   // ICMP errors of unconnected sockets don't arrive here; what does concerns no single message.
   socket.on('error', () => {});
+  const isGm = listener.sides.includes('gm');
+  const opened = new DgramSocket(socket, family, handlers);
   socket.on('message', (bytes: Buffer, from: RemoteInfo) => {
     const text = readLatin1(bytes);
     if (isKeepAlive(text)) return;
+    const binding = isGm && text.charCodeAt(0) === 0 ? answerBinding(text, from.address, from.port) : null;
+    if (binding !== null) {
+      opened.send(binding, from.address, from.port, 0);
+      return;
+    }
     handlers.beginBatch();
     handlers.datagram(text, from.address, from.port);
     handlers.endBatch();
   });
-  return new DgramSocket(socket, family, handlers);
+  return opened;
 }
 
 function bind(socket: Socket, listener: Listener): Promise<void> {

@@ -71,8 +71,9 @@ function boot(image: string, archive: string, program: GuestProgram): Promise<nu
     child.kill('SIGKILL');
   }, program.seconds * 1000);
   createInterface({ input: child.stdout }).on('line', (text) => {
-    const ended = text.startsWith(`${marker} `);
-    if (ended) code = Number(text.slice(marker.length + 1).trim());
+    // What the program left on its last line stands before it.
+    const ended = text.indexOf(`${marker} `);
+    if (ended >= 0) code = Number(text.slice(ended + marker.length).trim());
     else program.line(text.replace(/\r$/, ''));
   });
   return new Promise((resolve, reject) => {

@@ -47,7 +47,7 @@ export function anchoring(
     ...options,
     config: {
       ...options.config,
-      media: { anchor: 'always', rtpengine: [endpoint], timeout: 300, onFailure: 'continue', ...media },
+      media: { anchor: 'always', rtpengine: [endpoint], timeout: 3000, onFailure: 'continue', ...media },
     },
   });
 }

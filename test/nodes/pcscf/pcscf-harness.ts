@@ -21,6 +21,7 @@ export interface PcscfOptions {
   readonly access?: PcscfConfig['access'];
   readonly serviceRoute?: 'replace' | 'strict';
   readonly route?: 'loose' | 'strict';
+  readonly withholdIdentity?: PcscfConfig['policy']['withholdIdentity'];
   readonly media?: PcscfConfig['policy']['media'];
   readonly rx?: Partial<PcscfConfig['rx']>;
   readonly regEvent?: Partial<PcscfConfig['regEvent']>;
@@ -123,6 +124,7 @@ export function startPcscf(options: PcscfOptions = {}): PcscfWorker {
           callsPerUe: options.callsPerUe ?? 0,
           serviceRoute: options.serviceRoute ?? 'replace',
           route: options.route ?? 'strict',
+          withholdIdentity: options.withholdIdentity ?? ['id'],
           media: options.media ?? { types: [], codecs: { forbidden: [] } },
         },
         sessionTimer: {

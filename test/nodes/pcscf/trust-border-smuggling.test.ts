@@ -229,4 +229,25 @@ describe('what a UE must not see', () => {
     expect(sent.all('P-Asserted-Identity')).toEqual(seen);
     expect(sent.all('Privacy')).toHaveLength(1);
   });
+
+  it.each([
+    ['Privacy: user', true],
+    ['Privacy: HEADER;critical', false],
+    ['Privacy: id', true],
+  ])('P-91 by policy more than id withholds an identity, both ways: %s', (privacy, gone) => {
+    worker.stop();
+    worker = startPcscf({ withholdIdentity: ['user'] });
+    const token = register(worker, bob);
+    const identity = [privacy, 'P-Asserted-Identity: <sip:boss@ims.test>'];
+    const route = `Route: <sip:${token}@127.0.8.1:5060;lr>`;
+    worker.receive(coreRequest('MESSAGE', `sip:bob@${bob.address}`, [route, ...identity]), scscf);
+    const sent = worker.takeOne();
+    expect(sent.all('P-Asserted-Identity')).toHaveLength(gone ? 0 : 1);
+    worker.answer(sent, 200);
+    worker.take();
+    const lines = [`Route: <sip:127.0.8.1:5060;lr>, ${serviceRoute}`];
+    worker.receive(request(bob, 'MESSAGE', 'sip:alice@ims.test', lines), bob.source);
+    worker.answer(worker.takeOne(), 200, identity);
+    expect(worker.takeOne().all('P-Asserted-Identity')).toHaveLength(gone ? 0 : 1);
+  });
 });
