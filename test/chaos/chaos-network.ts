@@ -12,6 +12,8 @@ import { usageOf } from '../../bench/load/process-usage.ts';
 
 export interface ChaosNetworkOptions {
   readonly workers: number;
+  /** Most workers of each CSCF, where their number is to change while it runs; it may go down to one. */
+  readonly mostWorkers?: number;
   /** T1 everywhere, milliseconds; T2 and T4 follow. */
   readonly t1Ms: number;
   /** Seconds until a Diameter request counts as unanswered. */
@@ -49,21 +51,31 @@ export class ChaosNetwork {
 
   readonly #env: Readonly<Record<string, string>>;
 
-  private constructor(config: LabConfig, folder: string, env: Readonly<Record<string, string>>) {
+  /** To how many workers a CSCF is scaled after its start; null: it has them at once. */
+  readonly #scaledTo: number | null;
+
+  private constructor(
+    config: LabConfig,
+    folder: string,
+    env: Readonly<Record<string, string>>,
+    scaledTo: number | null,
+  ) {
+    this.#scaledTo = scaledTo;
     this.#env = env;
     this.config = config;
     this.folder = folder;
   }
 
   static async start(options: ChaosNetworkOptions): Promise<ChaosNetwork> {
-    const { workers, t1Ms, diameterTimeout, change, env = {} } = options;
+    const { workers, mostWorkers, t1Ms, diameterTimeout, change, env = {} } = options;
     const folder = mkdtempSync(join(tmpdir(), 'cscf-chaos-'));
     const config = await writeLabConfig(join(root, 'config'), folder, true);
     const timers = { t1: t1Ms, t2: t1Ms * 8, t4: t1Ms * 10 };
-    const network = new ChaosNetwork(config, folder, env);
+    const network = new ChaosNetwork(config, folder, env, mostWorkers === undefined ? null : workers);
     for (const role of cscfRoles) {
       network.rewrite(role, (content) => {
-        Object.assign(content, { workers, log: { level: 'info' } });
+        content.workers = mostWorkers === undefined ? workers : { min: 1, max: mostWorkers };
+        content.log = { level: 'info' };
         content.timers = role === 'pcscf' ? { ...timers, gm: timers } : timers;
         if (role !== 'pcscf') Object.assign(content.diameter as object, { timeout: diameterTimeout, reconnect: 0.2 });
         if (role === 'scscf') content.auth = { defaultScheme: 'Digest-AKAv1-MD5' };
@@ -100,6 +112,7 @@ export class ChaosNetwork {
     await daemon.ready;
     const readyMs = performance.now() - startMs;
     if (role === 'icscf' || role === 'scscf') await this.connected(role);
+    if (role !== 'hss' && this.#scaledTo !== null) await this.ask(role, 'workers.scale', { count: this.#scaledTo });
     return readyMs;
   }
 

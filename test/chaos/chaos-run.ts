@@ -63,6 +63,7 @@ export async function runChaos(options: ChaosOptions, say: (line: string) => voi
   const random = new SeededRandom(options.seed);
   const network = await ChaosNetwork.start({
     workers: options.workers,
+    mostWorkers: mostWorkersOf(options),
     t1Ms: options.t1Ms,
     diameterTimeout: Math.min(2, (options.t1Ms * 16) / 1000),
   });
@@ -97,6 +98,10 @@ export async function runChaos(options: ChaosOptions, say: (line: string) => voi
   }
 }
 
+function mostWorkersOf({ workers }: ChaosOptions): number {
+  return Math.max(3, workers);
+}
+
 interface Happened {
   readonly counts: Map<DisturbanceName, number>;
   daemonMs: number;
@@ -113,7 +118,11 @@ async function disturb(
 ): Promise<Happened> {
   const { workers, minutes, pauseMs, t1Ms } = options;
   // Less than the time after which a phone gives up.
-  const disturbances = new Disturbances(network, random, { workers, hssAwayMs: Math.min(4_000, t1Ms * 16) });
+  const disturbances = new Disturbances(network, random, {
+    workers,
+    mostWorkers: mostWorkersOf(options),
+    hssAwayMs: Math.min(4_000, t1Ms * 16),
+  });
   const known = await disturbances.possible();
   const names = known.filter((name) => options.only?.includes(name) ?? true);
   if (names.length === 0) throw new Error('these nodes know none of the disturbances that were asked for');

@@ -15,6 +15,7 @@ export interface Disturbed {
 
 export interface DisturbanceOptions {
   readonly workers: number;
+  readonly mostWorkers: number;
   /** Longest that the HSS is not there. */
   readonly hssAwayMs: number;
 }
@@ -105,7 +106,7 @@ export class Disturbances {
   /** The number of workers of the beginning. */
   async heal(): Promise<void> {
     if (!this.#scalable) return;
-    for (const role of cscfRoles) await this.#network.ask(role, 'workers.scale', { workers: this.#options.workers });
+    for (const role of cscfRoles) await this.#scaleTo(role, this.#options.workers);
   }
 
   #hssBack(): Promise<unknown> {
@@ -158,13 +159,17 @@ export class Disturbances {
   }
 
   async #scale(role: CscfRole): Promise<Disturbed> {
-    const workers = 1 + Math.floor(this.#random.next() * 3);
-    await this.#network.ask(role, 'workers.scale', { workers });
-    await this.#until(`${role} has ${workers} workers`, async () => {
-      const status = await this.#network.status(role);
-      return status.workers.filter(({ state }) => state !== 'ended').length === workers;
+    const count = 1 + Math.floor(this.#random.next() * this.#options.mostWorkers);
+    await this.#scaleTo(role, count);
+    return { name: 'scale', words: `${role} scaled to ${count}` };
+  }
+
+  async #scaleTo(role: CscfRole, count: number): Promise<void> {
+    await this.#network.ask(role, 'workers.scale', { count });
+    await this.#until(`${role} has ${count} workers`, async () => {
+      const { serving } = (await this.#network.ask(role, 'workers.list')) as { serving: number };
+      return serving === count;
     });
-    return { name: 'scale', words: `${role} scaled to ${workers}` };
   }
 
   async #until(words: string, condition: () => Promise<boolean>): Promise<void> {

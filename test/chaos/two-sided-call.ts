@@ -47,7 +47,8 @@ type State = 'inviting' | 'talking' | 'releasing' | 'over';
 /** A request that a node refuses since its next hop is just being started anew is worth another try. */
 const worthAgain: ReadonlySet<number> = new Set([408, 500, 502, 503, 504]);
 const againMs = 1_000;
-const mostAgain = 6;
+/** A node on a busy machine may take long to start. */
+const mostAgain = 30;
 
 /**
  * A call with both its ends: the caller invites, the called phone answers, both ask each other by INFO whether the call
