@@ -10,11 +10,13 @@ export interface DaemonOptions {
   readonly logFile: string;
   /** Each line of its output. */
   readonly onLine?: (line: string) => void;
+  /** How long it may take to serve, milliseconds; 20 s when left out. */
+  readonly readyMs?: number;
   /** It ended without being told to. */
   readonly onDeath?: (words: string) => void;
 }
 
-const readyMs = 20_000;
+const defaultReadyMs = 20_000;
 const stopMs = 8_000;
 const keptLines = 12;
 
@@ -37,6 +39,7 @@ export class Daemon {
 
   constructor(options: DaemonOptions) {
     this.name = options.name;
+    const { readyMs = defaultReadyMs } = options;
     const [program, ...argv] = options.command;
     // Its own process group: Ctrl-C is for the lab, which then ends its nodes in order.
     this.#child = spawn(program!, argv, { env: options.env, stdio: ['ignore', 'pipe', 'pipe'], detached: true });

@@ -12,8 +12,13 @@ import { until } from './transport-lab.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
+/** The guest of `npm run test:kernel-ipsec` has a kernel that does ESP. */
+export const defaultBackend = process.env.CSCF_IPSEC_BACKEND === 'kernel' ? 'kernel' : 'userspace';
+/** An emulated machine takes its time. */
+export const slowness = defaultBackend === 'kernel' ? 10 : 1;
+
 export interface IpsecLabOptions {
-  /** Default: userspace. */
+  /** Default: that of CSCF_IPSEC_BACKEND, else userspace. */
   readonly backend?: 'auto' | 'kernel' | 'userspace';
   readonly workers?: number;
   /** IPv6 between phones and P-CSCF. */
@@ -88,7 +93,7 @@ export class IpsecLab {
       keys: { k, ...(op === undefined ? {} : { op }), ...(opc === undefined ? {} : { opc }) },
       proxy: this.gm,
       address: this.addressOf(name),
-      backend: this.#options.backend ?? 'userspace',
+      backend: this.#options.backend ?? defaultBackend,
       ...how,
     });
     this.#phones.push(phone);
@@ -123,12 +128,15 @@ export class IpsecLab {
       command: commandOn(this.host, command),
       env: { ...process.env, CSCF_TEST_TRIGGER: '1' },
       logFile: join(this.folder, `${role}.log`),
+      readyMs: 20_000 * slowness,
     });
     this.#daemons.set(role, daemon);
     await daemon.ready;
     if (role !== 'icscf' && role !== 'scscf') return;
-    await until(`${role} is connected with the HSS`, async () =>
-      (await this.status(role)).peers.every((peer) => peer.state.startsWith('open-')),
+    await until(
+      `${role} is connected with the HSS`,
+      async () => (await this.status(role)).peers.every((peer) => peer.state.startsWith('open-')),
+      10_000 * slowness,
     );
   }
 
@@ -162,7 +170,7 @@ export class IpsecLab {
         workers: this.#options.workers ?? 1,
         listeners: { ...contents.listeners, gm: [`udp:${address}:5060`, `tcp:${address}:5060`] },
         access: networks.map((from) => ({ from, security: 'ipsec-required' })),
-        ipsec: { backend: this.#options.backend ?? 'userspace', ...this.#options.ipsec },
+        ipsec: { backend: this.#options.backend ?? defaultBackend, ...this.#options.ipsec },
         ...this.#options.pcscf,
       }),
     );

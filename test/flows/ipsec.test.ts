@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { skipWithoutNamespaces } from '../ipsec/namespaces.ts';
-import { IpsecLab } from './ipsec-lab.ts';
+import { defaultBackend, IpsecLab, slowness } from './ipsec-lab.ts';
 import type { IpsecPhone } from './ipsec-phone.ts';
 import { until } from './transport-lab.ts';
 
@@ -20,7 +20,7 @@ describe.skipIf(skip)('two phones with IPsec', () => {
     lab = await IpsecLab.start({ auth: { reauthentication: { refreshes: 2 } } });
     alice = await lab.open('alice', { kind: 'samsung' });
     bob = await lab.open('bob', { kind: 'minimal' });
-  }, 60_000);
+  }, 60_000 * slowness);
   afterAll(() => lab?.stop());
 
   it('P-10 P-35 P-40 P-41 register: the first REGISTER in the clear, the second inside, by TCP or UDP', async () => {
@@ -66,7 +66,8 @@ describe.skipIf(skip)('two phones with IPsec', () => {
       const sent = await phone.messages();
       for (const method of ['PRACK', 'UPDATE', 'ACK', 'BYE']) expect(ways(sent, method).length).toBeGreaterThan(0);
       const plain = sent.filter((line) => line.startsWith('out') && line.includes(' 5060 '));
-      expect(plain.map((line) => line.split(' ')[3])).toEqual(['REGISTER']);
+      // On a slow machine it may have been sent again.
+      expect(new Set(plain.map((line) => line.split(' ')[3]))).toEqual(new Set(['REGISTER']));
     }
   });
 
@@ -83,7 +84,7 @@ describe.skipIf(skip)('two phones with IPsec', () => {
       const { dropped } = (await lab.status('pcscf')).ipsec!;
       return dropped.plain >= before.dropped.plain + 4;
     });
-    expect(before.backend).toBe('userspace');
+    expect(before.backend).toBe(defaultBackend);
   });
 
   it('P-44 P-34 renews with new SPIs and another pair of client ports, and goes on calling by them', async () => {

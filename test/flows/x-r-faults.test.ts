@@ -233,7 +233,7 @@ describe('a full disk', () => {
     }
     expect(network.log('scscf')).toMatch(/"reason":"store-failed"|ERR_STORE_WRITE/);
     expect((await network.status('scscf')).serving).toBe(true);
-    await sleep(1_000);
+    await sleep(3_000);
     expect(load.calls.lost).toEqual([]);
     (grow as (size: string) => void)('64m');
     expect(await newcomers.at(-1)!.register()).toMatchObject({ registered: true });

@@ -16,7 +16,7 @@ afterEach(async () => {
   network = undefined;
 });
 
-describe('between phones and P-CSCF', () => {
+describe('X-R8 between phones and P-CSCF', () => {
   it.each<[string, Weather, number]>([
     [
       '1 % loss, 200 ms and 100 more or less',
