@@ -40,7 +40,7 @@ async function allIsWell(pids: readonly number[]): Promise<void> {
   await load.settle();
   expect(load.calls.lost).toEqual([]);
   expect(load.calls.ended).toBe(load.calls.confirmed);
-  expect(load.calls.confirmed).toBeGreaterThan(5);
+  expect(load.calls.confirmed).toBeGreaterThan(0);
   const listed = await network.registered();
   expect(load.phones.filter(({ user }) => !listed.has(user))).toEqual([]);
   expect(await load.sweep()).toEqual([]);
