@@ -2,9 +2,19 @@ import { configDefaults, defineConfig } from 'vitest/config';
 import { VerdictReporter } from './test/torture/verdict-reporter.ts';
 
 /** Tests of running daemons and of time, which need the machine to themselves. */
-const whole = ['flows', 'interop', 'chaos', 'bench', 'fuzz', 'torture', 'workers', 'ipsec', 'service', 'store', 'lab'].map(
-  (folder) => `test/${folder}/**/*.test.ts`,
-);
+const whole = [
+  'flows',
+  'interop',
+  'chaos',
+  'bench',
+  'fuzz',
+  'torture',
+  'workers',
+  'ipsec',
+  'service',
+  'store',
+  'lab',
+].map((folder) => `test/${folder}/**/*.test.ts`);
 
 export default defineConfig({
   test: {
