@@ -98,3 +98,41 @@ describe.skipIf(none)('two S-CSCFs on one Redis', () => {
     await callAndRelease(erin, dave);
   }, 60_000);
 });
+
+describe.skipIf(none)('two P-CSCFs on one Redis', () => {
+  it('P-59 X-R2 another machine that takes over the address serves the phones, which register nothing anew', async () => {
+    const machines = mkdtempSync(join(tmpdir(), 'cscf-edges-'));
+    const shared = await RedisServer.start(machines);
+    const store = (name: string) => ({ type: 'redis', path: join(machines, name), redis: { url: shared.url } });
+    const edge = await TransportLab.start({
+      change({ pcscf }) {
+        const other = { ...pcscf, name: 'pcscf2.ims.test', store: store('second') };
+        writeFileSync(
+          join(machines, 'second.yaml'),
+          JSON.stringify({ ...other, management: { socket: join(machines, 'second.sock') } }),
+        );
+        pcscf.store = store('first');
+      },
+    });
+    let second: Daemon | undefined;
+    try {
+      const [alice, bob] = [await edge.phone(1), await edge.phone(2)];
+      await callAndRelease(alice, bob);
+      process.kill(edge.pid('pcscf'), 'SIGKILL');
+      second = new Daemon({
+        name: 'pcscf2',
+        command: [join(root, 'bin/pcscf'), '--config', join(machines, 'second.yaml')],
+        env: process.env,
+        logFile: join(machines, 'second.log'),
+      });
+      await second.ready;
+      await callAndRelease(bob, alice);
+      await callAndRelease(alice, bob);
+    } finally {
+      await edge.stop();
+      await second?.stop();
+      await shared.down();
+      rmSync(machines, { recursive: true, force: true });
+    }
+  }, 60_000);
+});
