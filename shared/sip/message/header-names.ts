@@ -97,6 +97,11 @@ const spellings = [
   ['Call-Info'],
   ['User-to-User'],
   ['Resource-Priority'],
+  ['Restoration-Info'],
+  ['Attestation-Info'],
+  ['Origination-Id'],
+  ['Service-Interact-Info'],
+  ['Priority-Verstat'],
 ] as const;
 
 type Canonical = (typeof spellings)[number][0];
