@@ -1,15 +1,8 @@
 import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Database, RootDatabase } from 'lmdb';
-import {
-  changesConfirmed,
-  isResponsible,
-  markChanged,
-  nextVersion,
-  VERSION_OCTETS,
-  type VersionedRecord,
-  writerOf,
-} from './replication.ts';
+import { ChangeNotes, type RecordVersion, type ReplicaOptions } from './change-notes.ts';
+import { changesConfirmed, type VersionedRecord } from './replication.ts';
 import {
   bucketOf,
   COMMIT_SLOT,
@@ -41,18 +34,6 @@ export interface LmdbStoreOptions {
   readonly mapSize?: number;
 }
 
-/** What a store needs to know to be shared with other machines. */
-export interface ReplicaOptions {
-  /** Number of this node, see `nodeNumber`. */
-  readonly node: number;
-  /** Tables that are shared; the others are this machine's own. */
-  readonly tables: readonly string[];
-  /** Wall clock, milliseconds. */
-  readonly wallMs: () => number;
-  /** How long `durable` waits, milliseconds; 0: not at all. */
-  readonly durableMs: number;
-}
-
 /** A store whose records are shared with other machines. */
 export interface ReplicableStore extends Store {
   /** Records changed here and not confirmed, at most `limit`. */
@@ -60,7 +41,9 @@ export interface ReplicableStore extends Store {
   /** How many there are. */
   unconfirmedCount(): number;
   /** The other machines know these versions. */
-  confirm(records: readonly Pick<VersionedRecord, 'table' | 'key' | 'version'>[]): void;
+  confirm(records: readonly RecordVersion[]): void;
+  /** Marks records that were written before they were shared as changed; gives how many. */
+  adopt(): number;
   /** Takes over records of other machines; those that are newer here are left. */
   takeOver(records: readonly VersionedRecord[]): void;
   /** A note of the replica that survives a restart. */
@@ -75,10 +58,6 @@ const HEADER = 6;
 const DEFAULT_MAP_SIZE = 8 * 1024 ** 3;
 /** The index of due times: due time, table, 0, key; no value. */
 const DUE_INDEX = '#due';
-const VERSIONS = '#versions';
-const CHANGED = '#changed';
-/** Notes of the replica stand among the versions under a name that no table has. */
-const NOTES = '#note';
 const NOTHING = Buffer.alloc(0);
 
 /** A table's database and its part of the open batch: octets with header, or null for a removal. */
@@ -121,11 +100,8 @@ class LmdbStore implements ReplicableStore {
   readonly #due: Database<Buffer, Buffer>;
   readonly #tables = new Map<string, Table>();
   readonly #replica: ReplicaOptions | null;
-  /** Of every record, removed ones included: its version. Only with a replica. */
-  readonly #versions: Database<Buffer, Buffer>;
-  /** Records that changed here and are not confirmed, with their version. Only with a replica. */
-  readonly #changed: Database<Buffer, Buffer>;
-  #marks = false;
+  /** Null where the records are this machine's own. */
+  readonly #notes: ChangeNotes | null;
   /** Commit count up to which our read snapshot is known to be fresh. */
   #seen = -1;
   #batched = 0;
@@ -147,8 +123,7 @@ class LmdbStore implements ReplicableStore {
     });
     this.#due = this.#root.openDB<Buffer, Buffer>(DUE_INDEX, { encoding: 'binary', keyEncoding: 'binary' });
     this.#replica = options.replica ?? null;
-    this.#versions = this.#root.openDB<Buffer, Buffer>(VERSIONS, { encoding: 'binary', keyEncoding: 'binary' });
-    this.#changed = this.#root.openDB<Buffer, Buffer>(CHANGED, { encoding: 'binary', keyEncoding: 'binary' });
+    this.#notes = this.#replica === null ? null : new ChangeNotes(this.#root, this.#replica, this.generations);
     for (const name of options.tables) {
       this.#tables.set(name, {
         name,
@@ -249,7 +224,7 @@ class LmdbStore implements ReplicableStore {
       const at = index.indexOf(0, HEADER);
       const table = this.#tables.get(index.toString('latin1', HEADER, at));
       const key = index.toString('latin1', at + 1);
-      if (table === undefined || !mine(key, table.name) || !this.#seesTo(table.name, key)) continue;
+      if (table === undefined || !mine(key, table.name) || this.#notes?.seesTo(table.name, key) === false) continue;
       due.push({ index: Buffer.from(index), table, key, dueMs: index.readUIntBE(0, HEADER) });
     }
     if (due.length === 0) return [];
@@ -349,7 +324,7 @@ class LmdbStore implements ReplicableStore {
   /** Writes or removes one record, and notes that for the replica. Within a transaction. */
   #write(table: Table, key: string, octets: Buffer | null): void {
     const changed = this.#writeRecord(table, key, octets);
-    if (changed && this.#replica?.tables.includes(table.name)) this.#markChange(this.#replica, table.name, key);
+    if (changed) this.#notes?.mark(table.name, key);
   }
 
   /** Writes or removes one record and its entry in the index of due times. Gives whether there was anything to do. */
@@ -366,21 +341,6 @@ class LmdbStore implements ReplicableStore {
     return octets !== null || old !== undefined;
   }
 
-  #markChange({ node, wallMs }: ReplicaOptions, table: string, key: string): void {
-    const name = recordName(table, key);
-    const version = nextVersion(copyOf(this.#versions.getBinaryFast(name)), wallMs(), node);
-    this.#versions.putSync(name, version);
-    this.#changed.putSync(name, version);
-    this.#marks = true;
-  }
-
-  /** Whether records of this node and of those that are gone fall due here. */
-  #seesTo(table: string, key: string): boolean {
-    if (this.#replica === null) return true;
-    const version = this.#versions.getBinaryFast(recordName(table, key));
-    return version === undefined || isResponsible(this.generations, writerOf(version), this.#replica.node);
-  }
-
   durable(): Promise<boolean> {
     const waitMs = this.#replica?.durableMs ?? 0;
     return waitMs === 0 ? Promise.resolve(true) : changesConfirmed(this.generations, waitMs);
@@ -389,34 +349,22 @@ class LmdbStore implements ReplicableStore {
   unconfirmed(limit: number): VersionedRecord[] {
     this.commit();
     this.#refresh();
-    const records: VersionedRecord[] = [];
-    for (const { key: name, value } of this.#changed.getRange({ limit })) {
-      const [table, key] = nameParts(name);
-      const stored = this.#tables.get(table);
-      if (stored === undefined) continue;
-      const record = readRecord(stored.db, key);
-      const kept =
-        record === null
-          ? { value: null, expiresAtMs: 0 }
-          : { value: record.value as Buffer, expiresAtMs: record.expiresAtMs };
-      records.push({ table, key, version: Buffer.from(value), ...kept });
-    }
-    return records;
+    const changes = this.#notes?.changes(limit) ?? [];
+    return changes.map((change) => {
+      const table = this.#tables.get(change.table);
+      const record = table === undefined ? null : readRecord(table.db, change.key);
+      if (record === null) return { ...change, value: null, expiresAtMs: 0 };
+      return { ...change, value: record.value as Buffer, expiresAtMs: record.expiresAtMs };
+    });
   }
 
   unconfirmedCount(): number {
-    return (this.#changed.getStats() as { entryCount: number }).entryCount;
+    return this.#notes?.count ?? 0;
   }
 
-  confirm(records: readonly Pick<VersionedRecord, 'table' | 'key' | 'version'>[]): void {
+  confirm(records: readonly RecordVersion[]): void {
     this.commit();
-    this.#transaction(() => {
-      for (const { table, key, version } of records) {
-        const name = recordName(table, key);
-        if (this.#changed.getBinaryFast(name)?.subarray(0, VERSION_OCTETS).equals(version) === true)
-          this.#changed.removeSync(name);
-      }
-    });
+    this.#transaction(() => this.#notes?.settle(records));
   }
 
   takeOver(records: readonly VersionedRecord[]): void {
@@ -425,15 +373,11 @@ class LmdbStore implements ReplicableStore {
     this.#transaction(() => {
       taken.length = 0;
       for (const record of records) {
+        const { key, value, expiresAtMs } = record;
         const table = this.#tables.get(record.table);
-        if (table === undefined) continue;
-        const name = recordName(record.table, record.key);
-        const known = this.#versions.getBinaryFast(name);
-        if (known !== undefined && known.subarray(0, VERSION_OCTETS).compare(record.version) >= 0) continue;
-        const { value } = record;
-        this.#writeRecord(table, record.key, value === null ? null : encode(value, dueTime(record.expiresAtMs)));
-        this.#versions.putSync(name, record.version);
-        this.#changed.removeSync(name);
+        if (table === undefined || this.#notes?.isOlder(record) !== true) continue;
+        this.#writeRecord(table, key, value === null ? null : encode(value, dueTime(expiresAtMs)));
+        this.#notes.take(record);
         taken.push(record);
       }
     });
@@ -442,14 +386,30 @@ class LmdbStore implements ReplicableStore {
     for (const { table, key } of taken) this.#bump(table, key);
   }
 
+  adopt(): number {
+    this.commit();
+    this.#refresh();
+    let adopted = 0;
+    for (const name of this.#replica?.tables ?? []) {
+      const { db } = this.#table(name);
+      const strangers = [...db.getKeys()].filter((key) => this.#notes?.knows(name, key) === false);
+      if (strangers.length === 0) continue;
+      this.#transaction(() => {
+        for (const key of strangers) this.#notes?.mark(name, key);
+      });
+      adopted += strangers.length;
+    }
+    if (adopted > 0) this.#committed();
+    return adopted;
+  }
+
   note(name: string): string | null {
     this.#refresh();
-    const octets = this.#versions.getBinaryFast(recordName(NOTES, name));
-    return octets?.toString('latin1', 0, octets.length) ?? null;
+    return this.#notes?.note(name) ?? null;
   }
 
   setNote(name: string, value: string): void {
-    this.#transaction(() => this.#versions.putSync(recordName(NOTES, name), Buffer.from(value, 'latin1')));
+    this.#transaction(() => this.#notes?.setNote(name, value));
     this.#committed();
   }
 
@@ -471,9 +431,7 @@ class LmdbStore implements ReplicableStore {
    */
   #committed(): void {
     Atomics.add(this.generations, COMMIT_SLOT, 1);
-    if (!this.#marks) return;
-    this.#marks = false;
-    markChanged(this.generations);
+    this.#notes?.tell();
   }
 
   #bump(table: string, key: string): void {
@@ -496,20 +454,6 @@ function readRecord(db: Database<Buffer, string>, key: string): StoredRecord | n
   const value = Buffer.allocUnsafe(end - HEADER);
   octets.copy(value, 0, HEADER, end);
   return { value, expiresAtMs: octets.readUIntBE(0, HEADER) };
-}
-
-/** The library's buffer is overwritten by the next get. */
-function copyOf(octets: Buffer | undefined): Buffer | null {
-  return octets === undefined ? null : Buffer.from(octets.subarray(0, VERSION_OCTETS));
-}
-
-function recordName(table: string, key: string): Buffer {
-  return Buffer.from(`${table}\0${key}`, 'latin1');
-}
-
-function nameParts(name: Buffer): [string, string] {
-  const at = name.indexOf(0);
-  return [name.toString('latin1', 0, at), name.toString('latin1', at + 1)];
 }
 
 function encode(value: Uint8Array, dueMs: number): Buffer {

@@ -109,6 +109,7 @@ export class RedisReplica {
   static start(store: ReplicableStore, options: RedisReplicaOptions): RedisReplica {
     const replica = new RedisReplica(store, options);
     replica.#nodes = [options.node];
+    store.adopt();
     for (const client of [replica.#sender, replica.#reader]) client.connect().catch(() => {});
     replica.#work = Promise.all([replica.#send(), replica.#receive()]);
     replica.#beat = setInterval(() => void replica.#tellAlive(), beatMs);
