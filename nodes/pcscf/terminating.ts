@@ -2,6 +2,7 @@ import { reasons } from '#ims/reasons';
 import { offerTimer } from '#sip/dialog/session-timer-passage';
 import { Header } from '#sip/message/header-names';
 import type { SipResponse } from '#sip/message/response';
+import { flatText } from '#sip/parser/latin1';
 import type { ProxyBranch } from '#sip/proxy/proxy-branch';
 import type { ProxyTransaction } from '#sip/proxy/proxy-transaction';
 import { opensDialog } from '#sip/proxy/record-route';
@@ -45,7 +46,7 @@ export function forwardTerminating(state: PcscfState, transaction: ProxyTransact
   }
   if (!offerTimer(transaction, state.timer) || refuseForbiddenOffer(state, transaction, null)) return;
   const { headers } = request.by('crossBorder (TS 24.229 5.2.6.4.1)');
-  const calledParty = headers.get(Header['P-Called-Party-ID']);
+  const called = headers.get(Header['P-Called-Party-ID']);
   const charging = headers.get(Header['P-Charging-Vector']) ?? '';
   crossBorder(headers, 'requestToUe', state.context.config.policy.withholdIdentity);
   let dialogs: Dialog[] = [];
@@ -56,8 +57,9 @@ export function forwardTerminating(state: PcscfState, transaction: ProxyTransact
     ];
     state.routes.recordToUe(request, binding.token, binding.flow);
   }
-  // That of the dialog is a copy, which does not keep the message alive.
+  // Copies, which do not keep the message alive.
   const kept = dialogs[0]?.charging ?? charging;
+  const calledParty = called === null ? null : flatText(called);
   const attempt: TerminatingAttempt = { kind: 'terminating', binding, calledParty, charging: kept, dialogs };
   transaction.context = attempt;
   const anchored = anchorCall(state, transaction, dialogs[0]);

@@ -1,6 +1,5 @@
 import { ParseFailure } from '../errors.ts';
 import { firstListValue, splitListValues } from '../header/list-values.ts';
-import { flatText } from '../parser/latin1.ts';
 import { Header, headerId, headerName, isListHeader } from './header-names.ts';
 import type { Journal } from './journal.ts';
 
@@ -50,24 +49,6 @@ export class HeaderList {
     const copy = new HeaderList(this.#lines.slice());
     copy.journal = this.journal === null ? null : this.journal.fork();
     return copy;
-  }
-
-  /**
-   * Keeps only the lines of some headers (`wanted`: 1 at their numbers) and lets go of the message they came in: what
-   * stays is copied. For what outlives its message.
-   */
-  settle(wanted: Uint8Array): void {
-    const lines: HeaderLine[] = [];
-    const spans: number[] = [];
-    let all = '';
-    for (const line of this.#lines) {
-      if (wanted[line.id] !== 1) continue;
-      lines.push(line);
-      spans.push(all.length);
-      all += line.text.slice(line.start, line.end);
-    }
-    const text = flatText(all);
-    this.#lines = lines.map((line, i) => moved(line, text, spans[i]! - line.start));
   }
 
   has(key: HeaderKey): boolean {
@@ -245,20 +226,6 @@ export class HeaderList {
     for (let i = 0; i < lines.length; i++) if (lines[i]!.id === id && lines[i]!.extension === extension) return i;
     return -1;
   }
-}
-
-/** The same line in another text, `by` characters further on. */
-function moved(line: HeaderLine, text: string, by: number): HeaderLine {
-  return {
-    id: line.id,
-    extension: line.extension,
-    text,
-    start: line.start + by,
-    valueStart: line.valueStart + by,
-    valueEnd: line.valueEnd + by,
-    end: line.end + by,
-    cached: null,
-  };
 }
 
 function resolve(key: HeaderKey): { id: number; extension: string } {

@@ -4,6 +4,7 @@ import type { SessionDescription } from '../sdp/session-description.ts';
 import type { Flow } from '../transport/flow.ts';
 import { parseUri, type Uri } from '../uri/uri.ts';
 import { SdpInBody } from './body.ts';
+import { type FoldedHeaders, foldHeaders, unfoldHeaders } from './folded-headers.ts';
 import type { HeaderList } from './header-list.ts';
 import { Header } from './header-names.ts';
 
@@ -11,9 +12,11 @@ import { Header } from './header-names.ts';
 export class SipRequest {
   readonly kind = 'request';
   readonly method: string;
-  readonly headers: HeaderList;
   /** Where it came from; null for a request of our own. */
   readonly flow: Flow | null;
+  /** Null while they are folded. */
+  #headers: HeaderList | null;
+  #folded: FoldedHeaders | null = null;
   #requestUri: string;
   #uri: Uri | ParseFailure | null = null;
   /** Body octets as latin1 text; `setBody` keeps Content-Type beside it. */
@@ -24,9 +27,17 @@ export class SipRequest {
   constructor(method: string, requestUri: string, headers: HeaderList, body: string, flow: Flow | null) {
     this.method = method;
     this.#requestUri = requestUri;
-    this.headers = headers;
+    this.#headers = headers;
     this.#body = body;
     this.flow = flow;
+  }
+
+  get headers(): HeaderList {
+    if (this.#headers === null) {
+      this.#headers = unfoldHeaders(this.#folded!);
+      this.#folded = null;
+    }
+    return this.#headers;
   }
 
   get requestUri(): string {
@@ -73,7 +84,11 @@ export class SipRequest {
    * was answered is remembered for up to 128 s. Source: RFC 6026 7.1.
    */
   settle(): void {
-    this.headers.settle(neededLate);
+    // While somebody traces, the edits are still to be told.
+    if (this.headers.journal === null) {
+      this.#folded = foldHeaders(this.headers, neededLate);
+      this.#headers = null;
+    }
     this.#requestUri = flatText(this.#requestUri);
     this.#uri = null;
     this.replaceBody('');

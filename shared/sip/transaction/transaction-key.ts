@@ -2,6 +2,7 @@ import { tagOf } from '../header/name-addr.ts';
 import type { Via } from '../header/via.ts';
 import { Header } from '../message/header-names.ts';
 import type { SipRequest } from '../message/request.ts';
+import { flatText } from '../parser/latin1.ts';
 import { readCSeq } from '../parser/sanity.ts';
 
 const magicCookie = 'z9hG4bK';
@@ -9,6 +10,7 @@ const magicCookie = 'z9hG4bK';
 /**
  * Key of the server transaction a request belongs to: branch, sent-by and method (an ACK has the INVITE's).
  * Without the magic cookie of RFC 3261 the older rule serves: Request-URI, From tag, Call-ID, CSeq number, topmost Via.
+ * It is a text of its own: a transaction that is kept keeps its key, and must not keep the message through it.
  *
  * Source: RFC 3261 17.2.3; requirement C-03.
  */
@@ -19,12 +21,13 @@ export function serverTransactionKey(request: SipRequest, via: Via, method = req
   }
   const { headers } = request;
   const number = readCSeq(request)?.number ?? -1;
-  return `2543 ${name} ${number} ${tagOf(headers.get(Header.From) ?? '')} ${headers.get(Header['Call-ID'])} ${via.raw} ${request.requestUri}`;
+  const from = tagOf(headers.get(Header.From) ?? '');
+  return flatText(`2543 ${name} ${number} ${from} ${headers.get(Header['Call-ID'])} ${via.raw} ${request.requestUri}`);
 }
 
 /** The key where the branch has the magic cookie, as a request has it that comes again. */
 export function branchKey(via: Via, method: string): string {
-  return `${via.branch} ${via.host}:${via.port} ${method}`;
+  return flatText(`${via.branch} ${via.host}:${via.port} ${method}`);
 }
 
 /**
