@@ -1,39 +1,60 @@
-import { flatText } from '../parser/latin1.ts';
-import { type HeaderLine, HeaderList } from './header-list.ts';
+import { flatText, readLatin1 } from '../parser/latin1.ts';
+import { HeaderList, type HeaderLine } from './header-list.ts';
 
-/** Header fields as one text of their own: small, for what outlives its message and is hardly ever read again. */
+/** Header fields as two texts: small, for what outlives its message and is hardly ever read again. */
 export interface FoldedHeaders {
   readonly text: string;
-  /** Four numbers a line: the header's, and where the line, its value and what follows the value begin. */
-  readonly spans: readonly number[];
+  /** Eight octets a line: which header, and where the line, its value and what follows the value begin, low octet first. */
+  readonly spans: string;
 }
 
-/** The lines of headers that have a number and are `wanted` (1 at their numbers); the message they came in is let go of. */
-export function foldHeaders(headers: HeaderList, wanted: Uint8Array): FoldedHeaders {
-  const spans: number[] = [];
+const octetsPerLine = 8;
+const mostLines = 128;
+const mostOctets = 0xffff;
+const scratch = Buffer.allocUnsafeSlow(octetsPerLine * mostLines);
+
+/**
+ * The lines of headers that have a number and are `wanted` (1 at their numbers), without the message they came in. Null when
+ * they are more than can be folded.
+ */
+export function foldHeaders(headers: HeaderList, wanted: Uint8Array): FoldedHeaders | null {
   let text = '';
+  let at = 0;
   for (const line of headers.lines) {
     if (wanted[line.id] !== 1) continue;
     const by = text.length - line.start;
-    spans.push(line.id, text.length, line.valueStart + by, line.valueEnd + by);
+    if (line.end + by > mostOctets || at === scratch.length) return null;
+    at = put(put(put(put(at, line.id), text.length), line.valueStart + by), line.valueEnd + by);
     text += line.text.slice(line.start, line.end);
   }
-  return { text: flatText(text), spans };
+  return { text: flatText(text), spans: readLatin1(scratch, 0, at) };
 }
 
 export function unfoldHeaders({ text, spans }: FoldedHeaders): HeaderList {
   const lines: HeaderLine[] = [];
-  for (let i = 0; i < spans.length; i += 4) {
+  for (let at = 0; at < spans.length; at += octetsPerLine) {
+    const next = at + octetsPerLine;
     lines.push({
-      id: spans[i]!,
+      id: numberAt(spans, at),
       extension: '',
       text,
-      start: spans[i + 1]!,
-      valueStart: spans[i + 2]!,
-      valueEnd: spans[i + 3]!,
-      end: spans[i + 5] ?? text.length,
+      start: numberAt(spans, at + 2),
+      valueStart: numberAt(spans, at + 4),
+      valueEnd: numberAt(spans, at + 6),
+      end: next < spans.length ? numberAt(spans, next + 2) : text.length,
       cached: null,
     });
   }
   return new HeaderList(lines);
+}
+
+/** Gives where the next number goes. */
+function put(at: number, value: number): number {
+  scratch[at] = value & 0xff;
+  scratch[at + 1] = value >> 8;
+  return at + 2;
+}
+
+function numberAt(spans: string, at: number): number {
+  return spans.charCodeAt(at) | (spans.charCodeAt(at + 1) << 8);
 }

@@ -80,14 +80,14 @@ export class SipRequest {
   }
 
   /**
-   * Keeps what a late 2xx to an INVITE may still need, and lets go of the rest and of the text it came in: an INVITE that
-   * was answered is remembered for up to 128 s. Source: RFC 6026 7.1.
+   * Keeps some header fields (`wanted`: 1 at their numbers), and lets go of the rest and of the text it came in: an INVITE
+   * that was answered is remembered for up to 128 s. Source: RFC 6026 7.1.
    */
-  settle(): void {
+  settle(wanted: Uint8Array): void {
     // While somebody traces, the edits are still to be told.
     if (this.headers.journal === null) {
-      this.#folded = foldHeaders(this.headers, neededLate);
-      this.#headers = null;
+      this.#folded = foldHeaders(this.headers, wanted);
+      if (this.#folded !== null) this.#headers = null;
     }
     this.#requestUri = flatText(this.#requestUri);
     this.#uri = null;
@@ -106,24 +106,4 @@ export class SipRequest {
     copy.#uri = this.#uri;
     return copy;
   }
-}
-
-const neededLate = new Uint8Array(128);
-for (const id of [
-  Header.Via,
-  Header['Record-Route'],
-  Header.From,
-  Header.To,
-  Header['Call-ID'],
-  Header.CSeq,
-  Header.Contact,
-  Header.Supported,
-  Header.Require,
-  Header.Privacy,
-  Header['Session-Expires'],
-  Header['P-Asserted-Identity'],
-  Header['P-Called-Party-ID'],
-  Header['P-Charging-Vector'],
-]) {
-  neededLate[id] = 1;
 }

@@ -1,6 +1,7 @@
 import { ParseFailure } from '../errors.ts';
 import { parseRetryAfter } from '../header/retry-after.ts';
 import { Header } from '../message/header-names.ts';
+import { neededOfReceived, neededOfSent } from '../message/late-headers.ts';
 import { reasonPhrase } from '../message/reason-phrases.ts';
 import type { SipRequest } from '../message/request.ts';
 import type { SipResponse } from '../message/response.ts';
@@ -219,10 +220,10 @@ export class ProxyTransaction implements BranchUser {
 
   /** An INVITE has its 2xx, and other forks may send theirs for as long as Timer L runs: that needs little. */
   #shrink(): void {
-    this.request.settle();
+    this.request.settle(neededOfReceived);
     for (const branch of this.#branches) {
       if (branch.pending) continue;
-      branch.request.settle();
+      branch.request.settle(neededOfSent);
       branch.final = null;
     }
   }
