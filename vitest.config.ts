@@ -19,6 +19,7 @@ const whole = [
 export default defineConfig({
   test: {
     pool: 'forks',
+    setupFiles: ['test/temporary-folders.ts'],
     reporters: ['default', new VerdictReporter()],
     testTimeout: 20_000,
     hookTimeout: 30_000,

@@ -45,10 +45,8 @@ export const inPart: Readonly<Record<string, string>> = {
   'C-30': 'overload control by parameters (RFC 7339), which is optional',
   'C-34': 'a mirror by HEP or pcap, which is optional; traces show every message',
   'X-R4':
-    'without the HSS new calls to a user need the cache of locations at the I-CSCF (`locationCache`), which is off by default',
-  'X-R8': 'loss between P-CSCF, I-CSCF and S-CSCF, which share a machine or a wire here, is not tried',
+    'a REGISTER needs the HSS; calls go on with the cache of locations at the I-CSCF (`locationCache`), which is off by default',
   'X-R13': 'two hours of soak are a run of `npm run chaos -- --minutes 120` by hand; the suite has half a minute',
-  'X-R14': 'a CPU quota is tried by `npm run load -- --quota`, the suite has nodes and workers that stand still',
   'X-R18': 'a REGISTER at both sides of a cut is proven for records of the store, not for two whole nodes',
   'S-21': 'administrative ends but for RTR, PPR and third-party REGISTER',
   'S-29': 'an offer inside a dialog is judged by the policy of the P-CSCF only, not by the media profile of the user',

@@ -74,6 +74,18 @@ export class Cgroups {
     return ['/bin/sh', '-c', script, 'sh', ...files, ...command];
   }
 
+  /** Puts a process that runs, with all its threads, into the groups. */
+  adopt(member: string, pid: number): void {
+    for (const folder of this.#join(member)) writeFileSync(join(folder, 'cgroup.procs'), String(pid));
+  }
+
+  /** Takes the limit of the CPU away. */
+  lift(): void {
+    if (this.#cpu === null) return;
+    if (this.#version === 2) writeFileSync(join(this.#cpu, 'cpu.max'), 'max');
+    else writeFileSync(join(this.#cpu, 'cpu.cfs_quota_us'), '-1');
+  }
+
   /** Null where no limit of memory was asked for. */
   memoryOf(member: string): MemoryReport | null {
     if (this.#memory === null) return null;

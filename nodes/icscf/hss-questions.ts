@@ -26,9 +26,10 @@ export async function askAuthorization(
 }
 
 /**
- * LIR: which S-CSCF serves a user; by the cache where the configuration has one. `type`: REGISTRATION_AND_CAPABILITIES
+ * LIR: which S-CSCF serves a user; by the cache where the configuration has one, and by what it knew last while no HSS
+ * answers. `type`: REGISTRATION_AND_CAPABILITIES
  * asks for what another S-CSCF has to have, null for the one there is.
- * Source: TS 29.228 6.1.4; requirements I-20, I-25, I-27, I-29.
+ * Source: TS 29.228 6.1.4; requirements I-20, I-25, I-27, I-29, X-R4.
  */
 export async function askLocation(
   { cx, hssOf, locations }: IcscfState,
@@ -45,8 +46,13 @@ export async function askLocation(
     ...hssOf.destinationOf(impu),
   });
   hssOf.note(impu, answer);
+  if (type === null && isSilence(answer)) return locations.inOutage(user) ?? answer;
   const found = answer.failure === undefined && (answer.serverName ?? '') !== '' && answer.result.code < 3000;
   if (answer.failure === undefined && found && type === null) locations.set(user, answer);
   else locations.forget(impu);
   return answer;
+}
+
+function isSilence({ failure }: LocationInfoAnswer | RequestFailure): boolean {
+  return failure === 'timeout' || failure === 'no-peer' || failure === 'peer-lost';
 }

@@ -6,12 +6,19 @@ export interface LocatedUser {
   readonly originating: boolean;
 }
 
+interface Entry {
+  readonly answer: LocationInfoAnswer;
+  readonly learnedMs: number;
+  /** Until then the HSS is not asked. */
+  untilMs: number;
+}
+
 /**
  * Where users were found of late, so that several requests for one user in a row ask the HSS once. Only what leads to an
- * S-CSCF is kept, for seconds. Requirement I-27.
+ * S-CSCF is kept, for seconds; for longer it counts only where the HSS does not answer. Requirements I-27, X-R4.
  */
 export class LocationCache {
-  readonly #entries = new Map<string, { readonly answer: LocationInfoAnswer; readonly untilMs: number }>();
+  readonly #entries = new Map<string, Entry>();
   readonly #now: () => number;
   #lifeMs: number;
 
@@ -31,12 +38,30 @@ export class LocationCache {
     if (this.#lifeMs === 0) return;
     const now = this.#now();
     for (const [key, entry] of this.#entries) {
-      if (entry.untilMs > now && this.#entries.size < maxEntries) break;
+      if (entry.learnedMs + outageMs > now && this.#entries.size < maxEntries) break;
       this.#entries.delete(key);
     }
     const key = keyOf(user);
     this.#entries.delete(key);
-    this.#entries.set(key, { answer, untilMs: now + this.#lifeMs });
+    this.#entries.set(key, { answer, learnedMs: now, untilMs: now + this.#lifeMs });
+  }
+
+  /** The HSS does not answer: where the user was last, however long ago within reason. It is not asked again at once. */
+  inOutage(user: LocatedUser): LocationInfoAnswer | null {
+    const entry = this.#entries.get(keyOf(user));
+    const now = this.#now();
+    if (entry === undefined || entry.learnedMs + outageMs <= now) return null;
+    entry.untilMs = now + this.#lifeMs;
+    return entry.answer;
+  }
+
+  /** What is known of a user may not be true any more: the HSS shall say. */
+  doubt(impu: string): void {
+    if (this.#entries.size === 0) return;
+    for (const originating of [false, true]) {
+      const entry = this.#entries.get(keyOf({ impu, originating }));
+      if (entry !== undefined) entry.untilMs = 0;
+    }
   }
 
   /** Keeps what it learns from now on for this long, milliseconds; 0: nothing, and forgets what it knows. */
@@ -54,6 +79,7 @@ export class LocationCache {
 }
 
 const maxEntries = 10_000;
+const outageMs = 3_600_000;
 
 function keyOf({ impu, originating }: LocatedUser): string {
   return `${originating ? 'o' : 't'}${impu}`;

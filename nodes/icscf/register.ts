@@ -112,7 +112,7 @@ export function refuseByHss(transaction: ProxyTransaction, reason: Reason, detai
 /** Remembers where the challenge came from, until the REGISTER that answers it. Requirement I-17. */
 export function noteRegisterResponse(state: IcscfState, attempt: RegisterAttempt, response: SipResponse): void {
   state.failed.answered(attempt.scscf);
-  state.locations.forget(attempt.impu);
+  state.locations.doubt(attempt.impu);
   if (response.status === 401) state.challenges.set(attempt.impi, attempt.callId, attempt.scscf);
   else if (response.status >= 200) state.challenges.delete(attempt.impi, attempt.callId);
 }

@@ -314,6 +314,7 @@ class Resolver {
       'path',
     ]);
     const redis = raw.redis as Data | undefined;
+    if (raw.type === 'memory' && this.#sound('workers')) this.#oneMemory();
     if (raw.type === 'redis' && redis === undefined) {
       this.#problem(
         ['store'],
@@ -324,6 +325,18 @@ class Resolver {
     if (redis === undefined) return { ...raw, path };
     const prefix = redis.prefix ?? `cscf:${this.#role}:${String(this.#data.homeDomain).toLowerCase()}`;
     return { ...raw, path, redis: { ...redis, prefix } };
+  }
+
+  /** Each worker would have a memory of its own, and know only who registered by way of it. */
+  #oneMemory(): void {
+    const workers = this.#data.workers as number | ScalingRules;
+    const most = typeof workers === 'number' ? workers : workers.max;
+    if (most <= 1) return;
+    this.#problem(
+      ['store', 'type'],
+      `a memory store is one worker's own, and there are ${typeof workers === 'number' ? '' : 'up to '}${most} workers`,
+      'write type: lmdb, which all workers share, or workers: 1',
+    );
   }
 
   #pcscf(common: Data, homeDomain: string): Data {

@@ -38,6 +38,11 @@ export interface IntakeUser {
   holds?(via: Via, method: string): boolean;
   /** Where the answer to a message goes that came to a protected port; the flow itself for all others. */
   answerFlow?(flow: Flow): Flow;
+  /**
+   * Whether a request that begins something is a call for help though it names no emergency service: asked of those who
+   * are registered, and while there is more to do than can be done. Requirement P-143.
+   */
+  isUrgent?(text: string): boolean;
   /** A source is under penalty from now on. */
   penalised?(flow: Flow): void;
 }
@@ -235,13 +240,15 @@ export class Intake implements IntakeView {
     }
     if (text.charCodeAt(8) === digit5 && text.startsWith('SIP/2.0 503')) this.#noteBusyHop(flow);
     const base = shedOrderOf(text, this.#scan);
-    const isNever = base === shedOrder.never;
-    const standing = isNever && this.sources.penalties === 0 ? 'core' : this.#standingOf(flow);
+    const isPlainly = base === shedOrder.never;
+    const standing = isPlainly && this.sources.penalties === 0 ? 'core' : this.#standingOf(flow);
+    const isUrgent = base === shedOrder.initial && standing === 'known' && this.#user.isUrgent?.(text) === true;
+    const isNever = isPlainly || isUrgent;
     if (standing === 'stranger' && this.sources.isPenalised(flow, isNever, nowMs)) {
       this.#drop('penalty', bucket);
       return;
     }
-    const order = isNever ? base : this.#orderOf(base, standing, flow, nowMs);
+    const order = isNever ? shedOrder.never : this.#orderOf(base, standing, flow, nowMs);
     const refused = !isNever && this.#isRefused(order, standing, flow, nowMs);
     if (!refused && this.queue.size === 0 && this.hasTime()) {
       this.#handle(text, flow, bucket);
@@ -254,7 +261,7 @@ export class Intake implements IntakeView {
     const last = this.queue.waitingOf(call);
     if (last !== null) this.#follow(last, text, flow, bucket, call, nowMs);
     else if (isNever && this.queue.length(order) === 0 && this.hasTime()) this.#handle(text, flow, bucket);
-    else if (!refused) this.#push(new WaitingMessage(text, flow, bucket, call, order, nowMs));
+    else if (!refused) this.#push(new WaitingMessage(text, flow, bucket, call, order, nowMs, isUrgent));
     else if (this.#isHeld(text)) this.#push(new WaitingMessage(text, flow, bucket, call, shedOrder.never, nowMs));
     else this.#refuse(text, flow, bucket, order, standing);
   }

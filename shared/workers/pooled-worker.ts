@@ -28,7 +28,7 @@ import { FrameQueue } from './frame-queue.ts';
 import { type FrameVisitor, RingReader } from './frame-ring.ts';
 import type { PassOn } from './inline-worker.ts';
 import { IntakeLoad } from './intake-load.ts';
-import { isShed, overloadRefusal, refusalMark, shedOrderOf } from './overload.ts';
+import { isShed, overloadRefusal, refusalMark, shedOrder, shedOrderOf } from './overload.ts';
 import type { PoolMember } from './pool-member.ts';
 import type { WorkerUse } from './scaling.ts';
 import type { SpareThread } from './spare-thread.ts';
@@ -203,7 +203,7 @@ export class PooledWorker implements FrameVisitor, PoolMember {
 
   sheds(text: string, flow: Flow, isOwned: boolean): boolean {
     const { fill } = this.queue;
-    if (fill < shedFromFill || !isShed(shedOrderOf(text), fill)) return false;
+    if (fill < shedFromFill || !isShed(this.#orderOf(text), fill)) return false;
     this.#shed++;
     // What lives of its Call-ID may be this very request: then its copy is lost, as the network may lose it.
     const isCopy = flow.transport === 'udp' && isOwned;
@@ -211,6 +211,11 @@ export class PooledWorker implements FrameVisitor, PoolMember {
     const refusal = isCopy ? null : overloadRefusal(text, flow, this.#mark, this.#side.isProtected(flow.listener));
     if (refusal !== null) this.#side.sip(refusal.text, refusal.target, 0, 0);
     return true;
+  }
+
+  #orderOf(text: string): number {
+    const order = shedOrderOf(text);
+    return order === shedOrder.initial && this.#options.isUrgent?.(text) === true ? shedOrder.never : order;
   }
 
   hand(text: string, flow: Flow, bucket: number): void {

@@ -21,18 +21,21 @@ export class WaitingMessage {
   readonly call: number;
   readonly order: number;
   readonly atMs: number;
+  /** A call for help that names no emergency service. */
+  readonly isUrgent: boolean;
   /** Queue internals: the next one of its lane, and the one of its Call-ID before it. */
   next: WaitingMessage | null = null;
   earlier: WaitingMessage | null = null;
   waits = true;
 
-  constructor(text: string, flow: Flow, bucket: number, call: number, order: number, atMs: number) {
+  constructor(text: string, flow: Flow, bucket: number, call: number, order: number, atMs: number, isUrgent = false) {
     this.text = text;
     this.flow = flow;
     this.bucket = bucket;
     this.call = call;
     this.order = order;
     this.atMs = atMs;
+    this.isUrgent = isUrgent;
   }
 }
 
@@ -183,10 +186,10 @@ export class WorkQueue {
   #takeLeastNeeded(): WaitingMessage {
     for (let order = 0; order < shedOrder.never; order++) if (this.#heads[order] !== null) return this.#takeFrom(order);
     const first = this.#heads[shedOrder.never]!;
-    if (!isEmergencyRequest(first.text)) return this.#takeFrom(shedOrder.never);
+    if (!isForHelp(first)) return this.#takeFrom(shedOrder.never);
     for (let before = first; before.next !== null; before = before.next) {
       const message = before.next;
-      if (isEmergencyRequest(message.text)) continue;
+      if (isForHelp(message)) continue;
       before.next = message.next;
       if (message.next === null) this.#tails[shedOrder.never] = before;
       this.#forget(message);
@@ -207,6 +210,10 @@ export class WorkQueue {
     this.#shedding.fill(false);
     this.#lateSinceMs.fill(Number.POSITIVE_INFINITY);
   }
+}
+
+function isForHelp({ text, isUrgent }: WaitingMessage): boolean {
+  return isUrgent || isEmergencyRequest(text);
 }
 
 /** Hash of a Call-ID for `WaitingMessage.call`: not negative. `seed`: random, so that nobody can aim at one value. */

@@ -27,6 +27,8 @@ export interface WorkersOptions {
   readonly ringBytes?: number;
   /** How each worker protects itself from more than it can do; `defaultIntake` for what is left out. */
   readonly intake?: Partial<IntakeOptions>;
+  /** What `IntakeUser.isUrgent` says, for what a full ring has no room for; asked of whoever sent it. */
+  readonly isUrgent?: (text: string) => boolean;
   /** The IPsec back end that serves all workers; left out: none. */
   readonly associations?: AssociationPort | null;
   /** Fetch frames by a 1 ms timer while busy instead of one wake each: fewer wakes, 1 ms later; default false. */

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,6 +17,7 @@ import { parseMessage } from '#sip/parser/parse-message';
 import { branchWorker } from '#sip/transaction/transaction-key';
 import type { Flow } from '#sip/transport/flow';
 import type { ScalingRules } from '#workers/scaling';
+import { sweepAway } from './secret-sweep.ts';
 
 export type CscfRole = Exclude<LabRole, 'hss'>;
 
@@ -30,6 +31,8 @@ export interface ResilientLabOptions {
   readonly defaultScheme?: 'Digest-AKAv1-MD5';
   /** Put over the configuration of the P-CSCF. */
   readonly pcscf?: Readonly<Record<string, unknown>>;
+  /** How the CSCFs speak to each other; by UDP when left out. */
+  readonly core?: { readonly transport?: 'tcp' };
 }
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
@@ -147,6 +150,7 @@ export class ResilientLab {
         Object.assign(content.diameter!, { timeout: options.diameterTimeout ?? 2, reconnect: 0.2 });
       }
       if (role === 'pcscf') Object.assign(content, options.pcscf);
+      if (options.core?.transport === 'tcp') speakTcp(role, content, config);
       if (role === 'scscf' && options.defaultScheme) content.auth = { defaultScheme: options.defaultScheme };
       writeFileSync(config.files[role], JSON.stringify(content));
     }
@@ -278,12 +282,20 @@ export class ResilientLab {
   async stop(): Promise<void> {
     await Promise.all([this.alice?.ue.close(), this.bob?.ue.close()]);
     await Promise.all([...this.#daemons.values()].map(({ daemon }) => daemon.stop()));
-    rmSync(this.folder, { recursive: true, force: true });
+    sweepAway(this.folder);
   }
 
   #ask(role: CscfRole, method: string, params: Record<string, unknown> = {}): Promise<unknown> {
     return callManagement(join(this.folder, `${role}.sock`), method, params);
   }
+}
+
+/** The I-CSCF and the S-CSCF are known by TCP only. */
+function speakTcp(role: LabRole, content: Record<string, unknown>, { address, domain, ports }: LabConfig): void {
+  if (role === 'pcscf' || role === 'scscf') content.hosts = { [domain]: [`tcp:${address}:${ports.icscf}`] };
+  const uri = `sip:${address}:${ports.scscf};transport=tcp`;
+  if (role === 'icscf') content.scscfs = [{ uri, capabilities: [], priority: 1 }];
+  if (role === 'scscf') content.uri = uri;
 }
 
 const nowhere: Flow = Object.freeze({ listener: 0, transport: 'udp', address: '127.0.0.1', port: 0, connection: 0 });

@@ -5,7 +5,11 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Ue } from '#lab/ue/ue';
 import { usimOf } from '#lab/ue/usim';
+import { Cgroups } from '../../bench/load/cgroup.ts';
 import { type CscfRole, cscfRoles } from '../../bench/load/core-network.ts';
+import { usageOf } from '../../bench/load/process-usage.ts';
+import { branchOf, fieldOf } from '../../bench/load/sip-text.ts';
+import type { WireEvents } from '../../bench/load/wire.ts';
 import { ChaosLoad, type ChaosLoadOptions } from '../chaos/chaos-load.ts';
 import { ChaosNetwork, type ChaosNetworkOptions } from '../chaos/chaos-network.ts';
 import { sleep } from '../chaos/disturbances.ts';
@@ -57,6 +61,32 @@ function failures(): string[] {
 }
 
 describe('the HSS', () => {
+  it.each([
+    ['stands still', 'SIGSTOP'],
+    ['is gone', 'SIGKILL'],
+  ] as const)(
+    'X-R4 I-27 that %s: with a cache of locations new calls and messages to registered users go on',
+    async (_words, signal) => {
+      const change = (role: CscfRole, content: Record<string, unknown>) => {
+        if (role === 'icscf') content.locationCache = 2;
+      };
+      const pids = await start({ change }, { registrations: 0, users: 24 });
+      // Each of them has been called once.
+      expect(await load.sweep()).toEqual([]);
+      const before = load.calls.confirmed;
+      if (signal === 'SIGKILL') await network.kill('hss');
+      else network.signal('hss', signal);
+      await sleep(7_000);
+      expect(load.calls.confirmed - before).toBeGreaterThan(10);
+      if (signal === 'SIGKILL') await network.launch('hss');
+      else network.signal('hss', 'SIGCONT');
+      await Promise.all([network.connected('icscf'), network.connected('scscf')]);
+      expect(failures()).toEqual([]);
+      await allIsWell(pids);
+    },
+    60_000,
+  );
+
   it('X-R5 that answers now and then, and slowly, holds up no event loop, and all is normal soon after', async () => {
     const pids = await start();
     let worstLag = 0;
@@ -182,6 +212,73 @@ describe('a node that stands still', () => {
     60_000,
   );
 });
+
+describe('a node that gets little of the CPU', () => {
+  it('X-R14 a tenth of one for seconds, each in its turn: no final answer is followed by another, no peer is taken for dead', async ({
+    skip,
+  }) => {
+    const name = `cscf-starved-${process.pid}`;
+    const possible = Cgroups.create(name, { cpuPercent: 10 });
+    if (typeof possible === 'string') {
+      skip(possible);
+      return;
+    }
+    possible.remove();
+    const finals = new FinalAnswers();
+    const pids = await start(
+      {},
+      { registrations: 30, messages: 30, calls: 10, through: (open, events) => open(finals.noting(events)) },
+    );
+    await sleep(1_000);
+    for (const role of cscfRoles) {
+      const groups = Cgroups.create(`${name}-${role}`, { cpuPercent: 10 });
+      if (typeof groups === 'string') throw new Error(groups);
+      cleaning.push(() => groups.remove());
+      groups.adopt(role, network.pid(role));
+      const before = usageOf(network.pid(role)).cpuUs;
+      await sleep(4_000);
+      // It was starved indeed.
+      expect(usageOf(network.pid(role)).cpuUs - before).toBeLessThan(800_000);
+      groups.lift();
+      await sleep(1_500);
+    }
+    expect(finals.count).toBeGreaterThan(500);
+    expect(finals.contradictions).toEqual([]);
+    for (const each of ['icscf', 'scscf'] as const) expect(connections(each), each).toBe(1);
+    for (const role of cscfRoles) expect(network.log(role)).not.toMatch(/"msg":"lost /);
+    await allIsWell(pids);
+    expect(finals.contradictions).toEqual([]);
+  }, 90_000);
+});
+
+/** The final answers that phones got, by the branch and method of their requests. */
+class FinalAnswers {
+  readonly contradictions: string[] = [];
+  readonly #first = new Map<string, string>();
+
+  get count(): number {
+    return this.#first.size;
+  }
+
+  noting(events: WireEvents): WireEvents {
+    return {
+      ...events,
+      message: (text) => {
+        if (text.startsWith('SIP/2.0 ') && !text.startsWith('SIP/2.0 1')) this.#note(text);
+        events.message(text);
+      },
+    };
+  }
+
+  #note(text: string): void {
+    const key = `${branchOf(text)} ${fieldOf(text, 'CSeq')}`;
+    // Who is refused for overload is told anew for how long, without a transaction.
+    const answer = `${text.slice(8, 11)} ${fieldOf(text, 'To')}`;
+    const first = this.#first.get(key);
+    if (first === undefined) this.#first.set(key, answer);
+    else if (first !== answer) this.contradictions.push(`${key}: ${first}, then ${answer}`);
+  }
+}
 
 /** A file system of some megabytes; null where this user may not mount one. */
 function smallDisk(folder: string, size: string): ((size: string) => void) | null {

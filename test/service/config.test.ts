@@ -133,6 +133,10 @@ describe('what a configuration gives', () => {
     expect((load(`${smallPcscf}hosts:\nrx:\n`) as PcscfConfig).rx).toMatchObject({ mode: 'off', signalling: true });
   });
 
+  it('takes a memory store for one worker', () => {
+    expect((load(`${smallScscf}store: { type: memory }\n`) as ScscfConfig).store.type).toBe('memory');
+  });
+
   it('is summed up for --check', () => {
     expect(summarizeConfig(load(smallScscf))).toContain('diameter hss.ims.test at 127.0.0.1:3868');
   });
@@ -376,6 +380,14 @@ rx: { mode: of }
       'udp:127.0.0.1:6060 is already covered by udp:0.0.0.0:6060',
     ],
     [smallScscf.replace('[udp:127.0.0.1:6060]', '[tls:127.0.0.1:6061]'), 'a tls listener needs a certificate'],
+    [
+      `${smallScscf}workers: 4\nstore: { type: memory }\n`,
+      "6:16 store.type: a memory store is one worker's own, and there are 4 workers | write type: lmdb, which all workers share, or workers: 1",
+    ],
+    [
+      `${smallPcscf}workers: { min: 1, max: 3 }\nstore: { type: memory }\n`,
+      "store.type: a memory store is one worker's own, and there are up to 3 workers",
+    ],
   ])('refuses %j', (text, expected) => {
     expect(brief(problemsOf(text)).join('\n')).toContain(expected);
   });

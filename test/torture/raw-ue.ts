@@ -61,6 +61,10 @@ export class RawUe {
     return new RawUe(peer, proxy, String(number).padStart(6, '0'));
   }
 
+  get credentials(): { readonly impi: string; readonly password: string } {
+    return { impi: this.impi, password: this.#password };
+  }
+
   async send(text: string): Promise<void> {
     if (this.peer instanceof UdpPeer) await this.peer.send(text, this.proxy);
     else this.peer.send(text);
@@ -91,8 +95,7 @@ export class RawUe {
     const answer = challenged === null ? null : parseMessage(challenged, flowFrom('127.0.0.1', 5060));
     if (answer?.kind !== 'response' || answer.status !== 401) throw new Error(`not challenged: ${challenged}`);
     const challenge = answer.headers.get(Header['WWW-Authenticate'])!;
-    const credentials = { impi: this.impi, password: this.#password };
-    const response = answerChallenge(challenge, credentials, 'REGISTER', 'sip:ims.test');
+    const response = answerChallenge(challenge, this.credentials, 'REGISTER', 'sip:ims.test');
     if (typeof response === 'string') throw new Error(response);
     const accepted = await this.ask(this.registerRequest({ ...lines, Authorization: rewrite(response.authorization) }));
     if (!accepted?.startsWith('SIP/2.0 200 ')) throw new Error(`not registered: ${accepted}`);

@@ -151,6 +151,31 @@ describe('the intake of a worker', () => {
     expect(refusedAt(1000)).toEqual(['options', 'stranger', 'newcomer', 'invite', 'message', 'register']);
   });
 
+  it('P-143 an emergency number that a registered UE dials is never refused and served first, like a service', () => {
+    const asked: string[] = [];
+    const isUrgent = (text: string) => {
+      asked.push(nameOf(text));
+      return text.startsWith('INVITE sip:112@');
+    };
+    const rig = new Rig({}, { isUrgent });
+    const dialled = (callId: string) => sip('INVITE', callId).replace('sip:b@x', 'sip:112@x');
+    rig.batch([[dialled('idle'), known]]);
+    // Nobody is asked while there is nothing to choose.
+    expect(asked).toEqual([]);
+    rig.load(1000);
+    rig.batch([
+      [sip('INVITE', 'invite'), known],
+      [dialled('help'), known],
+      [dialled('stranger'), stranger],
+      [dialled('core'), core],
+      [sip('BYE', 'bye'), known],
+    ]);
+    expect(rig.refused).toEqual(['503 INVITE invite', '503 INVITE stranger', '503 INVITE core']);
+    expect(asked).toEqual(['INVITE invite', 'INVITE help']);
+    rig.finish();
+    expect(rig.handled.filter((line) => !line.includes('load'))).toEqual(['INVITE help', 'BYE bye']);
+  });
+
   it('C-30 a refusal is a 503 with Retry-After that goes back where a phone sent from', () => {
     const rig = new Rig();
     rig.load(500);

@@ -153,6 +153,14 @@ describe('the queue of work', () => {
     expect(takeAll(queue)).toEqual([sos, `${sos} `, `${sos}  `]);
   });
 
+  it('P-143 C-35 drops no call to an emergency number either', () => {
+    const queue = new WorkQueue({ ...options, messages: 2 });
+    const { flow } = message('', never);
+    queue.push(new WaitingMessage('INVITE sip:112@x SIP/2.0', flow, -1, -1, never, 0, true));
+    queue.push(message('bye', never));
+    expect(queue.push(message('ack', never))?.text).toBe('bye');
+  });
+
   it('C-35 tells Call-IDs apart by a hash that nobody can foresee', () => {
     const hashes = new Set(
       Array.from({ length: 10_000 }, (_, i) => callHash(`call-${i}@h`, 0, `call-${i}@h`.length, 5)),

@@ -287,8 +287,9 @@ describe('worker pool behind a dedicated reader', () => {
     expect(trail.filter((line) => line.startsWith('failed'))).toEqual(['failed 4242 unreachable']);
   });
 
-  it('X-F1 sheds by rule when a queue is full, and loses nothing of what must pass', async () => {
-    rig = await startRig(2, { ringBytes: 16_384, coalesce: false });
+  it('X-F1 P-143 sheds by rule when a queue is full, and loses nothing of what must pass', async () => {
+    const isUrgent = (text: string) => text.includes('Call-ID: help-');
+    rig = await startRig(2, { ringBytes: 16_384, coalesce: false, isUrgent });
     const owners = await invite(calls(0, 30));
     const before = rig.client.answers.length;
     for (const worker of [0, 1]) rig.workers.trigger(worker, 'busy', 800);
@@ -298,10 +299,12 @@ describe('worker pool behind a dedicated reader', () => {
       await new Promise((resolve) => setTimeout(resolve, 2));
     }
     for (const callId of owners.keys()) rig.client.send('BYE', callId);
+    for (let i = 0; i < 5; i++) rig.client.send('INVITE', `help-${i}`);
     const byes = () => rig.client.answers.slice(before).filter(({ callId }) => owners.has(callId));
     await rig.client.when(() => byes().length === owners.size);
     const answers = rig.client.answers.slice(before);
     const refused = answers.filter(({ text }) => text.startsWith('SIP/2.0 503'));
+    expect(refused.some(({ callId }) => callId.startsWith('help-'))).toBe(false);
     // A Call-ID that shares its bucket with a live one is dropped instead: it might be a retransmission.
     expect(refused.length).toBeGreaterThanOrEqual(90);
     expect(refused.every(({ text }) => text.includes('\r\nWarning: 399 cscf "overload: '))).toBe(true);

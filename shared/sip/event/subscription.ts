@@ -27,7 +27,7 @@ export interface Subscription {
   /** Event of its NOTIFYs. */
   readonly event: string;
   /** Contact of our responses and NOTIFYs, a name-addr. */
-  readonly contact: string;
+  contact: string;
   expiresAtMs: number;
   /** Version of the next document: 0 for the first, one more for each NOTIFY. */
   version: number;

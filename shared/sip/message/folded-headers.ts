@@ -1,5 +1,5 @@
 import { flatText, readLatin1 } from '../parser/latin1.ts';
-import { HeaderList, type HeaderLine } from './header-list.ts';
+import { type HeaderLine, HeaderList } from './header-list.ts';
 
 /** Header fields as two texts: small, for what outlives its message and is hardly ever read again. */
 export interface FoldedHeaders {

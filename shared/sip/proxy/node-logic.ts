@@ -23,6 +23,9 @@ export interface NodeLogic {
    */
   admit?(request: SipRequest): Reason | 'drop' | null;
 
+  /** Whether a request is for help in an emergency: those are taken though the node drains. Default: none is. */
+  isEmergency?(request: SipRequest): boolean;
+
   /**
    * A request (not ACK, not CANCEL) after validation and route processing. It must lead to `transaction.forward()`,
    * `reply()` or `refuse()`, at once or after its promise. Default: `transaction.forward()`.

@@ -11,6 +11,7 @@ import { coreTimers, giveUpMs } from '../transaction/timers.ts';
 import type { ClientTransaction } from '../transaction/transaction-layer.ts';
 import type { ClientUser } from '../transaction/transaction-port.ts';
 import type { Target } from '../transport/flow.ts';
+import type { TransportFailure } from '../transport/transport-failure.ts';
 import { parseUri, type Uri } from '../uri/uri.ts';
 import type { ProxyCore } from './proxy-core.ts';
 
@@ -29,6 +30,9 @@ export interface ForwardOptions {
   /** Gives a target up when not even a 100 came within this time (milliseconds); 0: only timers B and F do. */
   readonly responseTimeoutMs?: number;
 }
+
+/** A refusal so long after the first is believed: that of the fourth time, which is sent after 7*T1 (3.5 s in the core). */
+const restartInT1 = 6;
 
 /** Who hears of a branch. */
 export interface BranchUser {
@@ -60,6 +64,8 @@ export class ProxyBranch implements ClientUser, TimerOwner {
   #provisional = false;
   /** One beyond 100 went upstream: the caller has met this next hop, no other one is tried. */
   #introduced = false;
+  /** When the target in use first refused, -1 where it did not. */
+  #refusedMs = -1;
   #cancelReason: string | null | undefined;
   #over = false;
   readonly #user: BranchUser;
@@ -135,6 +141,7 @@ export class ProxyBranch implements ClientUser, TimerOwner {
 
   onResponse(response: SipResponse): void {
     this.#core.wheel.stop(this.#silence);
+    this.#refusedMs = -1;
     if (response.status === 503) this.#setAside(response);
     else this.#noteAnswer();
     if (response.status < 200) {
@@ -154,14 +161,35 @@ export class ProxyBranch implements ClientUser, TimerOwner {
     if (this.#over) return;
     if (!this.#provisional) this.#setAside(null);
     if (this.#mayMoveOn && !this.#provisional) this.#tryNext();
-    else this.#fail(this.#silentReason);
+    else this.#fail(this.#refusedMs < 0 ? this.#silentReason : this.#unreachableReason);
   }
 
   onTransportError(): void {
     if (this.#over) return;
     this.#setAside(null);
     if (this.#mayMoveOn && !this.#provisional) this.#tryNext();
-    else this.#fail(this.options.unreachable ?? coreReasons.nextHopUnreachable);
+    else this.#fail(this.#unreachableReason);
+  }
+
+  /**
+   * A node that restarts refuses for a second or two. Where there is no other, a request inside a dialog is sent again
+   * until Timer B or F, one that begins something until the fourth time, unless the node said how long it waits: then
+   * there is something else it can do. A phone that refuses is gone.
+   */
+  ridesOut(failure: TransportFailure): boolean {
+    const { targets, responseTimeoutMs = 0 } = this.options;
+    if (this.#over || targets !== undefined || this.#cancelReason !== undefined) return false;
+    if (this.#mayMoveOn && !this.#provisional) return false;
+    // A connection that has ended took along what was in it.
+    const { transport } = this.#client?.target ?? this.target!;
+    if (failure !== 'refused' && (failure !== 'closed' || transport === 'udp')) return false;
+    const inDialog = this.#core.isInDialog(this.request);
+    if (!inDialog && responseTimeoutMs > 0) return false;
+    const { nowMs } = this.#core.wheel;
+    if (this.#refusedMs < 0) this.#refusedMs = nowMs;
+    if (!inDialog && nowMs - this.#refusedMs >= restartInT1 * (this.#client?.profile ?? coreTimers).t1Ms) return false;
+    this.#setAside(null);
+    return true;
   }
 
   onTimer(timer: Timer): void {
@@ -182,6 +210,10 @@ export class ProxyBranch implements ClientUser, TimerOwner {
   get #silentReason(): Reason {
     if (this.options.silent !== undefined) return this.options.silent;
     return this.request.method === 'INVITE' ? coreReasons.noAnswer : coreReasons.nextHopSilent;
+  }
+
+  get #unreachableReason(): Reason {
+    return this.options.unreachable ?? coreReasons.nextHopUnreachable;
   }
 
   get #mayMoveOn(): boolean {
@@ -212,6 +244,7 @@ export class ProxyBranch implements ClientUser, TimerOwner {
     const target = this.#targets[this.#next]!;
     this.#next += 1;
     this.#provisional = false;
+    this.#refusedMs = -1;
     const last = this.#next === this.#targets.length;
     const timeout = this.options.responseTimeoutMs ?? 0;
     if (timeout > 0) this.#core.wheel.start(this.#silence, timeout);

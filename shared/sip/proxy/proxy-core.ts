@@ -18,7 +18,7 @@ import type { SipUri } from '../uri/sip-uri.ts';
 import type { Uri } from '../uri/uri.ts';
 import { CallOrder } from './call-order.ts';
 import { bearsMark } from './loop-mark.ts';
-import { MergedRequests } from './merged-requests.ts';
+import { type Claim, MergedRequests } from './merged-requests.ts';
 import type { NodeLogic } from './node-logic.ts';
 import { type BranchUser, type ForwardOptions, nextHop, ProxyBranch } from './proxy-branch.ts';
 import { ProxyTransaction } from './proxy-transaction.ts';
@@ -163,8 +163,8 @@ export class ProxyCore implements ServerUser {
     this.forget(server);
   }
 
-  /** Takes a request as ours to answer; false when another live transaction has the same one. Requirement C-05. */
-  claim(server: ServerTransaction, request: SipRequest): boolean {
+  /** Takes a request as ours to answer, unless another live transaction has the same one. Requirement C-05. */
+  claim(server: ServerTransaction, request: SipRequest): Claim {
     return this.#merged.claim(server, request);
   }
 
@@ -299,7 +299,7 @@ export class ProxyCore implements ServerUser {
     this.#order.release(callId, (server, request) => this.#handle(server, request, callId));
   }
 
-  /** RFC 3261 16.3: Max-Forwards, loops, Proxy-Require; OPTIONS to ourselves; a draining node. */
+  /** RFC 3261 16.3: Max-Forwards, loops, Proxy-Require; OPTIONS to ourselves; a draining node. P-143: emergencies go on. */
   #validate(transaction: ProxyTransaction): boolean {
     const { request } = transaction;
     if (request.method === 'OPTIONS' && this.#isForUs(request)) {
@@ -312,7 +312,8 @@ export class ProxyCore implements ServerUser {
     } else if (
       this.#draining &&
       !transaction.inDialog &&
-      (request.method === 'INVITE' || request.method === 'REGISTER')
+      (request.method === 'INVITE' || request.method === 'REGISTER') &&
+      this.logic.isEmergency?.(request) !== true
     ) {
       transaction.refuse(coreReasons.draining, '', (response) => response.headers.append(Header['Retry-After'], '5'));
     } else {

@@ -5,6 +5,7 @@ import { neededOfReceived, neededOfSent } from '../message/late-headers.ts';
 import { reasonPhrase } from '../message/reason-phrases.ts';
 import type { SipRequest } from '../message/request.ts';
 import type { SipResponse } from '../message/response.ts';
+import { parseMessage } from '../parser/parse-message.ts';
 import { coreReasons, type Reason, warningOf } from '../reasons.ts';
 import type { ServerTransaction } from '../transaction/transaction-port.ts';
 import type { SipUri } from '../uri/sip-uri.ts';
@@ -89,15 +90,18 @@ export class ProxyTransaction implements BranchUser {
   }
 
   /**
-   * Says that this node is the recipient of the request. Gives false when it was refused instead: with 482 as a copy of
-   * one that came another way and is, or was a moment ago, answered here; with 420 when `supported` is given and Require
-   * asks for more than that.
+   * Says that this node is the recipient of the request. Gives false when it was answered instead: with 482 as a copy of
+   * one that came another way and is, or was a moment ago, answered here; with the same answer when its sender has sent
+   * it again and a node between does not know it any more; with 420 when `supported` is given and Require asks for more
+   * than that.
    *
    * Source: RFC 3261 8.2.2.2, 8.2.2.3; requirement C-05.
    */
   serveAsUas(supported: readonly string[] | null = null): boolean {
-    if (!this.#core.claim(this.#server, this.request)) {
-      this.refuse(coreReasons.mergedRequest);
+    const claim = this.#core.claim(this.#server, this.request);
+    if (claim !== 'own') {
+      if (claim === 'merged') this.refuse(coreReasons.mergedRequest);
+      else this.#repeat(claim.again);
       return false;
     }
     const unsupported = supported === null ? [] : this.#core.unsupported(this.request, Header.Require, supported);
@@ -197,6 +201,19 @@ export class ProxyTransaction implements BranchUser {
       return;
     }
     this.#takeFailure(branch, reason);
+  }
+
+  /** Answers as the same request was answered before, by the way that this one came. */
+  #repeat(text: string): void {
+    const response = parseMessage(text, this.request.flow!);
+    if (response.kind !== 'response') {
+      this.refuse(coreReasons.mergedRequest);
+      return;
+    }
+    const { headers } = response.by('repeatAnswer (RFC 3261 17.2.2)');
+    headers.remove(Header.Via);
+    headers.prepend(Header.Via, this.request.headers.values(Header.Via).join(', '));
+    this.#respond(response);
   }
 
   /** Sends a response; after the last one this transaction has nothing left to do (further 2xx to an INVITE may come). */

@@ -6,6 +6,7 @@ import type { SipResponse } from '../message/response.ts';
 import { writeMessage } from '../message/write.ts';
 import { readCSeq } from '../parser/sanity.ts';
 import type { Target } from '../transport/flow.ts';
+import type { TransportFailure } from '../transport/transport-failure.ts';
 import type { Datagram } from './stream-switch.ts';
 import { Timer, type TimerOwner } from './timer-wheel.ts';
 import { giveUpMs, type TimerProfile, timerDMs } from './timers.ts';
@@ -94,10 +95,15 @@ export class InviteClient implements TimerOwner {
     }
   }
 
-  transportFailed(): void {
+  transportFailed(failure: TransportFailure): void {
     if (this.#state !== 'calling') return;
     if (this.datagram !== null) {
       this.#fallBack(this.datagram);
+      return;
+    }
+    if (this.#user.ridesOut?.(failure) === true) {
+      // Over a stream nothing is sent again but this.
+      if (!this.#retransmit.running) this.#port.wheel.start(this.#retransmit, this.#intervalMs);
       return;
     }
     this.#end();
@@ -117,7 +123,7 @@ export class InviteClient implements TimerOwner {
     if (timer === this.#retransmit) {
       this.#intervalMs *= 2;
       this.#port.send(this.#text, this.target, this.token, null);
-      if (this.#state === 'calling') this.#port.wheel.start(this.#retransmit, this.#intervalMs);
+      if (this.#state === 'calling' && this.#unreliable) this.#port.wheel.start(this.#retransmit, this.#intervalMs);
       return;
     }
     const silent = this.#state === 'calling';

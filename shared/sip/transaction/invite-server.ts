@@ -63,6 +63,10 @@ export class InviteServer implements ServerTransaction, TimerOwner {
     return this.#state !== 'proceeding';
   }
 
+  get finalText(): string {
+    return this.#state === 'completed' ? this.#last : '';
+  }
+
   respond(response: SipResponse): void {
     const success = response.status >= 200 && response.status < 300;
     switch (this.#state) {

@@ -1,6 +1,7 @@
 import type { SipRequest } from '../message/request.ts';
 import type { SipResponse } from '../message/response.ts';
 import type { Target } from '../transport/flow.ts';
+import type { TransportFailure } from '../transport/transport-failure.ts';
 import type { Datagram } from './stream-switch.ts';
 import { Timer, type TimerOwner } from './timer-wheel.ts';
 import { giveUpMs, type TimerProfile } from './timers.ts';
@@ -78,10 +79,15 @@ export class NonInviteClient implements TimerOwner {
     }
   }
 
-  transportFailed(): void {
+  transportFailed(failure: TransportFailure): void {
     if (this.#state !== 'trying' && this.#state !== 'proceeding') return;
     if (this.datagram !== null) {
       this.#fallBack(this.datagram);
+      return;
+    }
+    if (this.#user.ridesOut?.(failure) === true) {
+      // Over a stream nothing is sent again but this.
+      if (!this.#retransmit.running) this.#port.wheel.start(this.#retransmit, this.#intervalMs);
       return;
     }
     this.#end();
@@ -93,8 +99,8 @@ export class NonInviteClient implements TimerOwner {
       const { t2Ms } = this.profile;
       this.#intervalMs = this.#state === 'proceeding' ? t2Ms : Math.min(this.#intervalMs * 2, t2Ms);
       this.#port.send(this.#text, this.target, this.token, null);
-      if (this.#state === 'trying' || this.#state === 'proceeding')
-        this.#port.wheel.start(this.#retransmit, this.#intervalMs);
+      const waits = this.#state === 'trying' || this.#state === 'proceeding';
+      if (waits && this.target.transport === 'udp') this.#port.wheel.start(this.#retransmit, this.#intervalMs);
       return;
     }
     const silent = this.#state !== 'completed';

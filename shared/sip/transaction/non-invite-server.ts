@@ -58,6 +58,10 @@ export class NonInviteServer implements ServerTransaction, TimerOwner {
     return this.#state === 'completed' || this.#state === 'terminated';
   }
 
+  get finalText(): string {
+    return this.#state === 'completed' ? this.#last : '';
+  }
+
   respond(response: SipResponse): void {
     if (this.answered || response.status < 200) return;
     this.#state = 'completed';

@@ -188,7 +188,7 @@ export class TransactionLayer implements TransactionPort {
     const client = this.#clients[token & (maxClients - 1)];
     if (client == null || client.token !== token) return;
     if (client.datagram !== null) this.#streams.failed(client.target, failure);
-    client.transportFailed();
+    client.transportFailed(failure);
   }
 
   send(text: string, target: Target, token: number, message: SipMessage | null): void {

@@ -1,6 +1,7 @@
 import type { SipRequest } from '../message/request.ts';
 import type { SipMessage, SipResponse } from '../message/response.ts';
 import type { Target } from '../transport/flow.ts';
+import type { TransportFailure } from '../transport/transport-failure.ts';
 import type { TimerWheel } from './timer-wheel.ts';
 
 /** What the four machines act through. */
@@ -23,6 +24,11 @@ export interface ClientUser {
   onTimeout(): void;
   /** The request could not be sent. Source: RFC 3261 17.1.4, 18.4. */
   onTransportError(): void;
+  /**
+   * The request did not get there, and nobody has answered it. True: the next hop may be back in a moment, the
+   * transaction sends again when Timer A or E fires; else it ends with `onTransportError`.
+   */
+  ridesOut?(failure: TransportFailure): boolean;
 }
 
 /** The user of a transaction whose outcome nobody waits for (any more): it keeps nothing alive. */
@@ -45,6 +51,8 @@ export interface ServerTransaction {
   readonly method: string;
   /** Whether a final response has gone out. */
   readonly answered: boolean;
+  /** The final response as it went out, while it is kept to be sent again; else ''. */
+  readonly finalText: string;
   /** Whoever handles the transaction may leave his state here. */
   context: unknown;
   /** Sends a response; after a final one only further 2xx to an INVITE still go. */

@@ -52,7 +52,8 @@ it('D-03 P-127 P-128 a P-CSCF with Diameter peers offers Rx, and every worker an
     ...['--set', `listeners={gm: [udp:127.0.0.1:${gm}], mw: [udp:127.0.0.1:${mw}]}`],
     ...['--set', `diameter={peers: [{host: pcrf.ims.test, address: 127.0.0.1, port: ${port}}]}`],
     ...['--set', 'workers=2'],
-    ...['--set', 'store={type: memory}', '--set', `management={socket: ${join(folder, 'pcscf.sock')}}`],
+    ...['--set', `store={path: ${join(folder, 'store')}}`],
+    ...['--set', `management={socket: ${join(folder, 'pcscf.sock')}}`],
   ]);
   cleanups.push(async () => {
     pcscf.process.kill('SIGTERM');

@@ -315,6 +315,66 @@ describe('where users were found', () => {
     send('sip:Alice@ims.test');
     await found();
   });
+
+  describe('while no HSS answers', () => {
+    const unanswered = async () => {
+      await network.harness.settle();
+      network.harness.side.diameterFailed(network.harness.diameterSent.shift()!.message.readUInt32BE(12), 'no-peer');
+      await network.harness.settle();
+    };
+    const sent = () => network.harness.take().map(({ status, to: target }) => status || target);
+
+    it('X-R4 I-27 counts where they were, for an hour, and the HSS is not asked every time', async () => {
+      start({ locationCache: 5 });
+      send();
+      await found();
+      network.harness.answer(network.harness.takeOne(), 200);
+      network.harness.advance(60_000);
+      network.harness.take();
+      send();
+      await unanswered();
+      send();
+      await network.harness.settle();
+      const forwarded = network.harness.take();
+      expect(forwarded.map(({ to }) => to)).toEqual(['udp 127.0.0.1:6060', 'udp 127.0.0.1:6060']);
+      expect(network.harness.diameterSent).toEqual([]);
+      for (const message of forwarded) network.harness.answer(message, 200);
+      network.harness.advance(3_600_000);
+      network.harness.take();
+      send();
+      await unanswered();
+      expect(sent()).toEqual([504]);
+    });
+
+    it('X-R4 I-27 not who was not found, and nobody without a cache', async () => {
+      start({ locationCache: 5 });
+      send();
+      await network.uaa(exp(5003));
+      network.harness.take();
+      send();
+      await unanswered();
+      expect(sent()).toEqual([504]);
+      start();
+      send();
+      await found();
+      network.harness.take();
+      send();
+      await unanswered();
+      expect(sent()).toEqual([504]);
+    });
+
+    it('X-R4 I-27 who has registered since is asked for, and found where he was', async () => {
+      start({ locationCache: 5 });
+      send('sip:Alice@ims.test');
+      await found();
+      network.harness.take();
+      network.harness.answer(await registerWith({}), 200);
+      network.harness.take();
+      send('sip:Alice@ims.test');
+      await unanswered();
+      expect(sent()).toEqual(['udp 127.0.0.1:6060']);
+    });
+  });
 });
 
 describe('the I-CSCF itself', () => {

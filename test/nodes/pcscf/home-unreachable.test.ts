@@ -26,7 +26,7 @@ describe('an S-CSCF that cannot be reached', () => {
     'P-84 %s: the UE is told to register anew, by the URI of its Path',
     (method) => {
       const token = register(worker, alice);
-      worker.failSend(ask(method));
+      worker.failSend(ask(method), 'unreachable');
       const answer = worker.takeOne();
       expect(answer.status).toBe(504);
       expect(answer.header('Warning')).toContain('home-unreachable');
@@ -74,7 +74,7 @@ describe('an S-CSCF that cannot be reached', () => {
       granted(alice).filter((line) => !line.startsWith('Service-Route')),
     );
     worker.receive(request(alice, 'MESSAGE', 'sip:bob@ims.test'), alice.source);
-    worker.failSend(worker.takeOne());
+    worker.failSend(worker.takeOne(), 'unreachable');
     const answer = worker.takeOne();
     expect([answer.status, answer.body]).toEqual([504, '']);
   });

@@ -154,7 +154,7 @@ describe('REGISTER to the home network', () => {
   it('P-22 answers 504 when no I-CSCF answers', () => {
     start();
     worker.receive(registerText(alice), alice.source);
-    worker.failSend(worker.takeOne());
+    worker.failSend(worker.takeOne(), 'unreachable');
     expect(worker.takeOne().status).toBe(504);
   });
 

@@ -214,13 +214,13 @@ describe('a flow that is dead', () => {
   it('S-124 a connection of our own that breaks counts as one, that to a P-CSCF does not', async () => {
     await bind('bob@ims.test', flow(1), '');
     const [direct] = invites(await call());
-    net.harness.failSend(direct!);
+    net.harness.failSend(direct!, 'unreachable');
     await net.settle();
     expect(finals(net.harness.take())).toEqual([480]);
     expect(net.harness.logic.registrations()).toBe(0);
     await bind('bob@ims.test', flow(1));
     const [byPcscf] = invites(await call());
-    net.harness.failSend(byPcscf!);
+    net.harness.failSend(byPcscf!, 'unreachable');
     await net.settle();
     expect(finals(net.harness.take())).toEqual([504]);
     expect(net.harness.logic.registrations()).toBe(1);

@@ -601,7 +601,7 @@ describe('the dialog of a subscription', () => {
     expect(nothingKept()).toEqual([0, 0]);
     net.harness.take();
     const [, notify] = await subscribe(net, { callId: 'two' });
-    net.harness.failSend(notify!);
+    net.harness.failSend(notify!, 'unreachable');
     expect(nothingKept()).toEqual([0, 0]);
     net.harness.take();
   });

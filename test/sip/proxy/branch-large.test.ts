@@ -88,7 +88,7 @@ describe('requests that are too large for a datagram (RFC 3261 18.1.1)', () => {
     const sent = ask(rig);
     rig.layer.sendFailed(sent.token, 'refused');
     rig.take();
-    rig.layer.sendFailed(sent.token, 'refused');
+    rig.layer.sendFailed(sent.token, 'unreachable');
     expect(rig.take()).toEqual(['SIP/2.0 504 Server Time-out > 10.0.0.1:5060']);
     expect(rig.core.health.size).toBe(1);
   });

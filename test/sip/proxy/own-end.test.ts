@@ -20,6 +20,38 @@ describe('merged requests', () => {
     expect(parsed(rig.sent[1]!.text).headers.get(Header.Warning)).toContain('merged-request');
   });
 
+  describe('from a sender behind a proxy', () => {
+    const by = (branch: string, sender = 'SIP/2.0/UDP 10.0.0.8:5060;branch=z9hG4bKsender;received=10.0.0.8') => ({
+      Via: `${viaOf(branch).Via}, ${sender}`,
+    });
+
+    it('X-R2 C-05 what it sends again through a proxy that has restarted is answered as before', () => {
+      const rig = startProxy();
+      rig.receive(options(by('before')));
+      rig.receive(options(by('after')));
+      const [first, again] = rig.sent.map(({ text }) => text);
+      expect(again).toBe(first!.replace('z9hG4bKbefore', 'z9hG4bKafter'));
+      expect(rig.rejected).toEqual([]);
+      rig.take();
+      rig.receive(options(by('after')));
+      expect(rig.sent[0]!.text).toBe(again);
+      rig.time.advance(70_000);
+      expect(rig.layer.counts).toEqual({ servers: 0, clients: 0 });
+    });
+
+    it.each([
+      ['another branch', by('after', 'SIP/2.0/UDP 10.0.0.8:5060;branch=z9hG4bKother;received=10.0.0.8')],
+      ['another source', by('after', 'SIP/2.0/UDP 10.0.0.8:5060;branch=z9hG4bKsender;received=10.9.9.9')],
+      ['another Contact', { ...by('after'), Contact: '<sip:mallory@10.0.0.1>' }],
+      ['another lifetime', { ...by('after'), Expires: '1' }],
+    ])('X-I19 C-05 with %s it is somebody else who sends', (_name, fields) => {
+      const rig = startProxy();
+      rig.receive(options(by('before')));
+      rig.receive(options(fields));
+      expect(rig.sent.map(({ text }) => statusOf(text))).toEqual([200, 482]);
+    });
+  });
+
   it.each([
     ['another CSeq', { CSeq: '2 OPTIONS' }],
     ['another From tag', { From: '<sip:alice@ims.test>;tag=b' }],

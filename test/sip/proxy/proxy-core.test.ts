@@ -341,4 +341,12 @@ describe('procedures', () => {
     rig.receive(requestText('INVITE', { To: '<sip:bob@ims.test>;tag=b', ...viaOf('r') }));
     expect(rig.sent[1]!.text.startsWith('INVITE')).toBe(true);
   });
+
+  it('P-143 C-15 a draining node takes calls for help, where its procedures know them', () => {
+    const rig = startProxy({ isEmergency: ({ headers }) => headers.get(Header.Subject) === 'help' });
+    rig.core.drain();
+    rig.receive(requestText('INVITE'));
+    rig.receive(requestText('INVITE', { Subject: 'help', ...viaOf('help') }));
+    expect(rig.sent.map(({ text }) => text.slice(0, 11))).toEqual(['SIP/2.0 503', 'INVITE sip:']);
+  });
 });
