@@ -44,10 +44,8 @@ export const inPart: Readonly<Record<string, string>> = {
   'P-143': 'a number of `emergency.numbers` is no emergency to overload protection, only an emergency service is',
   'C-30': 'overload control by parameters (RFC 7339), which is optional',
   'C-34': 'a mirror by HEP or pcap, which is optional; traces show every message',
-  'X-R4':
-    'a REGISTER needs the HSS; calls go on with the cache of locations at the I-CSCF (`locationCache`), which is off by default',
+  'X-R4': 'a UE that the S-CSCF challenges each time needs the HSS for its refresh; one behind IPsec does not',
   'X-R13': 'two hours of soak are a run of `npm run chaos -- --minutes 120` by hand; the suite has half a minute',
-  'X-R18': 'a REGISTER at both sides of a cut is proven for records of the store, not for two whole nodes',
   'S-21': 'administrative ends but for RTR, PPR and third-party REGISTER',
   'S-29': 'an offer inside a dialog is judged by the policy of the P-CSCF only, not by the media profile of the user',
   'S-83': 'the HSS keeps contacts, not subscriptions to registrations: a UE subscribes anew when it hears 481',

@@ -1,4 +1,4 @@
-import type { RequestFailure } from '#diameter/client';
+import { isSilence, type RequestFailure } from '#diameter/client';
 import type { LocationInfoAnswer, UserAuthorizationAnswer } from '#diameter/cx/cx-results';
 import type { IcscfState } from './icscf.ts';
 import type { LocatedUser } from './location-cache.ts';
@@ -27,8 +27,7 @@ export async function askAuthorization(
 
 /**
  * LIR: which S-CSCF serves a user; by the cache where the configuration has one, and by what it knew last while no HSS
- * answers. `type`: REGISTRATION_AND_CAPABILITIES
- * asks for what another S-CSCF has to have, null for the one there is.
+ * answers. `type`: REGISTRATION_AND_CAPABILITIES asks for what another S-CSCF has to have, null for the one there is.
  * Source: TS 29.228 6.1.4; requirements I-20, I-25, I-27, I-29, X-R4.
  */
 export async function askLocation(
@@ -51,8 +50,4 @@ export async function askLocation(
   if (answer.failure === undefined && found && type === null) locations.set(user, answer);
   else locations.forget(impu);
   return answer;
-}
-
-function isSilence({ failure }: LocationInfoAnswer | RequestFailure): boolean {
-  return failure === 'timeout' || failure === 'no-peer' || failure === 'peer-lost';
 }

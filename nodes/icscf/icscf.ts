@@ -19,6 +19,7 @@ import {
   reselectScscf,
   routeRegister,
 } from './register.ts';
+import { RegisteredServers } from './registered-servers.ts';
 import { type LocationAttempt, reselectForRequest, routeInitialRequest } from './terminating.ts';
 
 /** What the procedures of the I-CSCF share. */
@@ -29,6 +30,7 @@ export interface IcscfState {
   readonly challenges: ChallengeMemory;
   readonly failed: FailedScscfs;
   readonly locations: LocationCache;
+  readonly registered: RegisteredServers;
   readonly hssOf: HssMemory;
   /** Null where the configuration has no ENUM. */
   readonly enumDirectory: EnumDirectory | null;
@@ -49,6 +51,7 @@ export function createIcscf(context: NodeContext<IcscfConfig>, cx: CxClient): No
     challenges: new ChallengeMemory(now, context.calls),
     failed: new FailedScscfs(now, config.transport.setAside * 1000),
     locations: new LocationCache(now, config.locationCache * 1000),
+    registered: new RegisteredServers(now),
     hssOf: new HssMemory(now, hssHosts(config)),
     enumDirectory: openEnum(config.numbers.enum, config.dns.servers, now),
   };

@@ -15,27 +15,25 @@ interface Entry {
 
 /**
  * Where users were found of late, so that several requests for one user in a row ask the HSS once. Only what leads to an
- * S-CSCF is kept, for seconds; for longer it counts only where the HSS does not answer. Requirements I-27, X-R4.
+ * S-CSCF is kept, for seconds; for an hour it counts where no HSS answers. Requirements I-27, X-R4.
  */
 export class LocationCache {
   readonly #entries = new Map<string, Entry>();
   readonly #now: () => number;
   #lifeMs: number;
 
-  /** `now`: monotonic milliseconds. `lifeMs`: 0 for a cache that keeps nothing. */
+  /** `now`: monotonic milliseconds. `lifeMs`: 0 where the HSS is asked each time. */
   constructor(now: () => number, lifeMs: number) {
     this.#now = now;
     this.#lifeMs = lifeMs;
   }
 
   get(user: LocatedUser): LocationInfoAnswer | null {
-    if (this.#lifeMs === 0) return null;
     const entry = this.#entries.get(keyOf(user));
     return entry !== undefined && entry.untilMs > this.#now() ? entry.answer : null;
   }
 
   set(user: LocatedUser, answer: LocationInfoAnswer): void {
-    if (this.#lifeMs === 0) return;
     const now = this.#now();
     for (const [key, entry] of this.#entries) {
       if (entry.learnedMs + outageMs > now && this.#entries.size < maxEntries) break;
@@ -51,7 +49,7 @@ export class LocationCache {
     const entry = this.#entries.get(keyOf(user));
     const now = this.#now();
     if (entry === undefined || entry.learnedMs + outageMs <= now) return null;
-    entry.untilMs = now + this.#lifeMs;
+    entry.untilMs = now + Math.max(this.#lifeMs, silentMs);
     return entry.answer;
   }
 
@@ -64,10 +62,10 @@ export class LocationCache {
     }
   }
 
-  /** Keeps what it learns from now on for this long, milliseconds; 0: nothing, and forgets what it knows. */
+  /** How long what it learns from now on saves asking the HSS, milliseconds; 0: not at all. */
   keepFor(lifeMs: number): void {
     this.#lifeMs = lifeMs;
-    if (lifeMs === 0) this.#entries.clear();
+    if (lifeMs === 0) for (const entry of this.#entries.values()) entry.untilMs = 0;
   }
 
   /** What is known of a user is not true any more. */
@@ -78,8 +76,10 @@ export class LocationCache {
   }
 }
 
-const maxEntries = 10_000;
+const maxEntries = 50_000;
 const outageMs = 3_600_000;
+/** An HSS that was silent is not asked about the same user again for this long. */
+const silentMs = 2_000;
 
 function keyOf({ impu, originating }: LocatedUser): string {
   return `${originating ? 'o' : 't'}${impu}`;

@@ -1,3 +1,4 @@
+import { isSilence } from '#diameter/client';
 import { userAuthorizationTypes } from '#diameter/cx/cx-requests';
 import { cxResultCodes, type UserAuthorizationAnswer } from '#diameter/cx/cx-results';
 import { impiFrom, registeringIdentityOf } from '#ims/identity';
@@ -50,11 +51,6 @@ export async function routeRegister(state: IcscfState, transaction: ProxyTransac
   }
   const type = identity.deregistration ? userAuthorizationTypes.DE_REGISTRATION : null;
   const answer = await askAuthorization(state, identity, type);
-  const refusal = uarRefusal(answer);
-  if (refusal !== null || answer.failure !== undefined) {
-    refuseByHss(transaction, refusal ?? reasons.hssMalformed, outcomeDetail('UAR', answer));
-    return;
-  }
   const attempt: RegisterAttempt = {
     kind: 'register',
     ...identity,
@@ -62,8 +58,23 @@ export async function routeRegister(state: IcscfState, transaction: ProxyTransac
     tried: new Set(),
     scscf: '',
   };
+  const server = isSilence(answer) ? state.registered.serverOf(identity) : null;
+  if (server !== null) {
+    state.context.log.info(
+      { impi: identity.impi, scscf: server },
+      'no HSS answers: a REGISTER goes where the last one went',
+    );
+    transaction.context = attempt;
+    tryScscf(state, transaction, attempt, server);
+    return;
+  }
+  const refusal = uarRefusal(answer);
+  if (refusal !== null || answer.failure !== undefined) {
+    refuseByHss(transaction, refusal ?? reasons.hssMalformed, outcomeDetail('UAR', answer));
+    return;
+  }
   transaction.context = attempt;
-  tryScscf(state, transaction, attempt, chosenServer(state, attempt, answer), answer);
+  tryChosen(state, transaction, attempt, chosenServer(state, attempt, answer), answer);
 }
 
 /** Whether a branch ended in a way that calls for another S-CSCF; else its response goes back as it is. Requirement I-15. */
@@ -92,7 +103,7 @@ export async function reselectScscf(
     if (answer.failure === undefined && uarRefusal(answer) === null) {
       const next = chooseScscf(state, answer.capabilities, attempt.tried);
       if (next !== null) {
-        tryScscf(state, transaction, attempt, next, answer);
+        tryScscf(state, transaction, attempt, next);
         return true;
       }
     }
@@ -109,12 +120,15 @@ export function refuseByHss(transaction: ProxyTransaction, reason: Reason, detai
   });
 }
 
-/** Remembers where the challenge came from, until the REGISTER that answers it. Requirement I-17. */
+/** Remembers where the challenge came from, until the REGISTER that answers it, and who has accepted one. Requirements I-17, X-R4. */
 export function noteRegisterResponse(state: IcscfState, attempt: RegisterAttempt, response: SipResponse): void {
   state.failed.answered(attempt.scscf);
   state.locations.doubt(attempt.impu);
   if (response.status === 401) state.challenges.set(attempt.impi, attempt.callId, attempt.scscf);
   else if (response.status >= 200) state.challenges.delete(attempt.impi, attempt.callId);
+  if (attempt.deregistration || response.status >= 400) {
+    if (response.status !== 401) state.registered.left(attempt);
+  } else if (response.status >= 200) state.registered.accepted(attempt, attempt.scscf);
 }
 
 function movesOn(status: number): boolean {
@@ -129,17 +143,18 @@ function chosenServer(state: IcscfState, attempt: RegisterAttempt, answer: UserA
   return chooseScscf(state, answer.capabilities, attempt.tried);
 }
 
-function tryScscf(
+function tryChosen(
   state: IcscfState,
   transaction: ProxyTransaction,
   attempt: RegisterAttempt,
   scscf: string | null,
-  answer: UserAuthorizationAnswer,
+  { capabilities }: UserAuthorizationAnswer,
 ): void {
-  if (scscf === null) {
-    transaction.refuse(reasons.noScscf, whatIsMissing(state.context.config.scscfs, answer.capabilities));
-    return;
-  }
+  if (scscf !== null) tryScscf(state, transaction, attempt, scscf);
+  else transaction.refuse(reasons.noScscf, whatIsMissing(state.context.config.scscfs, capabilities));
+}
+
+function tryScscf(state: IcscfState, transaction: ProxyTransaction, attempt: RegisterAttempt, scscf: string): void {
   const uri = parseUri(scscf);
   if (uri instanceof ParseFailure || uri.kind !== 'sip') {
     transaction.refuse(reasons.hssMalformed, `Server-Name ${scscf}`);

@@ -1,5 +1,6 @@
 import { reasons } from '#ims/reasons';
-import type { DialogRow, RegistrationPage, RegistrationRow } from '#service/worker-question';
+import { readSlices } from '#service/registration-slices';
+import type { DialogRow, RegistrationRow } from '#service/worker-question';
 import { readQuestion } from '#service/worker-question';
 import type { Binding } from './binding.ts';
 import type { Dialog } from './dialogs.ts';
@@ -12,13 +13,12 @@ export function answerQuestion(state: PcscfState, request: unknown): unknown {
   const { registrations, dialogs, context } = state;
   switch (question?.command) {
     case 'registrations.page': {
-      const { bindings, last } = registrations.page(question.from, question.limit);
       const nowMs = context.clock.wallMs();
-      const page: RegistrationPage = {
-        rows: bindings.map((binding) => rowOf(binding, nowMs)).filter(matches(question.filter)),
-        next: last,
-      };
-      return page;
+      const fits = matches(question.filter);
+      return readSlices(question.from, question.limit, (behind, most) => {
+        const { bindings, last } = registrations.page(behind, most);
+        return { rows: bindings.map((binding) => rowOf(binding, nowMs)).filter(fits), next: last };
+      });
     }
     case 'registrations.show':
       return bindingsOf(state, question.id).map((binding) => showBinding(binding, context.clock.wallMs()));

@@ -4,7 +4,7 @@ import { bucketOf, type Store } from '#store/store';
 import { CHALLENGES, decodeChallenge } from './challenge-store.ts';
 import { keepsServer } from './kept-assignment.ts';
 import type { Registration } from './registration.ts';
-import { GRACE_MS, REGISTRATIONS } from './registration-store.ts';
+import { GRACE_MS, PROFILES, REGISTRATIONS } from './registration-store.ts';
 import { assignedImpus, release } from './server-assignment.ts';
 import { releaseSessionsOf } from './session-release.ts';
 import type { ScscfState } from './state.ts';
@@ -57,11 +57,14 @@ export class ExpirySweep implements TimerOwner {
 
   #take(store: Store): number {
     const { clock, worker, workers } = this.#state.context;
-    const mine = (key: string) => workers === 1 || bucketOf('', key) % workers === worker;
+    const mine = (key: string, table: string) =>
+      (workers === 1 || bucketOf('', key) % workers === worker) &&
+      (table !== SUBSCRIPTIONS || this.#state.regEvents.seesTo(key));
     const records = store.takeExpired(clock.wallMs(), MAX_AT_ONCE, mine);
     for (const { table, key, value } of records) {
       if (table === CHALLENGES) expireChallenge(this.#state, key, value);
       else if (table === REGISTRATIONS) expireContacts(this.#state, key);
+      else if (table === PROFILES) this.#state.registrations.dropProfile(key);
       else if (table === UNREGISTERED) dropUnregistered(this.#state, key);
       else if (table === SUBSCRIPTIONS) this.#state.regEvents.attend(key);
     }

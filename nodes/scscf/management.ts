@@ -1,6 +1,7 @@
 import { serverAssignmentTypes } from '#diameter/cx/cx-requests';
 import { impuOf } from '#ims/identity';
 import { reasons } from '#ims/reasons';
+import { readSlices } from '#service/registration-slices';
 import type { DialogRow, RegistrationPage, RegistrationRow } from '#service/worker-question';
 import { readQuestion } from '#service/worker-question';
 import { ParseFailure } from '#sip/errors';
@@ -34,10 +35,12 @@ export function answerQuestion(state: ScscfState, request: unknown): unknown {
 }
 
 function pageOf(state: ScscfState, from: string, limit: number, filter: string): RegistrationPage {
-  const { registrations, last } = state.registrations.page(from, limit);
   const nowMs = state.context.clock.wallMs();
-  const rows = registrations.map((registration) => rowOf(registration, nowMs)).filter(matches(filter));
-  return { rows, next: last };
+  const fits = matches(filter);
+  return readSlices(from, limit, (behind, most) => {
+    const { registrations, last } = state.registrations.page(behind, most);
+    return { rows: registrations.map((registration) => rowOf(registration, nowMs)).filter(fits), next: last };
+  });
 }
 
 function rowOf({ key, identities, bindings }: Registration, nowMs: number): RegistrationRow {

@@ -99,7 +99,7 @@ export class RegEvents {
       const subscription = openSubscription(request, asked, localTag, contact, turn.nowMs);
       outcome = isRefusal(subscription) ? subscription : { subscription, asked };
       if (isRefusal(subscription)) return;
-      const watcher = { subscription, news: [], told: [] };
+      const watcher = { subscription, owner: this.#context.store.nodes?.own ?? 0, news: [], told: [] };
       turn.watch.watchers = [...turn.watch.watchers, watcher];
       this.#notify(turn, watcher);
     };
@@ -143,6 +143,7 @@ export class RegEvents {
     const take = (turn: Turn) => {
       const watcher = watcherOf(turn.watch, callId, localTag);
       if (watcher === undefined) return;
+      this.#stepIn(watcher);
       const { subscription } = watcher;
       const asked = refreshSubscription(subscription, request, offered, turn.nowMs);
       outcome = isRefusal(asked) ? asked : { subscription, asked };
@@ -193,6 +194,7 @@ export class RegEvents {
       if (this.#subscriptions.get(key) === null) return;
       this.#change(key, allDialogs, (turn) => {
         for (const watcher of turn.watch.watchers) {
+          if (!this.#isOurs(watcher)) continue;
           const { subscription } = watcher;
           const isOver = subscription.ending === null && turn.nowMs >= subscription.expiresAtMs;
           const isDue = subscription.phase === 'waiting' && turn.nowMs >= subscription.retryAtMs;
@@ -203,9 +205,33 @@ export class RegEvents {
     });
   }
 
+  /** Whether subscriptions to a registration that fall due are seen to here: where several S-CSCFs share them, one of them does. */
+  seesTo(key: string): boolean {
+    if (this.#context.store.nodes === undefined) return true;
+    const nowMs = this.#context.clock.wallMs();
+    const watchers = this.#subscriptions.get(key)?.watchers ?? [];
+    const isDue = ({ subscription: { phase, retryAtMs, expiresAtMs } }: Watcher) =>
+      phase === 'waiting' ? retryAtMs <= nowMs : phase !== 'idle' || expiresAtMs <= nowMs;
+    return watchers.length === 0 || watchers.some((watcher) => this.#isOurs(watcher) && isDue(watcher));
+  }
+
+  /** Whether this S-CSCF sends the NOTIFYs of a subscription: one of those that share it does, so that versions rise. */
+  #isOurs({ owner }: Watcher): boolean {
+    return this.#context.store.nodes?.standsInFor(owner) ?? true;
+  }
+
+  /** This S-CSCF sends the NOTIFYs from now on, and is who the subscriber turns to. */
+  #stepIn(watcher: Watcher): void {
+    const own = this.#context.store.nodes?.own ?? watcher.owner;
+    if (watcher.owner === own) return;
+    watcher.owner = own;
+    watcher.subscription.contact = `<${this.#context.config.uri}>`;
+  }
+
   /** Sends a NOTIFY of what there is now, or sees to it that one follows. */
   #notify(turn: Turn, watcher: Watcher): void {
     const { subscription } = watcher;
+    if (turn.claims.has(subscription.dialog.callId)) this.#stepIn(watcher);
     if (this.#isLost(turn, watcher)) {
       watcher.news = [...watcher.told, ...watcher.news];
       this.#notifier.resume(subscription);
@@ -220,7 +246,7 @@ export class RegEvents {
       }
       const isDue = subscription.ending !== null || turn.nowMs >= subscription.retryAtMs;
       if (!isMine) {
-        if (isDue) turn.deferred.add(callId);
+        if (isDue && this.#isOurs(watcher)) turn.deferred.add(callId);
         return;
       }
       if (isDue) subscription.phase = 'idle';
@@ -265,7 +291,8 @@ export class RegEvents {
 
   #claim(key: string, callIds: CallIds): Map<string, ClaimedCall> {
     const claims = new Map<string, ClaimedCall>();
-    const watchers = callIds === allDialogs ? (this.#subscriptions.get(key)?.watchers ?? []) : [];
+    const all = callIds === allDialogs ? (this.#subscriptions.get(key)?.watchers ?? []) : [];
+    const watchers = all.filter((watcher) => this.#isOurs(watcher));
     const wanted = callIds === allDialogs ? watchers.map(({ subscription }) => subscription.dialog.callId) : callIds;
     for (const each of new Set(wanted)) {
       const claim = this.#context.origin.claim(each);

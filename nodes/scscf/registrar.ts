@@ -100,7 +100,7 @@ function bindingFor(register: RegisterRequest, { contact, seconds }: RequestedCo
  * Whether an older binding of the same private identity goes when `newer` comes. A terminal has one contact, so without
  * reg-id a new one replaces it; emergency contacts and others do not touch each other.
  */
-function givesWay(older: Binding, newer: Binding, binds: boolean): boolean {
+export function givesWay(older: Binding, newer: Binding, binds: boolean): boolean {
   if (isEmergency(older) !== isEmergency(newer)) return false;
   return isSameBinding(older, newer) || (binds && (newer.regId === 0 || older.regId === 0));
 }

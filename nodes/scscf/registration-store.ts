@@ -12,7 +12,7 @@ import {
 /** Registrations by one of their identities. */
 export const REGISTRATIONS = 'registrations';
 /** The other identities of a registration, each with the key of its registration. */
-const IDENTITIES = 'identities';
+export const IDENTITIES = 'identities';
 /** The user profile of a registration as the HSS sent it. */
 export const PROFILES = 'profiles';
 /** Wildcards among the identities, each with the key of its registration. Requirement S-26. */
@@ -21,7 +21,7 @@ export const WILDCARDS = 'wildcards';
 export const WILDCARDS_CHANGED = ' changed';
 
 /** Private identities with a contact, by `<private identity> <key of the registration>`; nothing in the record. */
-const PRIVATE_IDENTITIES = 'private-identities';
+export const PRIVATE_IDENTITIES = 'private-identities';
 
 /** The tables that the store of an S-CSCF needs for its registrations. */
 export const registrationTables: readonly string[] = [
@@ -34,6 +34,12 @@ export const registrationTables: readonly string[] = [
 
 /** A contact stays this long after its time, for a refresh that is on its way. Requirement S-39. */
 export const GRACE_MS = 10_000;
+
+/**
+ * Where several S-CSCFs share their records, a profile stays so long behind its registration: another one may have renewed
+ * that at the same moment, and goes on with it.
+ */
+const LEFT_MS = 3_600_000;
 
 /** Decoded registrations kept per worker, 1 to 2 KB each. */
 const CACHE_CAPACITY = 8192;
@@ -55,9 +61,11 @@ export class RegistrationStore {
   readonly #store: Store;
   readonly #registrations: CachedReader<Registration>;
   readonly #keys: CachedReader<string>;
+  readonly #wallMs: () => number;
 
-  constructor(store: Store) {
+  constructor(store: Store, wallMs: () => number = Date.now) {
     this.#store = store;
+    this.#wallMs = wallMs;
     this.#registrations = new CachedReader(store, REGISTRATIONS, decodeRegistration, CACHE_CAPACITY);
     this.#keys = new CachedReader(store, IDENTITIES, (octets) => octets.toString('latin1'), CACHE_CAPACITY);
   }
@@ -96,6 +104,13 @@ export class RegistrationStore {
     return this.#store.get(PROFILES, key);
   }
 
+  /** A profile that was left behind falls due: it goes, unless somebody is registered again. */
+  dropProfile(key: string): void {
+    const profile = this.#registrations.get(key) === null ? null : this.profile(key);
+    if (profile === null) this.#store.remove(PROFILES, key);
+    else this.#store.put(PROFILES, key, profile);
+  }
+
   /** Registrations in the order of their keys, behind `from`, at most `limit`; `last`: where to go on, null at the end. */
   page(from: string, limit: number): { readonly registrations: readonly Registration[]; readonly last: string | null } {
     const entries = this.#store.range(REGISTRATIONS, '', limit, from);
@@ -122,7 +137,7 @@ export class RegistrationStore {
     let kept: Buffer | null = null;
     if (expected === null) {
       kept = this.#store.get(PROFILES, key);
-      this.#store.remove(PROFILES, key);
+      this.#leaveProfile(key, kept);
     } else if (profile !== undefined) {
       this.#store.put(PROFILES, key, profile);
     }
@@ -168,6 +183,12 @@ export class RegistrationStore {
     if (after === null) this.#store.remove(PROFILES, key);
     else if (expected === null && profile !== null) this.#store.put(PROFILES, key, profile);
     this.#store.commit();
+  }
+
+  /** Nobody is registered any more: the profile goes, or is left for those who may not know yet. */
+  #leaveProfile(key: string, profile: Buffer | null): void {
+    if (this.#store.nodes === undefined || profile === null) this.#store.remove(PROFILES, key);
+    else this.#store.put(PROFILES, key, profile, this.#wallMs() + LEFT_MS);
   }
 
   #index(key: string, from: Registration | null, to: Registration | null): void {
@@ -234,7 +255,7 @@ function haveSameUsers(a: Registration | null, b: Registration | null): boolean 
 }
 
 /** When a registration is to be looked at: at the end of its first contact. */
-function dueMs(registration: Registration): number {
+export function dueMs(registration: Registration): number {
   let earliestMs = Number.POSITIVE_INFINITY;
   for (const { expiresAtMs } of registration.bindings) earliestMs = Math.min(earliestMs, expiresAtMs);
   return earliestMs + GRACE_MS;

@@ -29,6 +29,7 @@ import { pushProfile } from './profile-push.ts';
 import { shortenOnDemand } from './reauthentication.ts';
 import { RegEvents } from './reg-event.ts';
 import { handleRegister } from './register.ts';
+import { scscfMerges } from './registration-merge.ts';
 import { RegistrationStore, registrationTables } from './registration-store.ts';
 import { terminateRegistrations } from './registration-termination.ts';
 import { restores } from './restoration.ts';
@@ -40,7 +41,7 @@ import { answerReleased, endLateAnswer, hearRelease, releaseOnDemand, releaseSes
 import { Sessions } from './sessions.ts';
 import type { OwnRoutes, ScscfState } from './state.ts';
 import { handleSubscribe } from './subscription.ts';
-import { subscriptionTables } from './subscription-store.ts';
+import { SUBSCRIPTIONS, subscriptionTables } from './subscription-store.ts';
 import { handleTerminating } from './terminating.ts';
 import { completeAnswer } from './terminating-response.ts';
 import { ThirdPartyRegister } from './third-party-register.ts';
@@ -61,7 +62,13 @@ export const scscfTables: readonly string[] = [
 ];
 
 /** All of them may be served by another S-CSCF. */
-export const storeTables: StoreTables = { shared: scscfTables, own: [] };
+export const storeTables: StoreTables = {
+  shared: scscfTables,
+  own: [],
+  merges: scscfMerges,
+  // Who sends the NOTIFYs of a subscription stands in its record.
+  dueEverywhere: [SUBSCRIPTIONS],
+};
 
 export interface ScscfLogic extends NodeLogic {
   /** How many registrations there are, those of all workers. */
@@ -84,7 +91,7 @@ export interface ScscfLogic extends NodeLogic {
  */
 export function createScscf(context: NodeContext<ScscfConfig>, cx: CxClient): ScscfLogic {
   let trusted = trustedNetworks(context.config);
-  const registrations = new RegistrationStore(context.store);
+  const registrations = new RegistrationStore(context.store, () => context.clock.wallMs());
   const secret = gruuSecret(context.store);
   const criteria = new FilterCriteriaCache(sharedFilterSets(context.config.sharedIfcSets ?? []));
   const services = new Services(context.config, context.store, secret, context.log, criteria);

@@ -1,3 +1,4 @@
+import { isSilence } from '#diameter/client';
 import { serverAssignmentTypes } from '#diameter/cx/cx-requests';
 import type { ChargingInformation } from '#diameter/cx/cx-results';
 import { reasons } from '#ims/reasons';
@@ -33,8 +34,8 @@ export interface AssignmentRefusal {
  * Tells the HSS that a private identity is registered here and takes over the profile. `known`: the registration there is
  * already, whose profile serves when the HSS sends none.
  *
- * When the answer cannot be used the HSS is told that the assignment is off again.
- * Source: TS 29.228 6.1.2, TS 24.229 5.4.1.2.2F; requirements S-20 to S-25.
+ * When the answer cannot be used the HSS is told that the assignment is off again. A refresh goes on without the HSS.
+ * Source: TS 29.228 6.1.2, TS 24.229 5.4.1.2.2F; requirements S-20 to S-25, X-R4.
  */
 export async function assign(
   state: ScscfState,
@@ -52,6 +53,13 @@ export async function assign(
     multipleRegistration: user.outbound && known !== null && hasBindingOf(known, impi),
   });
   const refusal = sarRefusal(answer);
+  if (known !== null && type === serverAssignmentTypes.RE_REGISTRATION && isSilence(answer)) {
+    state.context.log.info(
+      { impi, outcome: outcomeDetail('SAR', answer) },
+      'no HSS answers: what is known of the user serves on',
+    );
+    return { identities: known.identities, charging: known.charging, profile: undefined };
+  }
   if (refusal !== null || answer.failure !== undefined) {
     if (refusal === reasons.profileTooLarge) {
       release(state, impi, [impu], serverAssignmentTypes.DEREGISTRATION_TOO_MUCH_DATA);

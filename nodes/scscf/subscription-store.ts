@@ -36,6 +36,8 @@ export interface EndedContact {
 /** One subscription to a registration. */
 export interface Watcher {
   readonly subscription: Subscription;
+  /** Number of the S-CSCF that sends its NOTIFYs; 0 where only one has the record. */
+  owner: number;
   /** What the next NOTIFY tells beside the state as it is then. */
   news: readonly EndedContact[];
   /** What the last NOTIFY told; it may have to be told again. */
@@ -54,7 +56,7 @@ export interface Watch {
 export const maxNews = 64;
 
 const RECORD_TYPE = 3;
-const RECORD_VERSION = 1;
+const RECORD_VERSION = 2;
 const CACHE_CAPACITY = 4096;
 /** A NOTIFY that was not answered after this time was lost with its worker: longer than Timer F. */
 const LOST_AFTER_MS = 40_000;
@@ -128,7 +130,7 @@ function dialogName(callId: string, localTag: string): string {
 }
 
 /** When somebody has to look at a record: what is to be sent again or ends. */
-function dueMs(watch: Watch, nowMs: number): number {
+export function dueMs(watch: Watch, nowMs: number): number {
   let earliestMs = Number.POSITIVE_INFINITY;
   for (const { subscription } of watch.watchers) {
     const { phase, retryAtMs, expiresAtMs } = subscription;
@@ -138,24 +140,30 @@ function dueMs(watch: Watch, nowMs: number): number {
   return earliestMs;
 }
 
-function encodeWatch({ ended, watchers }: Watch): Buffer {
+export function encodeWatch({ ended, watchers }: Watch): Buffer {
   return new RecordWriter(RECORD_TYPE, RECORD_VERSION)
     .list(ended, writeIdentity)
     .list(watchers, (writer, { subscription, news, told }) => {
       writeSubscription(writer, subscription);
       writer.list(news, writeEnded).list(told, writeEnded);
     })
+    .list(watchers, (writer, { owner }) => writer.number(owner))
     .finish();
 }
 
-function decodeWatch(octets: Buffer, key: string): Watch | null {
+export function decodeWatch(octets: Buffer, key: string): Watch | null {
   const reader = openRecord(octets, RECORD_TYPE, RECORD_VERSION);
   if (!(reader instanceof RecordReader)) return null;
   const ended = reader.list(readIdentity);
   const watchers = reader.list((record) => {
     const subscription = readSubscription(record);
-    return { subscription, news: readAllEnded(record), told: readAllEnded(record) };
+    return { subscription, owner: 0, news: readAllEnded(record), told: readAllEnded(record) };
   });
+  // Records of version 1 have none.
+  for (const [i, owner] of reader.list((record) => record.number()).entries()) {
+    const watcher = watchers[i];
+    if (watcher !== undefined) watcher.owner = owner;
+  }
   return reader.damaged ? null : { key, ended, watchers };
 }
 

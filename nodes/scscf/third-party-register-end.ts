@@ -7,7 +7,7 @@ import { releaseSessionsOf } from './session-release.ts';
 import type { ScscfState } from './state.ts';
 
 /** What of the notifier the procedures use. */
-export type RegistrationEvents = Pick<RegEvents, 'subscribe' | 'knows' | 'refresh' | 'changed' | 'attend'>;
+export type RegistrationEvents = Pick<RegEvents, 'subscribe' | 'knows' | 'refresh' | 'changed' | 'attend' | 'seesTo'>;
 
 /** A notifier that lets somebody else hear of each change too. */
 export function alsoTelling(
@@ -23,6 +23,7 @@ export function alsoTelling(
       changed(before, after);
     },
     attend: (key) => events.attend(key),
+    seesTo: (key) => events.seesTo(key),
   };
 }
 

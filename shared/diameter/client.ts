@@ -42,6 +42,11 @@ export interface RequestFailure {
   readonly words: string;
 }
 
+/** Whether nobody has answered: the request may be right, and what is known already goes on to serve. */
+export function isSilence(outcome: { readonly failure?: RequestFailure['failure'] | undefined }): boolean {
+  return outcome.failure !== undefined && outcome.failure !== 'malformed';
+}
+
 export interface DiameterRequest {
   readonly command: CommandDefinition;
   readonly destinationRealm: string;

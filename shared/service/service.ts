@@ -1,3 +1,4 @@
+import { flushCompileCache } from 'node:module';
 import { type Clock, systemClock } from './clock.ts';
 import { readCommandLine } from './command-line.ts';
 import { ConfigError, formatConfigErrors, type LoadedConfig, loadConfig, summarizeConfig } from './config.ts';
@@ -76,6 +77,8 @@ export interface ServiceOptions<R extends Role> {
 const closingMs = 1000;
 /** How long the answer to `drain` has to leave, milliseconds. */
 const answerMs = 100;
+/** How long after it serves a node writes what it has compiled, milliseconds. */
+const flushAfterMs = 1000;
 
 /**
  * The frame of every daemon: command line, configuration, start, the `ready` line, management socket, signals, end.
@@ -183,6 +186,8 @@ export async function runService<R extends Role>(options: ServiceOptions<R>): Pr
   }
   const peers = node.peers.length === 0 ? 'none' : node.peers.join(',');
   process.stdout.write(`ready ${options.role} listeners=${node.listeners.join(',')} peers=${peers}\n`);
+  // Node.js itself does it at the end, which a node that is killed never has. Only new code gives anything to write.
+  setTimeout(flushCompileCache, flushAfterMs).unref();
 }
 
 /** What SIGHUP does; it never ends the process. A node that only starts reads its files anyway. */

@@ -1,6 +1,6 @@
 import { type LmdbStoreOptions, openLmdbStore } from '#store/lmdb-store';
-import { RedisReplica, type ReplicaEvent, type ReplicaStatus } from '#store/redis-replica';
-import { nodeNumber } from '#store/replication';
+import type { RedisReplica, ReplicaEvent, ReplicaStatus } from '#store/redis-replica';
+import { nodeNumber, type RecordMerge } from '#store/replication';
 import { systemClock } from './clock.ts';
 import type { StoreConfig } from './config-shape.ts';
 import type { Logger } from './log.ts';
@@ -14,6 +14,10 @@ export interface StoreTables {
   readonly shared: readonly string[];
   /** What only means something here: security associations, sessions with a PCRF. */
   readonly own: readonly string[];
+  /** Of the shared ones, by table, how two changes at once become one; of the others the newer one stays. */
+  readonly merges?: ReadonlyMap<string, RecordMerge>;
+  /** Shared ones whose records fall due at every node. */
+  readonly dueEverywhere?: readonly string[];
 }
 
 /** How each thread of a node opens its store. `node`: name of the node, which tells it from the others. */
@@ -28,9 +32,11 @@ export function lmdbOptions(
   if (config.type !== 'redis' || redis === undefined) return options;
   // With `batch` nobody waits: what has changed is on its way.
   const durableMs = redis.sync === 'register' ? redis.syncTimeout * 1000 : 0;
+  const { shared, merges = new Map(), dueEverywhere = [] } = tables;
+  const wallMs = () => systemClock.wallMs();
   return {
     ...options,
-    replica: { node: nodeNumber(node), tables: tables.shared, wallMs: () => systemClock.wallMs(), durableMs },
+    replica: { node: nodeNumber(node), tables: shared, wallMs, durableMs, merges, dueEverywhere },
   };
 }
 
@@ -52,10 +58,12 @@ export async function shareStore(
   log: Logger,
 ): Promise<SharedStore | null> {
   if (config?.type !== 'redis' || config.redis === undefined) return null;
+  // Loaded only here: without Redis a start needs nothing of it.
+  const { RedisReplica: Replica } = await import('#store/redis-replica');
   const store = await openLmdbStore(lmdbOptions(config, tables, generations, node));
   const { url, prefix, alarmAbove } = config.redis;
   const replica = await new Promise<RedisReplica>((resolve) => {
-    const started: RedisReplica = RedisReplica.start(store, {
+    const started: RedisReplica = Replica.start(store, {
       url,
       prefix,
       node: nodeNumber(node),

@@ -1,8 +1,8 @@
 import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Database, RootDatabase } from 'lmdb';
-import { ChangeNotes, type RecordVersion, type ReplicaOptions } from './change-notes.ts';
-import { changesConfirmed, type VersionedRecord } from './replication.ts';
+import { ChangeNotes, type ReplicaOptions } from './change-notes.ts';
+import { changesConfirmed, type RecordMerge, type VersionedRecord, writerOf } from './replication.ts';
 import {
   bucketOf,
   COMMIT_SLOT,
@@ -16,6 +16,7 @@ import {
   type StoredRecord,
   type StoreEntry,
   StoreError,
+  type StoreNodes,
 } from './store.ts';
 import { enterWrite, leaveWrite } from './write-lock.ts';
 
@@ -34,18 +35,26 @@ export interface LmdbStoreOptions {
   readonly mapSize?: number;
 }
 
+/** A record changed here. `base`: the version that the change was made upon, zeros for none; null: the newer one stays. */
+export type ChangedRecord = VersionedRecord & { readonly base: Buffer | null };
+
 /** A store whose records are shared with other machines. */
 export interface ReplicableStore extends Store {
   /** Records changed here and not confirmed, at most `limit`. */
-  unconfirmed(limit: number): VersionedRecord[];
+  unconfirmed(limit: number): ChangedRecord[];
   /** How many there are. */
   unconfirmedCount(): number;
-  /** The other machines know these versions. */
-  confirm(records: readonly RecordVersion[]): void;
+  /** The other machines know these records. */
+  confirm(records: readonly VersionedRecord[]): void;
   /** Marks records that were written before they were shared as changed; gives how many. */
   adopt(): number;
-  /** Takes over records of other machines; those that are newer here are left. */
-  takeOver(records: readonly VersionedRecord[]): void;
+  /**
+   * Takes over records of other machines; those that are newer here are left. Gives those that are newer there, but would
+   * undo a change here that is not confirmed and has to be merged.
+   */
+  takeOver(records: readonly VersionedRecord[]): VersionedRecord[];
+  /** Records that another machine has changed before ours arrived: the changes become one, or the newer one stays. */
+  reconcile(records: readonly VersionedRecord[]): void;
   /** A note of the replica that survives a restart. */
   note(name: string): string | null;
   setNote(name: string, value: string): void;
@@ -96,6 +105,7 @@ export async function openLmdbStore(
 
 class LmdbStore implements ReplicableStore {
   readonly generations: Int32Array;
+  readonly nodes?: StoreNodes;
   readonly #root: RootDatabase<Buffer, string>;
   readonly #due: Database<Buffer, Buffer>;
   readonly #tables = new Map<string, Table>();
@@ -124,6 +134,10 @@ class LmdbStore implements ReplicableStore {
     this.#due = this.#root.openDB<Buffer, Buffer>(DUE_INDEX, { encoding: 'binary', keyEncoding: 'binary' });
     this.#replica = options.replica ?? null;
     this.#notes = this.#replica === null ? null : new ChangeNotes(this.#root, this.#replica, this.generations);
+    const notes = this.#notes;
+    if (this.#replica !== null && notes !== null) {
+      this.nodes = { own: this.#replica.node, standsInFor: (node) => notes.standsInFor(node) };
+    }
     for (const name of options.tables) {
       this.#tables.set(name, {
         name,
@@ -323,8 +337,13 @@ class LmdbStore implements ReplicableStore {
 
   /** Writes or removes one record, and notes that for the replica. Within a transaction. */
   #write(table: Table, key: string, octets: Buffer | null): void {
-    const changed = this.#writeRecord(table, key, octets);
-    if (changed) this.#notes?.mark(table.name, key);
+    const notes = this.#notes;
+    if (notes === null) {
+      this.#writeRecord(table, key, octets);
+      return;
+    }
+    const before = notes.mergeOf(table.name) === null ? null : readOctets(table.db, key);
+    if (this.#writeRecord(table, key, octets)) notes.mark(table.name, key, before);
   }
 
   /** Writes or removes one record and its entry in the index of due times. Gives whether there was anything to do. */
@@ -346,7 +365,7 @@ class LmdbStore implements ReplicableStore {
     return waitMs === 0 ? Promise.resolve(true) : changesConfirmed(this.generations, waitMs);
   }
 
-  unconfirmed(limit: number): VersionedRecord[] {
+  unconfirmed(limit: number): ChangedRecord[] {
     this.commit();
     this.#refresh();
     const changes = this.#notes?.changes(limit) ?? [];
@@ -362,28 +381,87 @@ class LmdbStore implements ReplicableStore {
     return this.#notes?.count ?? 0;
   }
 
-  confirm(records: readonly RecordVersion[]): void {
+  confirm(records: readonly VersionedRecord[]): void {
+    if (records.length === 0) return;
     this.commit();
-    this.#transaction(() => this.#notes?.settle(records));
+    this.#transaction(() => {
+      for (const record of records) this.#notes?.settle(record, encodeRecord(record));
+    });
   }
 
-  takeOver(records: readonly VersionedRecord[]): void {
+  takeOver(records: readonly VersionedRecord[]): VersionedRecord[] {
     this.commit();
     const taken: VersionedRecord[] = [];
+    const left: VersionedRecord[] = [];
     this.#transaction(() => {
       taken.length = 0;
+      left.length = 0;
       for (const record of records) {
         const { key, value, expiresAtMs } = record;
         const table = this.#tables.get(record.table);
         if (table === undefined || this.#notes?.isOlder(record) !== true) continue;
+        if (this.#notes.mustMerge(record)) {
+          left.push(record);
+          continue;
+        }
         this.#writeRecord(table, key, value === null ? null : encode(value, dueTime(expiresAtMs)));
         this.#notes.take(record);
         taken.push(record);
       }
     });
-    if (taken.length === 0) return;
+    if (taken.length === 0) return left;
     this.#committed();
     for (const { table, key } of taken) this.#bump(table, key);
+    return left;
+  }
+
+  reconcile(records: readonly VersionedRecord[]): void {
+    this.takeOver(records);
+    const written: Pick<VersionedRecord, 'table' | 'key'>[] = [];
+    this.#transaction(() => {
+      written.length = 0;
+      for (const theirs of records) {
+        const merge = this.#notes?.mergeOf(theirs.table) ?? null;
+        if (merge !== null) this.#merge(theirs, merge, written);
+      }
+    });
+    this.#committed();
+    for (const { table, key } of written) this.#bump(table, key);
+  }
+
+  /** Makes one of our change and theirs, which is what the others know. Within a transaction. */
+  #merge(theirs: VersionedRecord, merge: RecordMerge, written: Pick<VersionedRecord, 'table' | 'key'>[]): void {
+    const notes = this.#notes!;
+    const { key } = theirs;
+    const table = this.#tables.get(theirs.table);
+    const noted = notes.change(theirs.table, key);
+    if (table === undefined || noted === null) return;
+    const octets = encodeRecord(theirs);
+    const isOursNewer = noted.version.compare(theirs.version) > 0;
+    if (isOursNewer && writerOf(theirs.version) === this.#replica!.node) {
+      // Redis has an earlier change of ours, the answer to which was lost.
+      notes.rebase(theirs, octets);
+      return;
+    }
+    const { record, along } = merge({
+      key,
+      base: noted.octets === null ? null : storedRecord(noted.octets),
+      ours: readRecord(table.db, key),
+      theirs: octets === null ? null : storedRecord(octets),
+      isOursNewer,
+      nowMs: this.#replica!.wallMs(),
+      read: (name, other) => readRecord(this.#table(name).db, other),
+    });
+    const merged = record === null ? null : encode(record.value, dueTime(record.expiresAtMs));
+    this.#writeRecord(table, key, merged);
+    written.push({ table: table.name, key });
+    const isTheirs = merged === null || octets === null ? merged === octets : merged.equals(octets);
+    if (isTheirs) notes.take(theirs);
+    else notes.merged(theirs, octets);
+    for (const { table: name, key: other, record: next } of along) {
+      this.#write(this.#table(name), other, next === null ? null : encode(next.value, dueTime(next.expiresAtMs)));
+      written.push({ table: name, key: other });
+    }
   }
 
   adopt(): number {
@@ -395,7 +473,7 @@ class LmdbStore implements ReplicableStore {
       const strangers = [...db.getKeys()].filter((key) => this.#notes?.knows(name, key) === false);
       if (strangers.length === 0) continue;
       this.#transaction(() => {
-        for (const key of strangers) this.#notes?.mark(name, key);
+        for (const key of strangers) this.#notes?.mark(name, key, null);
       });
       adopted += strangers.length;
     }
@@ -454,6 +532,20 @@ function readRecord(db: Database<Buffer, string>, key: string): StoredRecord | n
   const value = Buffer.allocUnsafe(end - HEADER);
   octets.copy(value, 0, HEADER, end);
   return { value, expiresAtMs: octets.readUIntBE(0, HEADER) };
+}
+
+/** A record as it is stored, with its due time; a copy. */
+function readOctets(db: Database<Buffer, string>, key: string): Buffer | null {
+  const octets = db.getBinaryFast(key);
+  return octets === undefined ? null : Buffer.from(octets.subarray(0, octets.length));
+}
+
+function storedRecord(octets: Buffer): StoredRecord {
+  return { value: octets.subarray(HEADER), expiresAtMs: octets.readUIntBE(0, HEADER) };
+}
+
+function encodeRecord({ value, expiresAtMs }: VersionedRecord): Buffer | null {
+  return value === null ? null : encode(value, dueTime(expiresAtMs));
 }
 
 function encode(value: Uint8Array, dueMs: number): Buffer {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
-import type { ReplicableStore } from './lmdb-store.ts';
+import type { ChangedRecord, ReplicableStore } from './lmdb-store.ts';
 import {
   changesMarked,
   confirmChanges,
@@ -51,13 +51,17 @@ const VERSION_DIGITS = 2 * VERSION_OCTETS;
 /** Octets before the value: version, due time, whether there is a record. */
 const HEAD = VERSION_DIGITS + 7;
 
-/** Writes a record when it is newer than the one that is there; gives 1, or what is there instead. */
+/**
+ * Writes a record when it is newer than the one that is there, and, where it says what it was made upon, when that has not
+ * changed meanwhile; gives 1, or what is there instead. What is older than that it was made upon is what Redis has lost.
+ */
 const putScript = `
 local current = redis.call('HGET', KEYS[1], ARGV[1])
 if current then
   local known = string.sub(current, 1, ${VERSION_DIGITS})
   if known == ARGV[2] then return 1 end
   if known > ARGV[2] then return current end
+  if ARGV[7] ~= '' and known > ARGV[7] then return current end
 end
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[3])
 redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[4], '*', 't', ARGV[5], 'k', ARGV[1], 'd', ARGV[3], 'n', ARGV[6])
@@ -68,8 +72,8 @@ type Scripted = Redis & {
 };
 
 /**
- * Shares the records of a store with other machines by way of Redis, on the main thread. What changes here is sent, newest
- * version wins; what others change is taken over as it comes. While Redis is away the node goes on with its own copy, and
+ * Shares the records of a store with other machines by way of Redis, on the main thread. What changes here is sent; where
+ * another one has changed it too, the newest version wins, or the two become one. What others change is taken over as it comes. While Redis is away the node goes on with its own copy, and
  * what has changed since is sent when it is back, once per record however often it changed.
  */
 export class RedisReplica {
@@ -80,8 +84,12 @@ export class RedisReplica {
   /** Of this life: another one with our number is another node of the same name. */
   readonly #life = randomUUID();
   readonly #log: string;
+  /** What others made of records that have changed here and are on their way, by record: it may well be made of that. */
+  readonly #early = new Map<string, VersionedRecord>();
   #position = '0-0';
   #connected = false;
+  /** Whether Redis takes what it is sent. */
+  #taken = false;
   #closed = false;
   #behind = false;
   #toldAlive = false;
@@ -98,11 +106,16 @@ export class RedisReplica {
       maxRetriesPerRequest: 0,
       retryStrategy: () => retryMs,
       enableOfflineQueue: false,
+      // Who is silent is as good as away: a link may be cut without anybody being told.
+      connectTimeout: aliveMs,
+      commandTimeout: aliveMs,
     } as const;
     this.#sender = new Redis(options.url, connection) as Scripted;
     this.#reader = new Redis(options.url, connection);
     this.#sender.defineCommand('cscfPut', { numberOfKeys: 2, lua: putScript });
     for (const client of [this.#sender, this.#reader]) client.on('error', (error: Error) => this.#away(error.message));
+    this.#sender.on('ready', () => void this.#tellAlive());
+    this.#sender.on('close', () => (this.#taken = false));
   }
 
   /** Begins to replicate; connects for as long as it takes, and is back at once when Redis is. */
@@ -139,13 +152,15 @@ export class RedisReplica {
       const marked = changesMarked(slots);
       try {
         while (this.#sender.status === 'ready' && (await this.#sendSome()));
+        if (this.#early.size > 0) this.#takeOver([...this.#early.values()]);
         if (this.#sender.status === 'ready') confirmChanges(slots, marked);
       } catch (error) {
-        this.#away(error instanceof Error ? error.message : String(error));
+        this.#failed(this.#sender, error);
+        await pause(retryMs / 5);
       }
       this.#watchBacklog();
       if (this.#sender.status === 'ready') await moreChanges(slots, marked, idleMs);
-      else await new Promise((resolve) => setTimeout(resolve, retryMs / 5));
+      else await pause(retryMs / 5);
     }
   }
 
@@ -154,16 +169,16 @@ export class RedisReplica {
     const records = this.#store.unconfirmed(batchRecords);
     if (records.length === 0) return false;
     const answers = await Promise.all(records.map((record) => this.#put(record)));
-    const newer = answers.flatMap((answer, i) =>
+    const changed = answers.flatMap((answer, i) =>
       typeof answer === 'number' ? [] : [decode(records[i]!.table, records[i]!.key, answer)],
     );
-    this.#store.confirm(records);
-    if (newer.length > 0) this.#store.takeOver(newer);
-    return records.length === batchRecords;
+    this.#store.confirm(records.filter((_, i) => typeof answers[i] === 'number'));
+    if (changed.length > 0) this.#store.reconcile(changed);
+    return records.length === batchRecords || changed.length > 0;
   }
 
-  #put(record: VersionedRecord): Promise<Buffer | number> {
-    const { table, key, version } = record;
+  #put(record: ChangedRecord): Promise<Buffer | number> {
+    const { table, key, version, base } = record;
     const { prefix, node } = this.#options;
     const name = Buffer.from(key, 'latin1');
     return this.#sender.cscfPutBuffer(
@@ -175,6 +190,7 @@ export class RedisReplica {
       logEntries,
       table,
       node,
+      base?.toString('hex') ?? '',
     );
   }
 
@@ -184,11 +200,15 @@ export class RedisReplica {
     while (!this.#closed) {
       if (this.#reader.status !== 'ready') {
         synchronised = false;
-        await new Promise((resolve) => setTimeout(resolve, retryMs / 5));
+        await pause(retryMs / 5);
         continue;
       }
       try {
-        if (!synchronised) {
+        if (!this.#taken && !this.#connected) {
+          await pause(retryMs / 10);
+          continue;
+        }
+        if (!synchronised || !this.#connected) {
           const records = await this.#catchUp();
           synchronised = true;
           this.#connected = true;
@@ -197,7 +217,9 @@ export class RedisReplica {
         await this.#readLog();
       } catch (error) {
         synchronised = false;
-        if (!this.#closed) this.#away(error instanceof Error ? error.message : String(error));
+        this.#failed(this.#reader, error);
+        // What is asked of a connection that is being given up fails at once.
+        await pause(retryMs / 5);
       }
     }
   }
@@ -213,8 +235,14 @@ export class RedisReplica {
       if (Number(field('n').toString('latin1')) === this.#options.node) continue;
       records.push(decode(field('t').toString('latin1'), field('k').toString('latin1'), field('d')));
     }
-    if (records.length > 0) this.#store.takeOver(records);
+    if (records.length > 0) this.#takeOver(records);
     if (entries.length > 0) this.#store.setNote('position', this.#position);
+  }
+
+  /** Those that would undo a change here wait until it is known what Redis says to that. */
+  #takeOver(records: readonly VersionedRecord[]): void {
+    for (const { table, key } of records) this.#early.delete(`${table}\0${key}`);
+    for (const record of this.#store.takeOver(records)) this.#early.set(`${record.table}\0${record.key}`, record);
   }
 
   /** Goes on where the last life ended; when the log does not reach back that far, all records are read. */
@@ -257,7 +285,7 @@ export class RedisReplica {
         if (record.value === null && wallMsOf(record.version) < forgetBefore) forgotten.push(flat[i]!);
         records.push(record);
       }
-      if (records.length > 0) this.#store.takeOver(records);
+      if (records.length > 0) this.#takeOver(records);
       if (forgotten.length > 0) await this.#reader.hdel(hash, ...forgotten);
       count += records.length;
     } while (cursor !== '0');
@@ -280,15 +308,26 @@ export class RedisReplica {
         });
       }
       this.#toldAlive = true;
+      this.#taken = true;
       const index = `${base(this.#options.prefix)}nodes`;
       await this.#sender.sadd(index, this.#options.node);
       const numbers = (await this.#sender.smembers(index)).map(Number);
       const lives = await this.#sender.mget(...numbers.map((number) => this.#aliveKey(number)));
       this.#nodes = numbers.filter((_, i) => lives[i] !== null).sort((a, b) => a - b);
       tellAlive(generations, this.#nodes);
-    } catch {
+    } catch (error) {
       tellAlive(generations, null);
+      this.#failed(this.#sender, error);
     }
+  }
+
+  /** A command came to nothing: unless Redis has refused it, what is left of the connection is given up. */
+  #failed(client: Redis, error: unknown): void {
+    if (this.#closed) return;
+    if (client === this.#sender) this.#taken = false;
+    const isAnswer = error instanceof Error && error.name === 'ReplyError';
+    if (!isAnswer && client.status === 'ready') client.disconnect(true);
+    this.#away(error instanceof Error ? error.message : String(error));
   }
 
   #aliveKey(node: number): string {
@@ -308,6 +347,10 @@ export class RedisReplica {
     tellAlive(this.#store.generations, null);
     this.#options.report({ kind: 'away', words });
   }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 function base(prefix: string): string {

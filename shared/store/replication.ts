@@ -1,4 +1,4 @@
-import { REPLICATION_SLOTS } from './store.ts';
+import { REPLICATION_SLOTS, type StoredRecord } from './store.ts';
 
 /**
  * What the threads of a process tell each other about replication, in the first slots of the store's counters: how many
@@ -23,6 +23,32 @@ export interface VersionedRecord {
   readonly value: Buffer | null;
   readonly expiresAtMs: number;
 }
+
+/** A record that two nodes have changed without knowing of each other. */
+export interface RecordConflict {
+  readonly key: string;
+  /** As both knew it; null: not there, or not known. */
+  readonly base: StoredRecord | null;
+  /** As it is here and there; null: removed. */
+  readonly ours: StoredRecord | null;
+  readonly theirs: StoredRecord | null;
+  /** Whether ours was changed last. */
+  readonly isOursNewer: boolean;
+  /** Wall clock, milliseconds. */
+  readonly nowMs: number;
+  /** Another record as it is here. */
+  read(table: string, key: string): StoredRecord | null;
+}
+
+/** What becomes of two changes. */
+export interface MergedRecord {
+  readonly record: StoredRecord | null;
+  /** Records that are to fit it; null: removed. */
+  readonly along: readonly { readonly table: string; readonly key: string; readonly record: StoredRecord | null }[];
+}
+
+/** Makes one record of two changes; pure, since it runs within a transaction. */
+export type RecordMerge = (conflict: RecordConflict) => MergedRecord;
 
 /** A number for a node, 1 to 65,535, by its name. */
 export function nodeNumber(name: string): number {

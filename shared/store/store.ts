@@ -78,8 +78,21 @@ export interface Store {
    */
   durable?(): Promise<boolean>;
 
+  /** The nodes that share the records. Left out where there are no others. */
+  readonly nodes?: StoreNodes;
+
   /** Commits the batch and lets go of the files. Every later call throws ERR_STORE_CLOSED. */
   close(): Promise<void>;
+}
+
+/** Which node of those that share their records this is. */
+export interface StoreNodes {
+  readonly own: number;
+  /**
+   * Whether this node sees to what another one has begun: that one is gone, and this is the first of those that are left.
+   * True for the node itself; false for others while nobody knows who is left.
+   */
+  standsInFor(node: number): boolean;
 }
 
 /** A failure of the store, with a stable code. */

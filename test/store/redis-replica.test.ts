@@ -1,14 +1,27 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openLmdbStore, type ReplicableStore } from '#store/lmdb-store';
 import { RedisReplica, type ReplicaEvent } from '#store/redis-replica';
-import { isResponsible, nextVersion, nodeNumber, tellAlive, writerOf } from '#store/replication';
+import { isResponsible, nextVersion, nodeNumber, type RecordMerge, tellAlive, writerOf } from '#store/replication';
 import { createGenerations } from '#store/store';
 import { hasRedis, RedisServer } from './redis.ts';
 
-const tables = ['users', 'tokens'];
+const tables = ['users', 'tokens', 'lists'];
+/** Lists of words: what either has added or taken away counts; the other record with this key says how many there are. */
+const mergeLists: RecordMerge = ({ key, base, ours, theirs }) => {
+  const [was, here, there] = [base, ours, theirs].map((record) => wordsOf(record?.value ?? null));
+  const merged = [...new Set([...was!, ...here!, ...there!])].filter((word) =>
+    was!.includes(word) ? here!.includes(word) && there!.includes(word) : true,
+  );
+  const record = (text: string) => ({ value: Buffer.from(text, 'latin1'), expiresAtMs: 0 });
+  const along = [{ table: 'users', key, record: record(String(merged.length)) }];
+  return { record: merged.length === 0 ? null : record(merged.sort().join(' ')), along };
+};
+const wordsOf = (octets: Uint8Array | null) =>
+  octets === null ? [] : Buffer.from(octets).toString('latin1').split(' ');
 const none = !hasRedis();
 let folder: string;
 let redis: RedisServer;
@@ -31,7 +44,13 @@ afterEach(async () => {
 async function node(name: string, alarmAbove = 1000) {
   const number = nodeNumber(name);
   const generations = createGenerations();
-  const replicaOptions = { node: number, tables, wallMs: Date.now, durableMs: 2000 };
+  const replicaOptions = {
+    node: number,
+    tables,
+    wallMs: Date.now,
+    durableMs: 2000,
+    merges: new Map([['lists', mergeLists]]),
+  };
   const store = await openLmdbStore({ path: join(folder, name), tables, generations, replica: replicaOptions });
   const events: ReplicaEvent[] = [];
   const report = (event: ReplicaEvent) => void events.push(event);
@@ -129,6 +148,67 @@ describe.skipIf(none)('records shared by Redis', () => {
     await new Promise((resolve) => setTimeout(resolve, 200));
     expect([text(a.store, 'alice'), text(b.store, 'alice')]).toEqual(['at b', 'at b']);
   }, 30_000);
+
+  it('X-R18 become one where both know how: what either has added or taken away, again and again', async () => {
+    const [a, b] = [await node('a'), await node('b')];
+    const change = ({ store }: typeof a, act: (words: string[]) => string[]) => {
+      store.update('lists', 'alice', (current) => {
+        const words = act(wordsOf(current?.value ?? null));
+        return words.length === 0 ? null : { value: Buffer.from(words.join(' '), 'latin1'), expiresAtMs: 0 };
+      });
+    };
+    const lists = () => [a, b].map(({ store }) => store.get('lists', 'alice')?.toString('latin1') ?? '');
+    const settled = async () => {
+      await expect.poll(() => a.replica.status().unconfirmed + b.replica.status().unconfirmed).toBe(0);
+      await expect.poll(() => lists()[0] === lists()[1]).toBe(true);
+    };
+    for (let round = 0; round < 40; round++) {
+      change(a, (words) => [...words, `a${round}`]);
+      change(b, (words) => [...words, `b${round}`]);
+      if (round % 4 === 3) await new Promise((resolve) => setTimeout(resolve, round % 3));
+    }
+    await settled();
+    expect(wordsOf(Buffer.from(lists()[0]!, 'latin1'))).toHaveLength(80);
+    expect(text(a.store, 'alice')).toBe(text(b.store, 'alice'));
+
+    redis.freeze();
+    change(a, (words) => words.filter((word) => !word.startsWith('a')));
+    change(b, (words) => [...words.filter((word) => !word.startsWith('b')), 'new']);
+    change(a, (words) => [...words, 'other']);
+    redis.thaw();
+    await settled();
+    expect(lists()[0]).toBe('new other');
+
+    // Redis begins with nothing.
+    await redis.down();
+    change(a, () => []);
+    change(b, (words) => [...words, 'more']);
+    await redis.up();
+    await expect.poll(() => lists(), { timeout: 10_000 }).toEqual(['more', 'more']);
+    expect([text(a.store, 'alice'), text(b.store, 'alice')]).toEqual(['1', '1']);
+  }, 30_000);
+
+  it('X-R7 wait while Redis refuses to write or says nothing, which is noticed as well', async () => {
+    const [a, b] = [await node('a'), await node('b')];
+    const admin = new Redis(redis.url);
+    const away = () => a.events.flatMap((event) => (event.kind === 'away' ? [event.words] : []));
+    await admin.config('SET', 'min-replicas-to-write', '1');
+    put(a.store, 'alice', 'refused');
+    await expect.poll(() => a.replica.status().connected, { timeout: 5000 }).toBe(false);
+    expect(away()).toEqual([expect.stringContaining('NOREPLICAS')]);
+    expect([text(a.store, 'alice'), text(b.store, 'alice')]).toEqual(['refused', null]);
+    await admin.config('SET', 'min-replicas-to-write', '0');
+    await expect.poll(() => text(b.store, 'alice'), { timeout: 5000 }).toBe('refused');
+    await expect.poll(() => a.replica.status().connected, { timeout: 5000 }).toBe(true);
+    admin.disconnect();
+
+    redis.freeze();
+    put(a.store, 'alice', 'silent');
+    await expect.poll(() => a.replica.status().connected, { timeout: 10_000 }).toBe(false);
+    redis.thaw();
+    await expect.poll(() => text(b.store, 'alice'), { timeout: 10_000 }).toBe('silent');
+    expect(away().length).toBe(2);
+  }, 40_000);
 
   it('X-R7 wait for Redis no longer than they may', async () => {
     const a = await node('a');

@@ -346,7 +346,7 @@ describe('where users were found', () => {
       expect(sent()).toEqual([504]);
     });
 
-    it('X-R4 I-27 not who was not found, and nobody without a cache', async () => {
+    it('X-R4 I-27 not who was not found', async () => {
       start({ locationCache: 5 });
       send();
       await network.uaa(exp(5003));
@@ -354,13 +354,58 @@ describe('where users were found', () => {
       send();
       await unanswered();
       expect(sent()).toEqual([504]);
+    });
+
+    it('X-R4 counts without a cache as well, and the HSS that was silent is left alone for 2 s', async () => {
       start();
       send();
       await found();
       network.harness.take();
       send();
       await unanswered();
-      expect(sent()).toEqual([504]);
+      send();
+      await network.harness.settle();
+      expect([sent(), network.harness.diameterSent]).toEqual([['udp 127.0.0.1:6060', 'udp 127.0.0.1:6060'], []]);
+      network.harness.advance(2_100);
+      send();
+      await found();
+    });
+
+    it('X-R4 a REGISTER goes to the S-CSCF that has accepted the last one, within the hour', async () => {
+      start();
+      network.harness.answer(await registerWith({}), 200);
+      network.harness.take();
+      const again = async () => {
+        network.harness.receive(fresh(register()), pcscf);
+        await unanswered();
+        return network.harness.takeOne();
+      };
+      const refresh = await again();
+      expect(refresh.to).toBe('udp 127.0.0.1:6060');
+      network.harness.answer(refresh, 401);
+      network.harness.take();
+      const proven = await again();
+      expect(proven.to).toBe('udp 127.0.0.1:6060');
+      network.harness.answer(proven, 200);
+      network.harness.advance(3_601_000);
+      network.harness.take();
+      expect((await again()).status).toBe(504);
+    });
+
+    it.each([
+      ['who was refused', '', 403],
+      ['who has left', ';expires=0', 200],
+    ])('X-R4 a REGISTER of %s waits for the HSS', async (_who, expires, status) => {
+      start();
+      network.harness.answer(await registerWith({}), 200);
+      network.harness.take();
+      network.harness.receive(fresh(register()).replace(/(Contact: <[^>]+>)[^\r]*/, `$1${expires}`), pcscf);
+      await network.uaa(exp(2001));
+      network.harness.answer(network.harness.takeOne(), status);
+      network.harness.take();
+      network.harness.receive(fresh(register()), pcscf);
+      await unanswered();
+      expect(network.harness.takeOne().status).toBe(504);
     });
 
     it('X-R4 I-27 who has registered since is asked for, and found where he was', async () => {

@@ -217,6 +217,16 @@ describe('registered', () => {
     expect(ok.header('P-Charging-Function-Addresses')).toBe('ccf="aaa://cdf.ims.test"');
   });
 
+  it('X-R4 S-20 goes on with the profile it has where RE_REGISTRATION is not answered', async () => {
+    const { store } = net;
+    net.stop();
+    net = new HomeNetwork({ registrar: { ...config.registrar, sarOnReRegistration: true } }, store);
+    const challenge = await net.register({ callId: 'reg-2' });
+    net.hss.script.push('no-peer');
+    const ok = await net.register({ callId: 'reg-2', cseq: 2, authorization: net.credentials(challenge) });
+    expect([ok.status, ok.header('P-Associated-URI')]).toEqual([200, '<sip:alice@ims.test>, <tel:+15550001>']);
+  });
+
   it('S-32 replaces the contact of the same private identity', async () => {
     const ok = await net.registered({ callId: 'reg-2', contact: '<sip:alice@10.0.0.9:5060>;expires=100' });
     expect(ok.all('Contact')).toEqual(['<sip:alice@10.0.0.9:5060>;expires=100']);
