@@ -38,10 +38,7 @@ export const later: Readonly<Record<string, string>> = {
 
 /** Rows of which only a part is built: what is missing. What there is has a test. */
 export const inPart: Readonly<Record<string, string>> = {
-  'P-01': 'protected ports of IPsec',
   'P-123': 'the early AAR on the offer alone (Service-Info-Status PRELIMINARY), which is optional',
-  'P-125': 'SDP in a 488 for Acceptable-Service-Info, which is optional',
-  'P-143': 'a number of `emergency.numbers` is no emergency to overload protection, only an emergency service is',
   'C-30': 'overload control by parameters (RFC 7339), which is optional',
   'C-34': 'a mirror by HEP or pcap, which is optional; traces show every message',
   'X-R4': 'a UE that the S-CSCF challenges each time needs the HSS for its refresh; one behind IPsec does not',

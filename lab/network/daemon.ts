@@ -18,7 +18,7 @@ export interface DaemonOptions {
 
 const defaultReadyMs = 20_000;
 const stopMs = 8_000;
-const keptLines = 12;
+const keptLines = 40;
 
 /** All that run, so that none outlives this process. */
 const running = new Set<ChildProcess>();

@@ -1,3 +1,4 @@
+import { channel } from 'node:diagnostics_channel';
 import { Milenage, opcFromOp } from '#sip/auth/milenage';
 
 /** What a USIM makes of a challenge. */
@@ -8,6 +9,15 @@ export type UsimAnswer =
   /** The network does not know our key. */
   | { readonly kind: 'rejected' };
 
+/** Where cards tell the keys that they agree on, for tests that look whether anybody else does: `UsimKeys`. */
+export const usimKeysChannel = 'cscf:lab:usim:keys';
+
+export interface UsimKeys {
+  readonly ck: Buffer;
+  readonly ik: Buffer;
+}
+
+const agreed = channel(usimKeysChannel);
 const IND_VALUES = 32;
 /** Largest jump of SEQ. Source: TS 33.102 C.2.1, C.3. */
 const MAX_SEQ_STEP = 2 ** 28;
@@ -47,6 +57,7 @@ export class Usim {
     }
     this.#accepted[ind] = seq;
     if (sqn > this.#highestSqn) this.#highestSqn = sqn;
+    if (agreed.hasSubscribers) agreed.publish({ ck, ik } satisfies UsimKeys);
     return { kind: 'accepted', res: xres, ck, ik, sqn };
   }
 }

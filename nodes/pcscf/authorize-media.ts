@@ -10,6 +10,7 @@ import type { SipResponse } from '#sip/message/response';
 import { flatText } from '#sip/parser/latin1';
 import type { ProxyTransaction } from '#sip/proxy/proxy-transaction';
 import { matchesAt } from '#sip/uri/characters';
+import { acceptableSdp } from './acceptable-media.ts';
 import { descriptionIn } from './agreed-media.ts';
 import type { Dialog } from './dialogs.ts';
 import type { InDialogAttempt } from './in-dialog.ts';
@@ -187,7 +188,7 @@ function refuseAnswer(
     dialog.confirmed = false;
     dialog.opening = transaction;
   }
-  releaseSession(state, dialog, releaseOf(outcome));
+  releaseSession(state, dialog, releaseOf(outcome, dialog));
 }
 
 /** The sides have agreed already: the message goes through, then the session ends. Requirement P-125. */
@@ -198,9 +199,13 @@ function releaseAfterwards(state: PcscfState, dialog: Dialog, outcome: RxOutcome
 
 type Refusal = Exclude<RxOutcome, { readonly kind: 'continue' }>;
 
-function releaseOf(outcome: Refusal): SessionRelease {
+/** `dialog`: of a call that has no answer yet; its UE is told what would be acceptable. */
+function releaseOf(outcome: Refusal, dialog: Dialog | null = null): SessionRelease {
   if (outcome.kind === 'not-acceptable') {
-    return { status: 488, reason: reasons.mediaNotAuthorized, cause: 488, text: 'Not Acceptable Here' };
+    const refusal = { status: 488, reason: reasons.mediaNotAuthorized, cause: 488, text: 'Not Acceptable Here' };
+    const offer = dialog?.rx?.initialOffer ?? '';
+    const sdp = outcome.acceptable === undefined ? '' : acceptableSdp(offer, outcome.acceptable);
+    return sdp === '' ? refusal : { ...refusal, sdp };
   }
   const retryAfter = outcome.kind === 'unavailable' ? { retryAfter: outcome.retryAfterSeconds } : {};
   return { ...serviceUnavailable, reason: reasons.policyUnavailable, ...retryAfter };

@@ -2,6 +2,8 @@ import { offerAlternative } from '#ims/alternative-service';
 import { reasons } from '#ims/reasons';
 import type { EmergencyConfig, PcscfConfig } from '#service/config-shape';
 import type { NodeContext } from '#service/node-context';
+import { ParseFailure } from '#sip/errors';
+import { parseContacts } from '#sip/header/contact';
 import { Header } from '#sip/message/header-names';
 import type { SipRequest } from '#sip/message/request';
 import type { ProxyTransaction } from '#sip/proxy/proxy-transaction';
@@ -9,7 +11,7 @@ import type { Reason } from '#sip/reasons';
 import { serviceOf } from '#sip/uri/urn';
 import { assertIdentity } from './asserted-identity.ts';
 import type { Binding } from './binding.ts';
-import { anonymousBinding, isSameSource } from './emergency-registration.ts';
+import { anonymousBinding, isEmergencyContact, isSameSource } from './emergency-registration.ts';
 import { NumberList } from './number-list.ts';
 import { sendFromUe } from './originating.ts';
 import type { PcscfState } from './pcscf-state.ts';
@@ -49,6 +51,13 @@ export function emergencyOf({ context, emergency }: PcscfState, request: SipRequ
   if (namesEmergency(request)) return 'service';
   if (emergency.numbers.isEmpty || request.method !== 'INVITE') return null;
   return emergency.numbers.find(request.uri, context.config.homeDomain) === '' ? null : 'number';
+}
+
+/** Whether a request of a UE is a call for help or registers for one: a node that drains takes it, too. Requirement P-143. */
+export function isForHelp(state: PcscfState, request: SipRequest): boolean {
+  if (request.method !== 'REGISTER') return emergencyOf(state, request) !== null;
+  const contacts = parseContacts(request.headers.values(Header.Contact));
+  return !(contacts instanceof ParseFailure) && contacts.contacts.some(isEmergencyContact);
 }
 
 /**

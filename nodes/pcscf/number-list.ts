@@ -4,17 +4,26 @@ import type { Uri } from '#sip/uri/uri';
 
 /** Longer user parts are no number that anybody has listed. */
 const maxUser = 64;
+/** Visual separators and what begins an escape. */
+const beforeNumbers = '-.()%';
 
 /** Emergency numbers of the visited network, as they are dialled. Source: TS 24.229 5.2.10.4; requirement P-130. */
 export class NumberList {
   readonly #numbers: ReadonlySet<string>;
+  readonly #firsts: ReadonlySet<number>;
 
   constructor(numbers: readonly string[]) {
     this.#numbers = new Set(numbers);
+    this.#firsts = new Set([...numbers, ...beforeNumbers].map((text) => text.charCodeAt(0)));
   }
 
   get isEmpty(): boolean {
     return this.#numbers.size === 0;
+  }
+
+  /** Whether the user part of a URI that begins with this character may be a listed number: a quick look. */
+  mayBegin(code: number): boolean {
+    return this.#firsts.has(code);
   }
 
   /**

@@ -7,7 +7,7 @@ import type { ProxyTransaction } from '#sip/proxy/proxy-transaction';
 import type { Flow } from '#sip/transport/flow';
 import { AccessPolicy } from './access.ts';
 import { Dialogs } from './dialogs.ts';
-import { admitEmergency, emergencyOf, forwardEmergency, openEmergency } from './emergency.ts';
+import { admitEmergency, emergencyOf, forwardEmergency, isForHelp, openEmergency } from './emergency.ts';
 import {
   forwardInDialogFromUe,
   forwardInDialogToUe,
@@ -55,6 +55,8 @@ export interface Pcscf extends NodeLogic {
   workerLeft(): void;
   /** Bindings in the store, all workers' together. */
   registrations(): number;
+  /** Sets of security associations in the store, likewise. */
+  associationSets(): number;
   /** Dialogs that go through this worker, by Call-ID. */
   sessions(): number;
   /** Ends the timers of this worker. */
@@ -147,6 +149,8 @@ export function createPcscf(context: NodeContext<PcscfConfig>): Pcscf {
   return {
     admit: (request) => admitEmergency(state, request, state.access.refusal(request)),
 
+    isEmergency: (request) => isForHelp(state, request),
+
     handleRequest(transaction) {
       if (state.access.sideOf(transaction.request.flow!) === 'ue') return handleFromUe(state, transaction);
       if (transaction.inDialog) {
@@ -209,6 +213,7 @@ export function createPcscf(context: NodeContext<PcscfConfig>): Pcscf {
       state.registrations.bySource(flow).length > 0 || state.ipsec?.associations.covers(flow) === true,
     workerLeft: () => recovery?.again(),
     registrations: () => state.registrations.size,
+    associationSets: () => (state.ipsec === null ? 0 : store.count('associations')),
     sessions: () => state.dialogs.size,
     stop() {
       state.registrations.stop();

@@ -2,6 +2,7 @@ import { openTrace } from '#manage/trace-recorder';
 import type { PcscfConfig } from '#service/config-shape';
 import { nodeWorker, prepareStore } from '#service/node-worker';
 import { profileOf } from './access.ts';
+import { callsEmergencyNumber } from './emergency-numbers.ts';
 import { createPcscf } from './pcscf.ts';
 import { storeTables } from './registrations.ts';
 
@@ -17,5 +18,6 @@ export const createInbox = nodeWorker<PcscfConfig>({
   profileOf,
   proxyRequire: ['sec-agree', 'privacy'],
   openTrace,
+  urgentOf: callsEmergencyNumber,
   create: createPcscf,
 });

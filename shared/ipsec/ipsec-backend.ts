@@ -46,6 +46,8 @@ export interface IpsecBackend extends AssociationPort {
   /** From now on nothing passes unprotected to or from these ports, UDP and TCP, also after this process has died. */
   guard(ports: readonly Endpoint[]): Promise<void>;
   counters(): Promise<IpsecCounters>;
+  /** How many associations there are, asked often; kernel: those of all programs of this network namespace. */
+  count(): Promise<number>;
   /** `keep`: the associations and the guard stay, for the next life (where the back end can). */
   close(keep: boolean): Promise<void>;
 }

@@ -51,6 +51,7 @@ export function withoutProtected<C extends CommonConfig>(config: C): C {
 export class IpsecGuard {
   readonly backend: IpsecBackend;
   #dropped: IpsecCounters = noDrops;
+  #associations = 0;
   readonly #timer: NodeJS.Timeout;
 
   constructor(backend: IpsecBackend) {
@@ -58,8 +59,9 @@ export class IpsecGuard {
     this.#timer = setInterval(() => this.#look(), statusEveryMs).unref();
   }
 
-  get status(): IpsecStatus {
-    return { backend: this.backend.kind, dropped: this.#dropped };
+  /** `sets`: how many the workers keep. */
+  status(sets: number): IpsecStatus {
+    return { backend: this.backend.kind, associations: this.#associations, sets, dropped: this.#dropped };
   }
 
   async guard({ listeners }: CommonConfig): Promise<void> {
@@ -78,8 +80,11 @@ export class IpsecGuard {
   }
 
   #look(): void {
-    this.backend.counters().then(
-      (counters) => (this.#dropped = counters),
+    Promise.all([this.backend.counters(), this.backend.count()]).then(
+      ([counters, count]) => {
+        this.#dropped = counters;
+        this.#associations = count;
+      },
       () => {},
     );
   }

@@ -16,11 +16,9 @@ import { type DiameterSide, openPeers } from './diameter-side.ts';
 import { type IpsecGuard, openIpsecGuard, withoutProtected } from './ipsec-guard.ts';
 import { LogLimiter } from './log-limiter.ts';
 import { Metrics } from './metrics.ts';
-import { serveMetrics } from './metrics-server.ts';
-import { metricsText } from './metrics-text.ts';
 import { type Follower, prepareNode } from './node-reload.ts';
 import type { LiveStatus, OverloadStatus } from './node-status.ts';
-import type { NodeWorkerData } from './node-worker.ts';
+import type { NodeRole, NodeWorkerData } from './node-worker.ts';
 import { connectionLimit, openFileLimit } from './open-files.ts';
 import { readProcess } from './process-metrics.ts';
 import type { RunningNode, ServiceContext } from './service.ts';
@@ -36,13 +34,14 @@ const idleBeyondTimerCMs = 15_000;
 /**
  * Starts a CSCF: sockets and Diameter connections on this thread, its workers behind them.
  *
- * `module`: URL of the role's worker module. `tables`: of its store, as the workers open it. Throws what the parts throw (a port in use, a store that cannot be opened).
+ * `module`: URL of the role's worker module. `tables`: of its store, as the workers open it. `urgentOf`: see NodeRole. Throws what the parts throw (a port in use, a store that cannot be opened).
  */
 export async function startNode<C extends CommonConfig>(
   written: C,
   context: ServiceContext,
   module: string,
   tables: StoreTables = noTables,
+  urgentOf?: NodeRole<C>['urgentOf'],
 ): Promise<RunningNode> {
   const { log, clock } = context;
   const ipsec = await openIpsecGuard(written, context);
@@ -50,6 +49,7 @@ export async function startNode<C extends CommonConfig>(
   const metrics = new Metrics(cscfLayout);
   const places = Array.from({ length: mostWorkers(config) }, (_, worker) => worker);
   let trusted = trustedOf(config);
+  let isUrgent = urgentOf?.(config);
   const transport = new TransportSide({
     listeners: config.listeners,
     udp: config.transport.ffi === 'off' ? 'dgram' : 'auto',
@@ -79,6 +79,7 @@ export async function startNode<C extends CommonConfig>(
     config: data,
     nowMs: () => clock.nowMs(),
     intake: intakeOf(config),
+    ...(isUrgent === undefined ? {} : { isUrgent: (text) => isUrgent?.(text) === true }),
     reader: config.transport.reader,
     associations: ipsec?.backend ?? null,
     ownerOfRequest: (message) => workerOfSession(message, config.diameter?.originHost ?? ''),
@@ -114,6 +115,7 @@ export async function startNode<C extends CommonConfig>(
     streamLimits: (next) => streamLimitsOf(next, context),
     follow(next) {
       trusted = trustedOf(next);
+      isUrgent = urgentOf?.(next);
       if (next.scaling !== undefined) workers.setScaling(next.scaling);
     },
   };
@@ -174,6 +176,10 @@ async function openMetrics(
   live: LiveState,
 ): Promise<Server | null> {
   if (wanted === undefined) return null;
+  const [{ serveMetrics }, { metricsText }] = await Promise.all([
+    import('./metrics-server.ts'),
+    import('./metrics-text.ts'),
+  ]);
   const { address, port } = wanted.listen;
   const text = () => metricsText(metrics, { role, node: name }, readProcess(version, live.status()));
   const server = await serveMetrics(wanted.listen, text);
@@ -338,14 +344,19 @@ class LiveState {
         .filter(({ closed }) => closed !== true)
         .map((listener) => ({ address: listenerName(listener), sides: listener.sides })),
       peers: this.#peers?.status() ?? [],
-      registrations: this.#answers.reduce((most, answer) => Math.max(most, answer?.registrations ?? 0), 0),
+      registrations: this.#most('registrations'),
       overload: this.#overload(),
-      ...(this.#ipsec === null ? {} : { ipsec: this.#ipsec.status }),
+      ...(this.#ipsec === null ? {} : { ipsec: this.#ipsec.status(this.#most('associationSets')) }),
       reasons: {
         ...Object.fromEntries(this.#metrics.by('cscf_refusals_total', 'reason')),
         ...Object.fromEntries(this.#metrics.by('cscf_malformed_total', 'reason')),
       },
     };
+  }
+
+  /** What all workers see alike, as far as each has looked. */
+  #most(what: 'registrations' | 'associationSets'): number {
+    return this.#answers.reduce((most, answer) => Math.max(most, answer?.[what] ?? 0), 0);
   }
 
   #overload(): OverloadStatus {

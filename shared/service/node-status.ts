@@ -63,6 +63,10 @@ export interface OverloadStatus {
 /** How protected traffic is carried. */
 export interface IpsecStatus {
   readonly backend: 'kernel' | 'userspace';
+  /** Security associations that the host has; kernel: those of other programs of its network namespace as well. */
+  readonly associations: number;
+  /** Sets of four that this P-CSCF keeps, one for each agreement with a UE. */
+  readonly sets: number;
   /** Packets refused since the start, by cause. */
   readonly dropped: Readonly<Record<'plain' | 'integrity' | 'replay' | 'mismatch' | 'unknown', number>>;
 }

@@ -74,6 +74,8 @@ export interface NodeRole<C extends CommonConfig> {
   readonly homeNetworks?: (config: C) => readonly string[];
   readonly profileOf: (config: C) => (listener: Listener, address: string) => TimerProfile;
   readonly proxyRequire: readonly string[];
+  /** Whether the text of a request is a call for help though it names no emergency service; see IntakeUser. */
+  readonly urgentOf?: (config: C) => (text: string) => boolean;
   /** The trace of a worker where somebody asks for one. */
   readonly openTrace: (node: string) => WorkerTrace | null;
   readonly create: (context: NodeContext<C>) => NodeLogic & {
@@ -91,6 +93,8 @@ export interface NodeRole<C extends CommonConfig> {
     /** Does what the control side asks for; plain data both ways. */
     control?(request: unknown): unknown;
     registrations?(): number;
+    /** Sets of security associations in the store. */
+    associationSets?(): number;
     sessions?(): number;
     stop?(): void;
   };
@@ -199,6 +203,7 @@ function build<C extends CommonConfig>(
   const rebuilds: ((next: C) => void)[] = [];
   let trusted = trustedNetworks(config);
   let profileOf = role.profileOf(config);
+  let isUrgent = role.urgentOf?.(config);
   const resolver = nextHops(config, listeners, role.homeNetworks?.(config) ?? []);
   const configure = (next: C) => {
     current = next;
@@ -208,6 +213,7 @@ function build<C extends CommonConfig>(
     log.level = next.log.level;
     trusted = trustedNetworks(next);
     profileOf = role.profileOf(next);
+    isUrgent = role.urgentOf?.(next);
     setHosts(resolver, next.hosts);
     for (const rebuild of rebuilds) rebuild(next);
   };
@@ -341,6 +347,7 @@ function build<C extends CommonConfig>(
   const endClock = side.stop.bind(side);
   return Object.assign(side, {
     ...(data.ipsec === null ? {} : { answerFlow }),
+    ...(isUrgent === undefined ? {} : { isUrgent: (text: string) => isUrgent?.(text) === true }),
     standingOf,
     penalised(flow: Flow) {
       const fields = { port: flow.port, transport: flow.transport };
@@ -394,6 +401,7 @@ function build<C extends CommonConfig>(
         pending: side.layer.pendingServers,
         diameter: client?.pendingRequests ?? 0,
         registrations,
+        associationSets: logic?.associationSets?.() ?? 0,
         sessions,
       };
       return answer;

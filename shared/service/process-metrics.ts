@@ -25,6 +25,12 @@ export const processMetrics = [
     labels: { peer: [] },
   },
   {
+    name: 'cscf_ipsec_associations',
+    help: "Security associations of the host; with the kernel's ESP those of other programs as well.",
+    type: 'gauge',
+  },
+  { name: 'cscf_ipsec_sets', help: 'Sets of four security associations, one for each agreement.', type: 'gauge' },
+  {
     name: 'cscf_ipsec_dropped_total',
     help: 'Packets to and from protected ports that IPsec refused.',
     type: 'counter',
@@ -51,6 +57,9 @@ export function readProcess(version: string, status: LiveStatus): MetricValue[] 
       value('cscf_diameter_peer_up', Number(isOpen(state)), { peer: host }),
       value('cscf_diameter_pending', outstanding ?? 0, { peer: host }),
     ]),
+    ...(status.ipsec === undefined
+      ? []
+      : [value('cscf_ipsec_associations', status.ipsec.associations), value('cscf_ipsec_sets', status.ipsec.sets)]),
     ...Object.entries(status.ipsec?.dropped ?? {}).map(([cause, count]) =>
       value('cscf_ipsec_dropped_total', count, { cause }),
     ),

@@ -10,6 +10,8 @@ export interface WorkerAnswer {
   /** Diameter requests that await their answer. */
   readonly diameter: number;
   readonly registrations: number;
+  /** Sets of security associations. */
+  readonly associationSets: number;
   /** Calls and subscriptions that this worker has a part of. */
   readonly sessions: number;
 }

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,6 +17,7 @@ import { type Criterion, criteriaXml } from '../nodes/scscf/service-profiles.ts'
 import { RawUe } from '../torture/raw-ue.ts';
 import { HssRelay } from './home-network-relay.ts';
 import { until } from './resilient-lab.ts';
+import { sweepAway } from './secret-sweep.ts';
 
 /** A subscriber of a test: `name@ims.test` with SIP Digest; whatever else the HSS configuration knows may be said. */
 export interface NetworkUser {
@@ -252,7 +253,7 @@ export class HomeNetwork {
     await this.server?.close();
     await Promise.all([...this.#daemons.values()].map((daemon) => daemon.stop()));
     await this.relay?.close();
-    rmSync(this.folder, { recursive: true, force: true });
+    sweepAway(this.folder);
   }
 
   async #openServer(): Promise<void> {

@@ -2,13 +2,17 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { vi } from 'vitest';
 import { Daemon } from '#lab/network/daemon';
 import { type LabConfig, type LabRole, labRoles, writeLabConfig } from '#lab/network/lab-config';
 import { callManagement } from '#manage/management-client';
+import { traceVariable } from '#manage/trace-recorder';
 import type { NodeStatus } from '#service/node-status';
+import type { Capture } from '../ipsec/capture.ts';
 import { NamespaceRig, type RigHost } from '../ipsec/namespaces.ts';
 import { IpsecPhone, type PhoneSetup } from './ipsec-phone.ts';
-import { until } from './transport-lab.ts';
+import { SecretSweep } from './secret-sweep.ts';
+import { until as untilMs } from './transport-lab.ts';
 
 const root = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -16,6 +20,13 @@ const root = fileURLToPath(new URL('../../', import.meta.url));
 export const defaultBackend = process.env.CSCF_IPSEC_BACKEND === 'kernel' ? 'kernel' : 'userspace';
 /** An emulated machine takes its time. */
 export const slowness = defaultBackend === 'kernel' ? 10 : 1;
+
+vi.setConfig({ testTimeout: 60_000 * slowness, hookTimeout: 60_000 * slowness });
+
+/** Waits for something that a node or phone does in a moment. */
+export function until(words: string, condition: () => boolean | Promise<boolean>): Promise<void> {
+  return untilMs(words, condition, 10_000 * slowness);
+}
 
 export interface IpsecLabOptions {
   /** Default: that of CSCF_IPSEC_BACKEND, else userspace. */
@@ -29,6 +40,10 @@ export interface IpsecLabOptions {
   readonly pcscf?: object;
   /** What is put over `auth` of the S-CSCF. */
   readonly auth?: object;
+  /** Of the S-CSCF; with several, challenges are in its store. */
+  readonly homeWorkers?: number;
+  /** Socket of a collector that all nodes report their messages to. */
+  readonly traceSocket?: string;
 }
 
 /** A command as it runs on a host of the rig. */
@@ -37,7 +52,10 @@ function commandOn({ pid }: RigHost, command: readonly string[]): string[] {
   return ['nsenter', '--target', String(pid), '--net', ...user, ...command];
 }
 
-/** HSS and three CSCFs in one network namespace, two phones with IPsec each in its own. */
+/**
+ * HSS and three CSCFs in one network namespace, two phones with IPsec each in its own. `stop` throws when CK or IK of any
+ * challenge stands in what a phone heard, in a log or in a store.
+ */
 export class IpsecLab {
   readonly rig: NamespaceRig;
   readonly config: LabConfig;
@@ -59,6 +77,7 @@ export class IpsecLab {
     const config = await writeLabConfig(join(root, 'config'), folder, true);
     const lab = new IpsecLab(rig, config, folder, options);
     try {
+      lab.#writeLogLevels();
       lab.#writePcscf();
       lab.#writeScscf();
       for (const role of labRoles) await lab.launch(role);
@@ -67,6 +86,28 @@ export class IpsecLab {
       await lab.stop();
       throw error;
     }
+  }
+
+  /** CK and IK of the phones' challenges so far, hexadecimal. */
+  async keys(): Promise<string[]> {
+    const heard = await Promise.all(this.#openPhones.map((phone) => phone.ask('heard')));
+    return heard.flatMap(({ keys }) => keys);
+  }
+
+  /** What phones have heard, logs, stores and all else that nodes have written. `captures`: of the wire, stopped. */
+  async outputs(captures: readonly Capture[] = []): Promise<SecretSweep> {
+    const sweep = new SecretSweep();
+    for (const phone of this.#openPhones) {
+      const { messages } = await phone.ask('heard');
+      sweep.add(`to ${phone.setup.impi}`, Buffer.from(messages.join('\n'), 'latin1'));
+    }
+    for (const { file } of captures) sweep.add('the wire', readFileSync(file));
+    await sweep.addFolder(this.folder);
+    return sweep;
+  }
+
+  get #openPhones(): IpsecPhone[] {
+    return this.#phones.filter((phone) => phone.isOpen);
   }
 
   get host(): RigHost {
@@ -126,17 +167,19 @@ export class IpsecLab {
     const daemon = new Daemon({
       name: role,
       command: commandOn(this.host, command),
-      env: { ...process.env, CSCF_TEST_TRIGGER: '1' },
+      env: {
+        ...process.env,
+        CSCF_TEST_TRIGGER: '1',
+        ...(this.#options.traceSocket === undefined ? {} : { [traceVariable]: this.#options.traceSocket }),
+      },
       logFile: join(this.folder, `${role}.log`),
       readyMs: 20_000 * slowness,
     });
     this.#daemons.set(role, daemon);
     await daemon.ready;
     if (role !== 'icscf' && role !== 'scscf') return;
-    await until(
-      `${role} is connected with the HSS`,
-      async () => (await this.status(role)).peers.every((peer) => peer.state.startsWith('open-')),
-      10_000 * slowness,
+    await until(`${role} is connected with the HSS`, async () =>
+      (await this.status(role)).peers.every((peer) => peer.state.startsWith('open-')),
     );
   }
 
@@ -146,16 +189,33 @@ export class IpsecLab {
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.#phones.map((phone) => phone.close().catch(() => {})));
-    await Promise.all([...this.#daemons.values()].map((daemon) => daemon.stop()));
-    await this.rig.close();
-    rmSync(this.folder, { recursive: true, force: true });
+    try {
+      const keys = await this.keys();
+      await Promise.all([...this.#daemons.values()].map((daemon) => daemon.stop()));
+      const found = (await this.outputs()).find(keys);
+      if (found.length > 0) throw new Error(`CK or IK stands in ${found.join(', ')}`);
+    } finally {
+      await Promise.all(this.#phones.map((phone) => phone.close().catch(() => {})));
+      await Promise.all([...this.#daemons.values()].map((daemon) => daemon.stop()));
+      await this.rig.close();
+      rmSync(this.folder, { recursive: true, force: true });
+    }
+  }
+
+  /** Nodes say all that they can. */
+  #writeLogLevels(): void {
+    for (const role of labRoles) {
+      const file = this.config.files[role];
+      const contents = JSON.parse(readFileSync(file, 'utf8')) as Record<string, object>;
+      writeFileSync(file, JSON.stringify({ ...contents, log: { ...contents.log, level: 'trace' } }));
+    }
   }
 
   #writeScscf(): void {
     const file = this.config.files.scscf;
     const contents = JSON.parse(readFileSync(file, 'utf8')) as Record<string, object>;
-    writeFileSync(file, JSON.stringify({ ...contents, auth: { ...contents.auth, ...this.#options.auth } }));
+    const { auth, homeWorkers: workers = 1 } = this.#options;
+    writeFileSync(file, JSON.stringify({ ...contents, workers, auth: { ...contents.auth, ...auth } }));
   }
 
   #writePcscf(): void {

@@ -10,6 +10,7 @@ import { Ue } from '#lab/ue/ue';
 import { usimOf } from '#lab/ue/usim';
 import { coreTimers } from '#sip/transaction/timers';
 import type { Ask, PhoneMethods, PhoneSetup, Seen } from './ipsec-phone.ts';
+import { agreedKeys } from './secret-sweep.ts';
 
 /*
  * One phone with IPsec in a process, and so a network namespace, of its own. It does what it is asked over the IPC channel.
@@ -18,6 +19,7 @@ import type { Ask, PhoneMethods, PhoneSetup, Seen } from './ipsec-phone.ts';
 let ue: Ue;
 let backend: IpsecBackend;
 const seen: Seen = { messages: [], notifies: [], texts: [], calls: [], refreshed: [] };
+const heard: string[] = [];
 const calls: Call[] = [];
 
 const methods: PhoneMethods = {
@@ -45,6 +47,7 @@ const methods: PhoneMethods = {
       },
       trace: {
         sip(dir, text, { transport, port }) {
+          if (dir === 'in') heard.push(text);
           seen.messages.push(`${dir} ${transport} ${port} ${text.slice(0, text.indexOf('\r\n'))}`);
         },
         diameter() {},
@@ -96,6 +99,9 @@ const methods: PhoneMethods = {
   },
   async seen() {
     return seen;
+  },
+  async heard() {
+    return { messages: heard, keys: [...agreedKeys()] };
   },
   counters: () => backend.counters(),
   async plainDatagram(address, port, text) {

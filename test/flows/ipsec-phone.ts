@@ -45,6 +45,8 @@ export interface PhoneMethods {
   /** Direction, port of the source, port of the destination. */
   associations(): Promise<(string | number)[][]>;
   seen(): Promise<Seen>;
+  /** All that was heard, octet by octet as latin1, and the keys of all challenges, hexadecimal. */
+  heard(): Promise<{ messages: string[]; keys: string[] }>;
   counters(): Promise<IpsecCounters>;
   /** Sends from a port without IPsec; gives how many datagrams came back. */
   plainDatagram(address: string, port: number, text: string): Promise<number>;
@@ -115,8 +117,12 @@ export class IpsecPhone {
     return (await this.ask('seen')).messages;
   }
 
+  get isOpen(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null && this.#child.connected;
+  }
+
   async close(): Promise<void> {
-    if (this.#child.exitCode !== null) return;
+    if (!this.isOpen) return;
     await this.ask('close');
     this.#child.disconnect();
   }

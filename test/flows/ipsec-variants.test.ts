@@ -3,9 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, it } from 'vitest';
 import { hasCapture } from '../ipsec/capture.ts';
 import { skipWithoutNamespaces } from '../ipsec/namespaces.ts';
-import { IpsecLab, type IpsecLabOptions } from './ipsec-lab.ts';
+import { defaultBackend, IpsecLab, type IpsecLabOptions, until } from './ipsec-lab.ts';
 import type { PhoneSetup } from './ipsec-phone.ts';
-import { until } from './transport-lab.ts';
 
 const skip = skipWithoutNamespaces('the variants of the flows with IPsec');
 if (!hasCapture) console.log('tshark is not installed: what crosses the wire is not looked at');
@@ -47,19 +46,27 @@ describe.skipIf(skip)('phones with IPsec', () => {
     for (const phone of [lab.alice, lab.bob]) {
       const sent = (await phone.messages()).filter((line) => line.startsWith('out ') && !line.includes(' SIP/2.0 '));
       const byUdp = sent.filter((line) => line.startsWith('out udp'));
-      expect(byUdp.map((line) => line.split(' ').slice(2, 4).join(' '))).toEqual(['5060 REGISTER']);
+      // On a slow machine it may have been sent again.
+      expect(new Set(byUdp.map((line) => line.split(' ').slice(2, 4).join(' ')))).toEqual(new Set(['5060 REGISTER']));
     }
-  }, 60_000);
+  });
 
   it('P-01 P-35 do all of it over IPv6, by UDP and TCP at the same time', async () => {
     await use(await two({ v6: true }, { kind: 'minimal' }, { kind: 'samsung' }));
-  }, 60_000);
+  });
+
+  it.skipIf(defaultBackend !== 'kernel')(
+    "P-35 P-82 use the kernel's ESP or our own, and the P-CSCF has the kernel's",
+    async () => {
+      await use(await two({}, { backend: 'userspace' }, { backend: 'kernel', requestsBy: 'tcp' }));
+    },
+  );
 
   it('P-93 may answer from their server port, as some do, and offer in any spelling', async () => {
     const phones = await two({}, { kind: 'unusual', answerFrom: 'server' }, { kind: 'minimal', answerFrom: 'server' });
     expect(await phones.alice.ask('agreed')).toMatchObject({ alg: 'hmac-md5-96', ealg: 'aes-cbc' });
     await use(phones);
-  }, 60_000);
+  });
 
   it.skipIf(!hasCapture)(
     'P-30 P-38 X-I11 send nothing but ESP once they are challenged, and are never told CK and IK',
@@ -83,14 +90,13 @@ describe.skipIf(skip)('phones with IPsec', () => {
       expect(capture.read('esp', ['esp.spi']).length).toBeGreaterThan(20);
       expect(capture.read('sip contains "ck=" or sip contains "ik="', ['frame.number'])).toEqual([]);
     },
-    60_000,
   );
 
   it('P-13 get 494 when they offer nothing that the network wants', async () => {
     lab = await IpsecLab.start({ ipsec: { algorithms: [{ alg: 'hmac-md5-96', ealg: 'aes-cbc' }] } });
     const alice = await lab.open('alice', { kind: 'minimal' });
     expect(await alice.ask('register')).toMatchObject({ status: 494 });
-  }, 60_000);
+  });
 
   it('P-05 lab ue --ipsec registers from the command line, and says how', async () => {
     lab = await IpsecLab.start();
@@ -98,7 +104,7 @@ describe.skipIf(skip)('phones with IPsec', () => {
     const order = ['ue', 'register', '--user', 'alice', '--config', lab.config.files.hss, '--ipsec', '--proxy'];
     const words = host.run(bin, ...order, lab.gm.address, '--address', host.address, '--security-client', 'iphone');
     expect(words).toMatch(/registered for \d+ s as sip:alice@ims\.test/);
-  }, 60_000);
+  });
 
   it('P-05 lab ue --ipsec says what it lacks', () => {
     const outcome = spawnSync(bin, ['ue', 'register', '--user', 'alice', '--ipsec', '--tls'], { encoding: 'utf8' });

@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { skipWithoutNamespaces } from '../ipsec/namespaces.ts';
-import { defaultBackend, IpsecLab, slowness } from './ipsec-lab.ts';
+import { defaultBackend, IpsecLab, until } from './ipsec-lab.ts';
 import type { IpsecPhone } from './ipsec-phone.ts';
-import { until } from './transport-lab.ts';
 
 const skip = skipWithoutNamespaces('the flows with IPsec');
 
@@ -20,14 +19,18 @@ describe.skipIf(skip)('two phones with IPsec', () => {
     lab = await IpsecLab.start({ auth: { reauthentication: { refreshes: 2 } } });
     alice = await lab.open('alice', { kind: 'samsung' });
     bob = await lab.open('bob', { kind: 'minimal' });
-  }, 60_000 * slowness);
+  });
   afterAll(() => lab?.stop());
 
-  it('P-10 P-35 P-40 P-41 register: the first REGISTER in the clear, the second inside, by TCP or UDP', async () => {
+  it('P-01 P-10 P-35 P-40 P-41 P-146 register at the protected ports: the first REGISTER in the clear, the second inside, by TCP or UDP', async () => {
     await alice.register();
     await bob.register();
     expect(await alice.ask('agreed')).toMatchObject({ portS: 5063, alg: 'hmac-sha-1-96', ealg: 'aes-cbc' });
     expect(await bob.ask('agreed')).toMatchObject({ portS: 5063, alg: 'hmac-sha-1-96', ealg: 'null' });
+    await until('the node tells of two sets', async () => {
+      const { sets, associations } = (await lab.status('pcscf')).ipsec!;
+      return sets === 2 && associations === 8;
+    });
     expect(ways(await alice.messages(), 'REGISTER')).toEqual(['out udp 5060', 'out tcp 5063']);
     expect(ways(await bob.messages(), 'REGISTER')).toEqual(['out udp 5060', 'out udp 5063']);
   });

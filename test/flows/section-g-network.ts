@@ -5,9 +5,12 @@ import { readHopByHop } from '#diameter/codec/message';
 import { CxClient } from '#diameter/cx/cx-client';
 import { locationInfoAnswer } from '#diameter/cx/cx-server';
 import { cxApplication, cxCommands, cxDictionary } from '#diameter/dictionary/cx';
+import { rxApplication, rxDictionary } from '#diameter/dictionary/rx';
 import { DecodeFailure } from '#diameter/errors';
 import { baseResult, experimentalResult } from '#diameter/result';
+import { traceTo } from '#manage/trace-recorder';
 import { createIcscf } from '#nodes/icscf/icscf';
+import { pcscfTables } from '#nodes/pcscf/registrations';
 import { createScscf, scscfTables } from '#nodes/scscf/scscf';
 import type { IcscfConfig, ScscfConfig } from '#service/config-shape';
 import type { NodeLogic } from '#sip/proxy/node-logic';
@@ -15,7 +18,7 @@ import { openMemoryStore } from '#store/memory-store';
 import { profileXml, TestHss } from '../fixtures/test-hss.ts';
 import { ipsecConfig, RecordingPort } from '../nodes/pcscf/ipsec/ipsec-harness.ts';
 import { startPcscf } from '../nodes/pcscf/pcscf-harness.ts';
-import { type SentMessage, startWorker, type WorkerHarness } from '../nodes/worker-harness.ts';
+import { responseTo, type SentMessage, startWorker, type WorkerHarness } from '../nodes/worker-harness.ts';
 
 export const home = 'ims.mnc001.mcc001.3gppnetwork.org';
 /** Addresses of the worked flows. */
@@ -35,12 +38,20 @@ export const userB = {
   portS: 50701,
 };
 
+/** An application server that hears of registrations, where the flow has one. */
+export const applicationServer = '172.22.0.30';
+
 type NodeName = keyof typeof addresses;
+
+/** What follows a registration in the network: a PCRF, an application server, and the P-CSCF hears of its end. */
+export interface SectionGOptions {
+  readonly afterwards?: boolean;
+}
 
 /** One message on its way: who sent it, from which port to whom. */
 export interface Hop {
   readonly from: NodeName | 'A' | 'B';
-  readonly to: NodeName | 'A' | 'B' | '?';
+  readonly to: NodeName | 'A' | 'B' | 'AS' | '?';
   /** `udp 172.22.0.21:5100`. */
   readonly source: string;
   readonly message: SentMessage;
@@ -65,7 +76,11 @@ const hosts = {
   [home]: [`udp:${addresses.I}:4060`],
   [`scscf.${home}`]: [`udp:${addresses.S}:6060`],
   [`pcscf.${home}`]: [`udp:${addresses.P}:5060`],
+  [`as.${home}`]: [`udp:${applicationServer}:5060`],
 };
+
+/** The application server is told of registrations. */
+const toldOfRegistrations = `<InitialFilterCriteria><Priority>0</Priority><TriggerPoint><ConditionTypeCNF>1</ConditionTypeCNF><SPT><ConditionNegated>0</ConditionNegated><Group>0</Group><Method>REGISTER</Method></SPT></TriggerPoint><ApplicationServer><ServerName>sip:as.${home}</ServerName><DefaultHandling>0</DefaultHandling></ApplicationServer></InitialFilterCriteria>`;
 
 const common = {
   homeDomain: home,
@@ -90,11 +105,22 @@ export class SectionG {
   /** Everything that was sent, in order. */
   readonly hops: Hop[] = [];
   readonly nodes: Readonly<Record<NodeName, WorkerHarness<NodeLogic & { stop?(): void }>>>;
+  /** What the P-CSCF asked the PCRF, AVP by AVP, and how many hops there had been. */
+  readonly rx: { readonly head: string; readonly avps: readonly string[]; readonly after: number }[] = [];
+  /** Keys of all challenges, hexadecimal. */
+  readonly keys: string[] = [];
+  /** Records of the P-CSCF. */
+  readonly store = openMemoryStore(pcscfTables);
   readonly #clients = new Map<NodeName, DiameterClient>();
+  readonly #options: SectionGOptions;
 
-  constructor() {
+  constructor(options: SectionGOptions = {}) {
+    this.#options = options;
     for (const { impi, number } of [userA, userB]) {
-      const profile = profileXml(`sip:${number}@${home}`, `tel:${number}`, `sip:${impi}`);
+      const plain = profileXml(`sip:${number}@${home}`, `tel:${number}`, `sip:${impi}`);
+      const profile = options.afterwards
+        ? plain.replace('</ServiceProfile>', `${toldOfRegistrations}</ServiceProfile>`)
+        : plain;
       this.hss.subscribers.set(impi, { profile, ccf: 'aaa://pcrf' });
     }
     this.nodes = { P: this.#pcscf(), I: this.#icscf(), S: this.#scscf() };
@@ -106,6 +132,16 @@ export class SectionG {
     const listener = listeners.P.findIndex((spec) => spec.includes(` ${source.slice(0, 3)}:${addresses.P}:${port}`));
     this.nodes.P.receive(text, source, listener);
     await this.#run();
+    return this.hops.slice(first);
+  }
+
+  /** Lets time pass at the P-CSCF until it sends something; gives all that was sent then. */
+  async wait(ms: number): Promise<Hop[]> {
+    const first = this.hops.length;
+    for (let past = 0; past < ms && this.hops.length === first; past += 50) {
+      this.nodes.P.advance(50);
+      await this.#run();
+    }
     return this.hops.slice(first);
   }
 
@@ -141,7 +177,9 @@ export class SectionG {
     const source = endpoint!.replace(':', ' ');
     const to = (Object.keys(addresses) as NodeName[]).find((name) => addresses[name] === target.address);
     const phone = target.address === userA.address ? 'A' : target.address === userB.address ? 'B' : '?';
-    this.hops.push({ from, to: to ?? phone, source, message });
+    const isServer = target.address === applicationServer;
+    this.hops.push({ from, to: to ?? (isServer ? 'AS' : phone), source, message });
+    if (isServer) this.nodes[from].receive(responseTo(message, 200, [], '', 'as'), `udp ${applicationServer}:5060`);
     if (to === undefined) return;
     const listener = listeners[to].findIndex((spec) =>
       spec.includes(` ${target.transport}:${target.address}:${target.port}`),
@@ -151,15 +189,30 @@ export class SectionG {
 
   #askHss(name: NodeName): boolean {
     const node = this.nodes[name];
+    const answerOf = (message: Buffer) => (name === 'P' ? this.#answerOfPcrf(message) : this.#answerOf(message));
     const asked = node.diameterSent.splice(0);
     for (const { message } of asked) {
-      const answer = this.#answerOf(message);
+      const answer = answerOf(message);
+      const { vector } = this.hss;
+      if (vector !== null) this.keys.push(vector.ck.toString('hex'), vector.ik.toString('hex'));
       node.side.beginBatch();
       if (answer === null) node.side.diameterFailed(readHopByHop(message), 'no-peer');
       else node.side.diameter(answer);
       node.side.endBatch();
     }
     return asked.length > 0;
+  }
+
+  /** The PCRF consents to everything. */
+  #answerOfPcrf(octets: Buffer): Buffer {
+    const request = decodeMessage(octets, rxDictionary);
+    if (request instanceof DecodeFailure) throw new Error(request.reason);
+    const note = traceTo('P', ({ head, text }) =>
+      this.rx.push({ head, avps: text.split('\n'), after: this.hops.length }),
+    );
+    note.diameter('out', octets);
+    const names = { originHost: `pcrf.${home}`, originRealm: home };
+    return encodeAnswer(request, rxApplication, names, { result: baseResult(2001), avps: [] });
   }
 
   #answerOf(octets: Buffer): Buffer | null {
@@ -187,7 +240,7 @@ export class SectionG {
         {
           worker: 0,
           identity: { originHost: `${name.toLowerCase()}cscf.${home}`, originRealm: home },
-          dictionary: cxDictionary,
+          dictionary: name === 'P' ? rxDictionary : cxDictionary,
           timeoutMs: 60_000,
         },
       );
@@ -197,7 +250,14 @@ export class SectionG {
   }
 
   #pcscf(): WorkerHarness<NodeLogic & { stop?(): void }> {
+    const following = {
+      diameter: this.#diameter('P'),
+      rx: { mode: 'required', signalling: true },
+      regEvent: { subscribe: true },
+    } as const;
     return startPcscf({
+      store: this.store,
+      ...(this.#options.afterwards ? following : {}),
       listeners: listeners.P,
       trusted: common.trusted,
       access: [{ from: '10.46.0.0/16', security: 'ipsec-required' }],

@@ -1,4 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Pcscf } from '#nodes/pcscf/pcscf';
+import { pcscfTables } from '#nodes/pcscf/registrations';
+import { SecretSweep } from './secret-sweep.ts';
 import { type Hop, home, SectionG, userA, userB } from './section-g-network.ts';
 import { changes, fieldsOf, one, Phone, reversed } from './section-g-phone.ts';
 
@@ -495,6 +498,166 @@ describe('de-registration', () => {
     expect([...network.associations.installed.values()].some(({ source }) => source.address === '10.46.0.5')).toBe(
       false,
     );
+  });
+});
+
+describe('what follows a registration', () => {
+  let followed: SectionG;
+  let phone: Phone;
+  let hops: Hop[];
+  beforeAll(async () => {
+    followed = new SectionG({ afterwards: true });
+    phone = new Phone(followed, 'A', userA);
+    await phone.register();
+    hops = [...followed.hops, ...(await followed.wait(3_000))];
+  });
+  afterAll(() => followed.stop());
+
+  it('P-121 D-70 Q-02 the P-CSCF asks the PCRF for the signalling bearer before the UE has its 200: R13', () => {
+    expect(followed.rx).toHaveLength(1);
+    const { head, avps, after } = followed.rx[0]!;
+    expect(head).toBe('AAR');
+    const [session, ...rest] = avps;
+    expect(session).toMatch(new RegExp(`^Session-Id: pcscf\\.${literal(home)};`));
+    expect(rest).toEqual([
+      'Auth-Application-Id: 16777236',
+      `Origin-Host: pcscf.${home}`,
+      `Origin-Realm: ${home}`,
+      `Destination-Realm: ${home}`,
+      'AF-Application-Identifier: IMS Services',
+      'Media-Component-Description:',
+      '  Media-Component-Number: 0',
+      // AF_SIGNALLING, SIP; CONTROL, ENABLED.
+      '  Media-Sub-Component:',
+      '    Flow-Number: 0',
+      '    Flow-Usage: 2',
+      '    AF-Signalling-Protocol: 1',
+      '  Media-Type: 4',
+      '  Flow-Status: 2',
+      'Specific-Action: 2',
+      'Specific-Action: 3',
+      'Specific-Action: 4',
+      'Subscription-Id:',
+      '  Subscription-Id-Type: 2',
+      `  Subscription-Id-Data: sip:+15550001@${home}`,
+      'Framed-IP-Address: 0a2e0005',
+    ]);
+    const [given, received] = [
+      hops.find((hop) => hop.from === 'I' && hop.to === 'P' && hop.message.status === 200)!,
+      one(hops, 'P>A', 'SIP/2.0 200'),
+    ].map((hop) => hops.indexOf(hop));
+    expect([given! < after, after <= received!]).toEqual([true, true]);
+  });
+
+  it('S-50 S-51 the S-CSCF tells the application server, which the UE does not notice: R14', () => {
+    const told = one(hops, 'S>AS', 'REGISTER');
+    const ours = `<sip:scscf.${home}:6060>`;
+    const registered = hops.filter(({ from, to }) => from === 'I' && to === 'S')[1]!;
+    const { 'P-Charging-Vector': vector } = fieldsOf(text(registered));
+    expect(fieldsOf(text(told))).toEqual({
+      start: `REGISTER sip:as.${home} SIP/2.0`,
+      Via: like(S),
+      'Max-Forwards': '70',
+      From: like(`${literal(ours)};tag=[\\w-]+`),
+      // The identity that was registered; the default one only when that is barred.
+      To: `<sip:001010000000001@${home}>`,
+      'Call-ID': like('[0-9a-f]{32}'),
+      CSeq: '1 REGISTER',
+      Contact: ours,
+      Expires: '7200',
+      'P-Access-Network-Info': '3GPP-E-UTRAN-FDD;utran-cell-id-3gpp=00101',
+      'P-Visited-Network-ID': home,
+      'P-Charging-Vector': vector,
+      'P-Charging-Function-Addresses': 'ccf="aaa://pcrf"',
+      'Content-Length': '0',
+    });
+    expect(told.message.to).toBe('udp 172.22.0.30:5060');
+    // It has nothing of what the UE and the HSS sent but the headers above.
+    expect(text(told)).not.toMatch(/Authorization|Path|Security-/);
+    expect(followed.nodes.S.refusals).toEqual([]);
+  });
+
+  it('P-60 P-62 I-40 S-60 S-61 S-62 S-63 the P-CSCF subscribes to the registration, and is told at once: R15', () => {
+    const subscribe = one(hops, 'P>I', 'SUBSCRIBE');
+    // The host of the Path: by that the S-CSCF knows whom it may tell.
+    const ours = '<sip:172.22.0.21:5060>';
+    expect(fieldsOf(text(subscribe))).toEqual({
+      start: `SUBSCRIBE sip:+15550001@${home} SIP/2.0`,
+      Via: like(P),
+      'Max-Forwards': '70',
+      From: like(`${literal(ours)};tag=[\\w-]+`),
+      To: `<sip:+15550001@${home}>`,
+      'Call-ID': like('[0-9a-f]{32}'),
+      CSeq: '1 SUBSCRIBE',
+      Contact: like('<sip:[\\w-]+@172.22.0.21:5060>'),
+      Event: 'reg',
+      Accept: 'application/reginfo+xml',
+      Expires: '600000',
+      'P-Asserted-Identity': ours,
+      'P-Charging-Vector': like(
+        `icid-value=[\\w.]+;icid-generated-at=pcscf.${literal(home)};orig-ioi=${literal(home)}`,
+      ),
+      'Content-Length': '0',
+    });
+    const asked = one(hops, 'I>S', 'SUBSCRIBE');
+    expect(changes(text(subscribe), text(asked))).toEqual({
+      Via: viaOnTop(viaOf(subscribe), I),
+      'Max-Forwards': ['70', '69'],
+      Route: ['', `<sip:scscf.${home}:6060;lr>`],
+    });
+    const sent = hops.slice(hops.indexOf(asked) + 1);
+    const accepted = one(sent, 'S>I', 'SIP/2.0 200');
+    expect(fieldsOf(text(accepted))).toMatchObject({
+      Via: viaOf(asked),
+      Contact: `<sip:scscf.${home}:6060>`,
+      Expires: '600000',
+    });
+    expectOnlyVia(accepted, one(sent, 'I>P', 'SIP/2.0 200'));
+    const notify = one(sent, 'S>P', 'NOTIFY');
+    const { Contact: contact, From: from, 'Call-ID': callId } = fieldsOf(text(subscribe));
+    expect(fieldsOf(text(notify))).toMatchObject({
+      start: `NOTIFY ${contact!.slice(1, -1)} SIP/2.0`,
+      Via: like(S),
+      From: fieldsOf(text(accepted)).To,
+      To: from,
+      'Call-ID': callId,
+      Contact: `<sip:scscf.${home}:6060>`,
+      Event: 'reg',
+      'Subscription-State': like('active;expires=\\d+'),
+      'Content-Type': 'application/reginfo+xml',
+    });
+    // To the P-CSCF directly: the I-CSCF has not recorded itself.
+    expect(fieldsOf(text(notify))).not.toHaveProperty('Route');
+    expect(notify.message.body).toContain('version="0" state="full"');
+    for (const aor of [`sip:+15550001@${home}`, 'tel:+15550001', `sip:001010000000001@${home}`]) {
+      expect(notify.message.body).toMatch(new RegExp(`<registration aor="${literal(aor)}" [^>]*state="active">`));
+    }
+    expect(fieldsOf(text(one(sent, 'P>S', 'SIP/2.0 200')))).toMatchObject({ CSeq: '1 NOTIFY', Via: viaOf(notify) });
+    expect(followed.hss.sars.map(({ type }) => type)).toEqual([1]);
+  });
+});
+
+describe('keys', () => {
+  it('P-30 X-I15 C-34 are in nothing that goes to a UE or an application server, or stays at the P-CSCF', () => {
+    const sweep = new SecretSweep();
+    for (const { to, message } of network.hops) if (!['P', 'I', 'S'].includes(to)) sweep.add(`to ${to}`, message.text);
+    for (const [name, { logged, refusals, events }] of Object.entries(network.nodes)) {
+      sweep.addJson(`log of ${name}`, [logged, refusals, events]);
+    }
+    for (const table of pcscfTables) {
+      const records = network.store.range(table, '', 1000);
+      sweep.add(`table ${table}`, Buffer.concat(records.flatMap(({ key, value }) => [Buffer.from(key), value])));
+    }
+    const question = { command: 'registrations.show', id: userB.impi };
+    sweep.addJson('registration', (network.nodes.P.logic as Pcscf).control(question));
+    expect(new Set(network.keys).size).toBe(4);
+    expect(sweep.find(network.keys)).toEqual([]);
+    const places = sweep.find([Buffer.from('0010100000000').toString('hex').slice(0, 32)]);
+    expect(places).toEqual(expect.arrayContaining(['to A: octets', 'to B: octets', 'table bindings: octets']));
+    // The core has them: the challenge of the S-CSCF carries them to the P-CSCF.
+    const core = new SecretSweep();
+    for (const { to, message } of network.hops) core.add(`to ${to}`, message.text);
+    expect(core.find(network.keys)).toEqual(['to I: hexadecimal', 'to P: hexadecimal']);
   });
 });
 

@@ -5,7 +5,9 @@ import { decodeAnswers, encodeAttribute, encodeRequest, findAttribute } from '#i
 import { kernelAlgorithms } from '#ipsec/kernel/xfrm-algorithms';
 import {
   addAssociation,
+  countAssociations,
   decodeAssociation,
+  decodeCount,
   deleteAssociation,
   extendAssociation,
   getAssociation,
@@ -251,5 +253,15 @@ describe('algorithms by their names in the kernel', () => {
     [22, 'ERR_IPSEC_FAILED'],
   ] as const)('P-39 errno %i is %s', (errno, code) => {
     expect(ipsecErrorOf({ errno, text: 'why' }, 'no')).toMatchObject({ code, message: expect.stringMatching(/why$/) });
+  });
+});
+
+describe('the number of associations', () => {
+  it('P-146 is asked for without a list, and read from its attribute', () => {
+    expect(countAssociations()).toEqual({ type: 0x23, flags: 4, body: Buffer.alloc(4) });
+    const hashes = encodeAttribute(2, Buffer.alloc(8, 9));
+    const count = encodeAttribute(1, Buffer.of(12, 1, 0, 0));
+    expect(decodeCount(Buffer.concat([Buffer.alloc(4), hashes, count]))).toBe(268);
+    expect([decodeCount(Buffer.alloc(4)), decodeCount(Buffer.concat([Buffer.alloc(4), hashes]))]).toEqual([0, 0]);
   });
 });

@@ -30,6 +30,10 @@ export class KernelTables implements XfrmLink {
     return [...this.states.values()];
   }
 
+  async count(): Promise<number> {
+    return this.states.size;
+  }
+
   async find(names: readonly AssociationName[]): Promise<readonly (KernelAssociation | null)[]> {
     return names.map((name) => this.states.get(keyOf(name)) ?? null);
   }

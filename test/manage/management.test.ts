@@ -316,6 +316,11 @@ REASON     COUNT
 bad-cseq   9
 no-dialog  1`);
     expect(statusView({ ...status, peers: [], serving: false })).toContain('peer: none');
+    const dropped = { plain: 4, integrity: 0, replay: 2, mismatch: 0, unknown: 0 };
+    const ipsec = { backend: 'kernel', associations: 12, sets: 3, dropped } as const;
+    expect(statusView({ ...status, ipsec })).toContain(
+      '\n\nIPsec by the kernel: 3 sets, 12 associations; dropped: plain 4, replay 2\n',
+    );
   });
 
   it('shows durations in two units', () => {

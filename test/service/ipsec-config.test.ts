@@ -130,6 +130,9 @@ class MemoryBackend implements IpsecBackend {
   async counters(): Promise<IpsecCounters> {
     return { plain: 3, integrity: 0, replay: 0, mismatch: 0, unknown: 0 };
   }
+  async count(): Promise<number> {
+    return 8;
+  }
   async close(keep: boolean): Promise<void> {
     this.calls.push(`close ${keep}`);
   }
@@ -142,11 +145,14 @@ function quietLog() {
 }
 
 describe('the guard of the protected ports', () => {
-  it('P-01 closes each protected port to plain traffic, says who carries ESP, and lets all stay at the end', async () => {
+  it('P-01 P-146 closes each protected port to plain traffic, says who carries ESP, and lets all stay at the end', async () => {
     const backend = new MemoryBackend();
     const { words, log } = quietLog();
     const guard = await openIpsecGuard(loaded(pcscf({})), { log }, async () => ({ backend, words: 'ours' }));
     expect(words).toEqual(['ours']);
+    await expect
+      .poll(() => guard!.status(2), { timeout: 5000 })
+      .toEqual({ backend: 'userspace', associations: 8, sets: 2, dropped: await backend.counters() });
     await guard!.close();
     expect(backend.calls).toEqual(['guard 127.0.0.1:5063 127.0.0.1:5062 127.0.0.1:5064 127.0.0.1:5066', 'close true']);
   });

@@ -43,6 +43,10 @@ export class IpBatch implements XfrmLink {
     return readAssociations(await listed('state', 'nokeys'));
   }
 
+  async count(): Promise<number> {
+    return Number(/SAD count (\d+)/.exec((await said('xfrm', 'state', 'count')).join('\n'))?.[1] ?? 0);
+  }
+
   async find(names: readonly AssociationName[]): Promise<readonly (KernelAssociation | null)[]> {
     const keyOf = (destination: string, spi: number) => `${destination} ${spi}`;
     const all = await this.associations();
@@ -143,13 +147,18 @@ function environment(): Record<string, string> {
 /** The lines of `ip -s xfrm TABLE list`. Rejects with IpsecError. */
 async function listed(...table: readonly string[]): Promise<readonly string[]> {
   const [name = '', ...more] = table;
+  return said('-s', 'xfrm', name, 'list', ...more);
+}
+
+/** The lines that a command of `ip` prints. Rejects with IpsecError. */
+async function said(...command: readonly string[]): Promise<readonly string[]> {
   try {
     const options = { env: environment(), maxBuffer: listBytes, encoding: 'latin1' } as const;
-    const { stdout } = await promisify(execFile)('ip', ['-s', 'xfrm', name, 'list', ...more], options);
+    const { stdout } = await promisify(execFile)('ip', command, options);
     return stdout.split('\n');
   } catch (error) {
-    const said = String((error as { stderr?: string }).stderr ?? '').split('\n');
-    const fault = said.some(isFault) ? readFault([...said, commandFailed]) : null;
+    const words = String((error as { stderr?: string }).stderr ?? '').split('\n');
+    const fault = words.some(isFault) ? readFault([...words, commandFailed]) : null;
     if (fault) throw ipsecErrorOf(fault, 'ip does not list');
     throw new IpsecError('ERR_IPSEC_FAILED', `ip does not run: ${(error as Error).message.split('\n')[0]}`);
   }

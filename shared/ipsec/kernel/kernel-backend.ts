@@ -115,6 +115,10 @@ export class KernelBackend implements IpsecBackend {
     return countersSince(this.#before, readKernelCounters());
   }
 
+  count(): Promise<number> {
+    return this.#link.count();
+  }
+
   async close(keep: boolean): Promise<void> {
     try {
       if (keep) return;

@@ -4,7 +4,9 @@ import { type NetlinkLibrary, netlinkLibrary } from './netlink-library.ts';
 import { decodeAnswers, encodeRequest, type NetlinkAnswer, type NetlinkRequest } from './netlink-message.ts';
 import {
   addAssociation,
+  countAssociations,
   decodeAssociation,
+  decodeCount,
   deleteAssociation,
   extendAssociation,
   getAssociation,
@@ -72,6 +74,12 @@ export class NetlinkSocket implements XfrmLink {
 
   async associations(): Promise<readonly KernelAssociation[]> {
     return this.#dump(listAssociations(), decodeAssociation);
+  }
+
+  async count(): Promise<number> {
+    const [reply] = this.#ask([countAssociations()]);
+    if (reply!.fault !== null) throw ipsecErrorOf(reply!.fault, 'the kernel does not count');
+    return reply!.data.reduce((_, payload) => decodeCount(payload), 0);
   }
 
   async find(names: readonly AssociationName[]): Promise<readonly (KernelAssociation | null)[]> {

@@ -1,5 +1,6 @@
 import {
   encodeAttribute,
+  findAttribute,
   flagAck,
   flagCreate,
   flagDump,
@@ -29,7 +30,10 @@ export const typeNewAssociation = 0x10;
 const typeDeleteAssociation = 0x11;
 const typeGetAssociation = 0x12;
 const typeUpdateAssociation = 0x1a;
+const typeGetCount = 0x23;
 
+/** Among the attributes of a count. */
+const attributeCount = 1;
 const attributeCipher = 2;
 const attributeSource = 13;
 const attributeCombined = 18;
@@ -99,6 +103,17 @@ export function getAssociation(name: AssociationName): NetlinkRequest {
 /** Asks for all associations. */
 export function listAssociations(): NetlinkRequest {
   return { type: typeGetAssociation, flags: flagDump, body: Buffer.alloc(0) };
+}
+
+/** Asks how many there are, without walking through them. */
+export function countAssociations(): NetlinkRequest {
+  return { type: typeGetCount, flags: flagAck, body: Buffer.alloc(4) };
+}
+
+/** Reads the answer to that. */
+export function decodeCount(payload: Buffer): number {
+  const count = findAttribute(payload.subarray(4), attributeCount);
+  return count === null || count.length < 4 ? 0 : count.readUInt32LE(0);
 }
 
 /** Reads what the kernel tells of an association; null when it is none of ESP with an SPI. The keys in it are not read. */

@@ -51,6 +51,8 @@ export interface XfrmLink {
   apply(changes: readonly XfrmChange[]): Promise<readonly (XfrmFault | null)[]>;
   /** All ESP associations of this network namespace. */
   associations(): Promise<readonly KernelAssociation[]>;
+  /** How many associations of whatever protocol there are in it. */
+  count(): Promise<number>;
   /** Those of them that are there, in the same order; null for one that is not. */
   find(names: readonly AssociationName[]): Promise<readonly (KernelAssociation | null)[]>;
   /** All policies of this network namespace that look like guards. */

@@ -98,6 +98,10 @@ class UserspaceBackend implements IpsecBackend {
     return { ...counters, plain: counters.plain + blockedPackets() - this.#blockedBefore };
   }
 
+  async count(): Promise<number> {
+    return (await this.#report()).associations.length;
+  }
+
   close(keep: boolean): Promise<void> {
     this.#closed ??= this.#close(keep);
     return this.#closed;

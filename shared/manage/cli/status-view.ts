@@ -26,7 +26,15 @@ export function statusView(status: NodeStatus): string {
     ['PEER', 'ADDRESS', 'STATE', ''],
     status.peers.map(({ host, address, state, words }) => [host, address, state, words]),
   );
-  const { overload } = status;
+  const { ipsec, overload } = status;
+  if (ipsec !== undefined) {
+    const drops = Object.entries(ipsec.dropped).filter(([, count]) => count > 0);
+    const dropped =
+      drops.length === 0
+        ? 'nothing dropped'
+        : `dropped: ${drops.map(([cause, count]) => `${cause} ${count}`).join(', ')}`;
+    lines.push('', `IPsec by the ${ipsec.backend}: ${ipsec.sets} sets, ${ipsec.associations} associations; ${dropped}`);
+  }
   if (overload !== undefined && Object.keys(overload.shed).length > 0) {
     const { waiting, delayMs, penalisedSources, shed } = overload;
     lines.push('', `${waiting} messages wait, a new request ${delayMs} ms; ${penalisedSources} sources are not heard`);

@@ -8,14 +8,15 @@ import { runGuest } from './run-guest.ts';
  * npm run test:kernel-ipsec [-- --short | -- SECTION... | -- --run COMMAND...]
  *
  * Boots Debian's kernel, which has ESP, in an emulated machine with this host's files, and runs the checks of the kernel
- * back end there, or a command of yours in the folder of the project with CSCF_IPSEC_BACKEND=kernel:
+ * back end there and the flows with IPsec on it; with `--short` or sections only the checks, with `--run` a command of yours
+ * in the folder of the project with CSCF_IPSEC_BACKEND=kernel:
  *
  * npm run test:kernel-ipsec -- --run vitest run test/ipsec/kernel-namespace.test.ts
  */
 
 const root = fileURLToPath(new URL('../../..', import.meta.url)).replace(/\/$/, '');
 const shortSeconds = 290;
-const longSeconds = 1800;
+const longSeconds = 5400;
 
 /** What has to be installed here, by program, with the name of its package. */
 const needed = [
@@ -29,10 +30,18 @@ function quoted(word: string): string {
   return `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
-function command(words: readonly string[]): readonly string[] {
+/** The flows of registration, calls and restarts with IPsec, as tests of the whole suite. */
+const flows = ['test/flows/ipsec.test.ts', 'test/flows/ipsec-restart.test.ts'];
+/** Those of their variants that have something to do with who carries ESP. */
+const variants = ['test/flows/ipsec-variants.test.ts', '-t', 'P-35|P-82'];
+
+/** What runs in the guest, one after the other. */
+function commands(words: readonly string[]): readonly (readonly string[])[] {
   const at = words.indexOf('--run');
-  if (at >= 0) return words.slice(at + 1);
-  return [process.execPath, '--disable-warning=ExperimentalWarning', 'test/ipsec/guest/kernel-checks.ts', ...words];
+  if (at >= 0) return [words.slice(at + 1)];
+  const checks = [process.execPath, '--disable-warning=ExperimentalWarning', 'test/ipsec/guest/kernel-checks.ts'];
+  if (words.length > 0) return [[...checks, ...words]];
+  return [checks, ...[flows, variants].map((files) => ['vitest', 'run', ...files])];
 }
 
 async function main(words: readonly string[]): Promise<number> {
@@ -49,7 +58,10 @@ async function main(words: readonly string[]): Promise<number> {
     `export PATH=${quoted(path)} HOME=/root TMPDIR=/tmp CSCF_IPSEC_BACKEND=kernel`,
     // Nobody looks at this terminal; compiled code is worth keeping where everything is slow.
     'export CI=true NO_COLOR=1 TERM=dumb NODE_COMPILE_CACHE=/tmp/guest-compiled',
-    `cd ${quoted(root)} && ${command(words).map(quoted).join(' ')}`,
+    `cd ${quoted(root)} || exit 1`,
+    'failed=0',
+    ...commands(words).map((command) => `${command.map(quoted).join(' ')} || failed=$?`),
+    'exit $failed',
   ];
   const code = await runGuest(kernel, {
     script: `${script.join('\n')}\n`,

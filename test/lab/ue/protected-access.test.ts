@@ -37,6 +37,9 @@ class PaperBackend implements IpsecBackend {
   async counters(): Promise<IpsecCounters> {
     return { plain: 0, integrity: 0, replay: 0, mismatch: 0, unknown: 0 };
   }
+  async count(): Promise<number> {
+    return this.installed.length;
+  }
   async close(): Promise<void> {}
 }
 

@@ -173,6 +173,19 @@ describe('an emergency number', () => {
     expect(call('tel:112;phone-context=ims.test', [`Route: ${serviceRoute}`], 'MESSAGE').to).toBe('udp 127.0.8.3:6060');
   });
 
+  it('P-143 a node that drains takes calls for help and registers for them, and nothing else that begins', () => {
+    start({ numbers, ecscf, onNumber: 'handle' });
+    register(worker, alice);
+    worker.side.core.drain();
+    expect(call('sip:bob@ims.test', [`Route: ${serviceRoute}`]).status).toBe(503);
+    expect(call('sip:112@ims.test', [`Route: ${serviceRoute}`]).requestUri).toBe('urn:service:sos');
+    expect(call('urn:service:sos.fire').to).toBe('udp 127.0.8.9:7060');
+    worker.receive(registerText(alice), alice.source);
+    expect(worker.takeOne().status).toBe(503);
+    worker.receive(registerText(alice, [], `<sip:alice@${alice.address};sos>`), alice.source);
+    expect(worker.takeOne().method).toBe('REGISTER');
+  });
+
   it('P-134 who is not registered gets 403', () => {
     start({ numbers, ecscf, anonymous: 'on' });
     expect(call('tel:112;phone-context=ims.test').status).toBe(403);

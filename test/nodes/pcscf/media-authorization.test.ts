@@ -364,7 +364,18 @@ describe('what the PCRF answers', () => {
     await start({ rx: { mode: 'optional', signalling: false }, pcrf: { rules } });
     const call = invite(worker, alice, offer);
     answerCall(worker, call, 183, answer);
-    expect(statuses(await network.sent(2))).toContain(488);
+    const refusal = (await network.sent(2)).find(({ status }) => status > 0)!;
+    expect(refusal.status).toBe(488);
+    // The SDP of the offer, with the bandwidth that is acceptable towards the UE: this rule speaks of the whole session.
+    expect(refusal.header('Content-Type')).toBe('application/sdp');
+    expect(refusal.body).toBe(offer.replace('t=0', 'b=AS:20\r\nt=0').replace('b=AS:41', 'b=AS:20'));
+  });
+
+  it('P-125 488 has no body when the PCRF does not say what would be acceptable', async () => {
+    await start({ pcrf: reject(5061) });
+    answerCall(worker, invite(worker, alice, offer), 183, answer);
+    const refusal = (await network.sent(2)).find(({ status }) => status > 0)!;
+    expect([refusal.status, refusal.body]).toEqual([488, '']);
   });
 
   it('P-125 required: no PCRF gives 503 with Retry-After', async () => {

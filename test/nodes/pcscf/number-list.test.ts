@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { callsEmergencyNumber } from '#nodes/pcscf/emergency-numbers';
 import { NumberList } from '#nodes/pcscf/number-list';
+import type { PcscfConfig } from '#service/config-shape';
 import { parseUri } from '#sip/uri/uri';
 
 const list = new NumberList(['112', '911', '+15550911', '*55#']);
@@ -29,5 +31,33 @@ describe('the list of emergency numbers', () => {
     expect(new NumberList([]).find(parseUri('tel:112'), 'ims.test')).toBe('');
     expect(new NumberList([]).isEmpty).toBe(true);
     expect(list.isEmpty).toBe(false);
+  });
+});
+
+describe('the text of a request', () => {
+  const isCall = (uri: string, method = 'INVITE', numbers: readonly string[] = ['112', '*55#']) =>
+    callsEmergencyNumber({ emergency: { numbers }, homeDomain: 'ims.test' } as unknown as PcscfConfig)(
+      `${method} ${uri} SIP/2.0\r\nVia: x\r\n\r\n`,
+    );
+
+  it.each([
+    ['sip:112@ims.test', true],
+    ['sip:1-12@elsewhere.test;user=phone', true],
+    ['tel:(1)12;phone-context=+1', true],
+    ['SIP:*55%23@ims.test', true],
+    ['sip:112@elsewhere.test', false],
+    ['sip:1123@ims.test', false],
+    ['sip:bob@ims.test', false],
+    ['sip:%zz@ims.test', false],
+    ['112', false],
+    [`tel:1${'-'.repeat(70)}12`, false],
+  ])('P-130 P-143 tells whether it is an INVITE to an emergency number: %s %s', (uri, is) => {
+    expect(isCall(uri)).toBe(is);
+  });
+
+  it('P-143 is no such call with another method, without numbers, and cut off', () => {
+    expect([isCall('sip:112@ims.test', 'MESSAGE'), isCall('sip:112@ims.test', 'INVITE', [])]).toEqual([false, false]);
+    const calls = callsEmergencyNumber({ emergency: { numbers: ['112'] }, homeDomain: 'x' } as unknown as PcscfConfig);
+    for (const text of ['INVITE tel:112', 'INVITE ', 'INVITE sip:', 'INVITE']) expect(calls(text)).toBe(false);
   });
 });
