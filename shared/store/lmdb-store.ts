@@ -2,6 +2,7 @@ import { chmodSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Database, RootDatabase } from 'lmdb';
 import { ChangeNotes, type ReplicaOptions } from './change-notes.ts';
+import { encode, encodeRecord, HEADER, indexKey, readOctets, readRecord, storedRecord } from './record-octets.ts';
 import { changesConfirmed, type RecordMerge, type VersionedRecord, writerOf } from './replication.ts';
 import {
   bucketOf,
@@ -62,8 +63,6 @@ export interface ReplicableStore extends Store {
 
 type LmdbModule = Pick<typeof import('lmdb'), 'open'>;
 
-/** Each value starts with its due time: 48 bits, milliseconds, 0 for never. */
-const HEADER = 6;
 const DEFAULT_MAP_SIZE = 8 * 1024 ** 3;
 /** The index of due times: due time, table, 0, key; no value. */
 const DUE_INDEX = '#due';
@@ -523,43 +522,4 @@ class LmdbStore implements ReplicableStore {
   #requireOpen(): void {
     if (this.#closed) throw new StoreError('ERR_STORE_CLOSED', 'the store is closed');
   }
-}
-
-function readRecord(db: Database<Buffer, string>, key: string): StoredRecord | null {
-  const octets = db.getBinaryFast(key);
-  if (octets === undefined) return null;
-  const end = octets.length;
-  const value = Buffer.allocUnsafe(end - HEADER);
-  octets.copy(value, 0, HEADER, end);
-  return { value, expiresAtMs: octets.readUIntBE(0, HEADER) };
-}
-
-/** A record as it is stored, with its due time; a copy. */
-function readOctets(db: Database<Buffer, string>, key: string): Buffer | null {
-  const octets = db.getBinaryFast(key);
-  return octets === undefined ? null : Buffer.from(octets.subarray(0, octets.length));
-}
-
-function storedRecord(octets: Buffer): StoredRecord {
-  return { value: octets.subarray(HEADER), expiresAtMs: octets.readUIntBE(0, HEADER) };
-}
-
-function encodeRecord({ value, expiresAtMs }: VersionedRecord): Buffer | null {
-  return value === null ? null : encode(value, dueTime(expiresAtMs));
-}
-
-function encode(value: Uint8Array, dueMs: number): Buffer {
-  const octets = Buffer.allocUnsafe(HEADER + value.length);
-  octets.writeUIntBE(dueMs, 0, HEADER);
-  octets.set(value, HEADER);
-  return octets;
-}
-
-function indexKey(dueMs: number, table: string, key: string): Buffer {
-  const index = Buffer.allocUnsafe(HEADER + table.length + 1 + key.length);
-  index.writeUIntBE(dueMs, 0, HEADER);
-  index.write(table, HEADER, 'latin1');
-  index[HEADER + table.length] = 0;
-  index.write(key, HEADER + table.length + 1, 'latin1');
-  return index;
 }

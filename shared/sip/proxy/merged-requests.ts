@@ -2,6 +2,7 @@ import { hash } from 'node:crypto';
 import { tagOf } from '../header/name-addr.ts';
 import { Header } from '../message/header-names.ts';
 import type { SipRequest } from '../message/request.ts';
+import { flatText } from '../parser/latin1.ts';
 import { readCSeq } from '../parser/sanity.ts';
 import type { ServerTransaction } from '../transaction/transaction-port.ts';
 
@@ -33,7 +34,7 @@ export class MergedRequests {
     if (server.answered || tagOf(headers.get(Header.To) ?? '') !== '') return 'own';
     const cseq = readCSeq(request);
     const fromTag = tagOf(headers.get(Header.From) ?? '');
-    const key = `${cseq?.number} ${request.method} ${fromTag} ${headers.get(Header['Call-ID'])}`;
+    const key = flatText(`${cseq?.number} ${request.method} ${fromTag} ${headers.get(Header['Call-ID'])}`);
     const known = this.#claimed.get(key);
     if (known !== undefined) return claimOf(known, server, request);
     this.#claimed.set(key, { server, print: printOf(request) });
