@@ -122,13 +122,23 @@ export function refuseByHss(transaction: ProxyTransaction, reason: Reason, detai
 
 /** Remembers where the challenge came from, until the REGISTER that answers it, and who has accepted one. Requirements I-17, X-R4. */
 export function noteRegisterResponse(state: IcscfState, attempt: RegisterAttempt, response: SipResponse): void {
+  const { status } = response;
   state.failed.answered(attempt.scscf);
-  state.locations.doubt(attempt.impu);
-  if (response.status === 401) state.challenges.set(attempt.impi, attempt.callId, attempt.scscf);
-  else if (response.status >= 200) state.challenges.delete(attempt.impi, attempt.callId);
-  if (attempt.deregistration || response.status >= 400) {
-    if (response.status !== 401) state.registered.left(attempt);
-  } else if (response.status >= 200) state.registered.accepted(attempt, attempt.scscf);
+  if (status < 200) return;
+  if (status === 401) {
+    state.challenges.set(attempt.impi, attempt.callId, attempt.scscf);
+    return;
+  }
+  state.challenges.delete(attempt.impi, attempt.callId);
+  // Anybody can be refused in the name of a user: that says nothing of where he is.
+  if (status >= 300) return;
+  if (attempt.deregistration) {
+    state.registered.left(attempt);
+    state.locations.forget(attempt.impu);
+  } else {
+    state.registered.accepted(attempt, attempt.scscf);
+    state.locations.doubt(attempt.impu);
+  }
 }
 
 function movesOn(status: number): boolean {
