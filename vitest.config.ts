@@ -1,20 +1,12 @@
 import { configDefaults, defineConfig } from 'vitest/config';
 import { VerdictReporter } from './test/torture/verdict-reporter.ts';
 
-/** Tests of running daemons and of time, which need the machine to themselves. */
-const whole = [
-  'flows',
-  'interop',
-  'chaos',
-  'bench',
-  'fuzz',
-  'torture',
-  'workers',
-  'ipsec',
-  'service',
-  'store',
-  'lab',
-].map((folder) => `test/${folder}/**/*.test.ts`);
+const inFolders = (...folders: string[]) => folders.map((folder) => `test/${folder}/**/*.test.ts`);
+
+/** Tests of processes and sockets, which get along with another one beside them. */
+const processes = inFolders('interop', 'torture', 'ipsec', 'service', 'store', 'lab');
+/** Tests of whole networks and of time, which need the machine to themselves. */
+const whole = inFolders('flows', 'chaos', 'bench', 'fuzz', 'workers');
 
 export default defineConfig({
   test: {
@@ -30,12 +22,13 @@ export default defineConfig({
         test: {
           name: 'parts',
           include: ['test/**/*.test.ts'],
-          exclude: [...configDefaults.exclude, ...whole],
+          exclude: [...configDefaults.exclude, ...processes, ...whole],
           maxWorkers: 2,
           sequence: { groupOrder: 0 },
         },
       },
-      { extends: true, test: { name: 'whole', include: whole, maxWorkers: 1, sequence: { groupOrder: 1 } } },
+      { extends: true, test: { name: 'processes', include: processes, maxWorkers: 2, sequence: { groupOrder: 1 } } },
+      { extends: true, test: { name: 'whole', include: whole, maxWorkers: 1, sequence: { groupOrder: 2 } } },
     ],
   },
 });

@@ -55,12 +55,12 @@ describe.skipIf(skip)('phones with IPsec', () => {
     await use(await two({ v6: true }, { kind: 'minimal' }, { kind: 'samsung' }));
   });
 
-  it.skipIf(defaultBackend !== 'kernel')(
-    "P-35 P-82 use the kernel's ESP or our own, and the P-CSCF has the kernel's",
-    async () => {
+  // Of the emulated machine alone: elsewhere there may be no ESP in the kernel.
+  if (defaultBackend === 'kernel') {
+    it("P-35 P-82 use the kernel's ESP or our own, and the P-CSCF has the kernel's", async () => {
       await use(await two({}, { backend: 'userspace' }, { backend: 'kernel', requestsBy: 'tcp' }));
-    },
-  );
+    });
+  }
 
   it('P-93 may answer from their server port, as some do, and offer in any spelling', async () => {
     const phones = await two({}, { kind: 'unusual', answerFrom: 'server' }, { kind: 'minimal', answerFrom: 'server' });

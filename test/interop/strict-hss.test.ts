@@ -48,9 +48,10 @@ describe.skipIf(!hasStrictHss).each([1, 2])('strict HSS of the rigs, S-CSCF with
     await lab.hss('POST', 'sub?n=6&roaming=0');
     const roamer = await (await lab.open(6, 'password')).ue.register();
     expect(roamer).toMatchObject({ status: 403 });
-    expect(lab.log('icscf')).toContain(`UAA 5004 ROAMING_NOT_ALLOWED from ${lab.config.names.hss}`);
+    // The log is written behind the answer.
+    await expect.poll(() => lab.log('icscf')).toContain(`UAA 5004 ROAMING_NOT_ALLOWED from ${lab.config.names.hss}`);
     expect(await (await lab.open(5000, 'password')).ue.register()).toMatchObject({ status: 403 });
-    expect(lab.log('icscf')).toContain('UAA 5001 USER_UNKNOWN');
+    await expect.poll(() => lab.log('icscf')).toContain('UAA 5001 USER_UNKNOWN');
   }, 30_000);
 
   it('S-70 S-71 D-14 RTR gets 2001, by each reason and with or without identities, and calls are refused', async () => {
