@@ -1,4 +1,5 @@
 import type { LocationInfoAnswer } from '#diameter/cx/cx-results';
+import { flatText } from '#sip/parser/latin1';
 
 /** Who is looked for: the called user, or the one a request out of the blue is originated for. */
 export interface LocatedUser {
@@ -82,5 +83,6 @@ const outageMs = 3_600_000;
 const silentMs = 2_000;
 
 function keyOf({ impu, originating }: LocatedUser): string {
-  return `${originating ? 'o' : 't'}${impu}`;
+  // Kept for an hour: it must not keep the message that named the user.
+  return flatText(`${originating ? 'o' : 't'}${impu}`);
 }
