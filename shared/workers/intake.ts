@@ -11,9 +11,10 @@ import {
   shedOrderOf,
   standingOrder,
 } from './overload.ts';
+import { RefusedRequests } from './refused-requests.ts';
 import { type SourceLimitOptions, SourceLimits } from './source-limits.ts';
 import { StrangerRate } from './stranger-rate.ts';
-import { callHash, WaitingMessage, WorkQueue, type WorkQueueOptions } from './work-queue.ts';
+import { hashOf, WaitingMessage, WorkQueue, type WorkQueueOptions } from './work-queue.ts';
 
 /** How a worker protects itself. Plain data. */
 export interface IntakeOptions extends WorkQueueOptions, SourceLimitOptions {}
@@ -91,8 +92,8 @@ const pauseMs = 0.2;
 const uncheckedMessages = 16;
 /** Turns with fewer messages than this teach nothing of how long a message takes. */
 const taughtFrom = 8;
-/** ACKs of refusals come at once; one that is late is handled like any other. */
-const ackMs = 5_000;
+/** ACKs and copies of what was refused come within this time; one that is late is handled like any other. */
+const afterRefusalMs = 5_000;
 /** Refusals to strangers that are sent per second: who floods does not read them. */
 const strangerRefusals = 100;
 const sweepMs = 1_000;
@@ -121,7 +122,8 @@ export class Intake implements IntakeView {
   #sliceStartMs = 0;
   #endedMs = Number.NEGATIVE_INFINITY;
   #handled = 0;
-  #acksUntilMs = Number.NEGATIVE_INFINITY;
+  readonly #refusedLately = new RefusedRequests(afterRefusalMs);
+  #refusedUntilMs = Number.NEGATIVE_INFINITY;
   #sweptMs = 0;
   #refusalsLeft = strangerRefusals;
 
@@ -234,7 +236,7 @@ export class Intake implements IntakeView {
   #weigh(text: string, flow: Flow, bucket: number): void {
     const nowMs = this.#port.nowMs();
     if (nowMs - this.#sweptMs >= sweepMs) this.#sweep(nowMs);
-    if (nowMs < this.#acksUntilMs && isAckOfRefusal(text, this.#mark)) {
+    if (nowMs < this.#refusedUntilMs && isAckOfRefusal(text, this.#mark)) {
       this.#drop('ack', bucket);
       return;
     }
@@ -249,6 +251,10 @@ export class Intake implements IntakeView {
       return;
     }
     const order = isNever ? shedOrder.never : this.#orderOf(base, standing, flow, nowMs);
+    if (!isNever && this.#wasRefused(flow, nowMs)) {
+      this.#refuse(text, flow, bucket, order, standing);
+      return;
+    }
     const refused = !isNever && this.#isRefused(order, standing, flow, nowMs);
     if (!refused && this.queue.size === 0 && this.hasTime()) {
       this.#handle(text, flow, bucket);
@@ -257,7 +263,7 @@ export class Intake implements IntakeView {
     // The start line may have told enough so far.
     if (isNever) this.#scan.scan(text);
     const { callId } = this.#scan;
-    const call = callId.start < 0 ? -1 : callHash(text, callId.valueStart, callId.valueEnd, this.#seed);
+    const call = callId.start < 0 ? -1 : hashOf(text, callId.valueStart, callId.valueEnd, this.#seed);
     const last = this.queue.waitingOf(call);
     if (last !== null) this.#follow(last, text, flow, bucket, call, nowMs);
     else if (isNever && this.queue.length(order) === 0 && this.hasTime()) this.#handle(text, flow, bucket);
@@ -319,10 +325,29 @@ export class Intake implements IntakeView {
     this.#refused[order]!++;
     if (order >= shedOrder.initial) this.#strangers.cut(this.#port.nowMs());
     if (bucket >= 0) this.#port.release(bucket);
-    this.#acksUntilMs = this.#port.nowMs() + ackMs;
+    this.#noteRefused(flow);
     this.#alert = true;
     const way = this.#user.answerFlow?.(flow) ?? flow;
     this.#port.send(refusal.text, way === flow ? refusal.target : way);
+  }
+
+  /** Notes that the request that was scanned is refused: its ACK and its copies are on their way. */
+  #noteRefused(flow: Flow): void {
+    const nowMs = this.#port.nowMs();
+    this.#refusedUntilMs = nowMs + afterRefusalMs;
+    if (flow.transport === 'udp') this.#refusedLately.note(this.#scannedRequest(), nowMs);
+  }
+
+  /** Whether the request that was scanned is a copy of one that was refused. */
+  #wasRefused(flow: Flow, nowMs: number): boolean {
+    if (nowMs >= this.#refusedUntilMs || flow.transport !== 'udp') return false;
+    return this.#refusedLately.has(this.#scannedRequest(), nowMs);
+  }
+
+  /** The request that was scanned, as a number: no ACK or CANCEL is asked about, so its topmost Via tells. */
+  #scannedRequest(): number {
+    const via = this.#scan.valueOf(this.#scan.via);
+    return hashOf(via, 0, via.length, this.#seed);
   }
 
   #drop(reason: DropReason, bucket: number): void {
@@ -348,7 +373,7 @@ export class Intake implements IntakeView {
   }
 
   #look(): void {
-    this.#alert = this.sources.watching || this.#strangers.limited || this.#port.nowMs() < this.#acksUntilMs;
+    this.#alert = this.sources.watching || this.#strangers.limited || this.#port.nowMs() < this.#refusedUntilMs;
   }
 }
 

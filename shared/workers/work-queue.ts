@@ -216,8 +216,8 @@ function isForHelp({ text, isUrgent }: WaitingMessage): boolean {
   return isUrgent || isEmergencyRequest(text);
 }
 
-/** Hash of a Call-ID for `WaitingMessage.call`: not negative. `seed`: random, so that nobody can aim at one value. */
-export function callHash(text: string, start: number, end: number, seed: number): number {
+/** Hash of a part of a message, not negative. `seed`: random, so that nobody can aim at one value. */
+export function hashOf(text: string, start: number, end: number, seed: number): number {
   let value = seed;
   for (let i = start; i < end; i++) {
     value = Math.imul(value ^ text.charCodeAt(i), 0x5bd1e995);

@@ -216,6 +216,21 @@ describe('the intake of a worker', () => {
     expect(rig.refused).toContain('503 INVITE waits');
   });
 
+  it('X-R14 X-F1 a copy of what was refused is refused, too, though there is time again; not later, and not by TCP', () => {
+    const rig = new Rig();
+    rig.load(500);
+    rig.batch(from([sip('INVITE', 'refused')], known));
+    rig.finish();
+    rig.handled.length = 0;
+    rig.batch(from([sip('INVITE', 'refused'), sip('INVITE', 'other')], known));
+    rig.batch([[sip('INVITE', 'refused'), { ...known, transport: 'tcp' }]]);
+    expect(rig.refused).toEqual(['503 INVITE refused', '503 INVITE refused']);
+    expect(rig.handled).toEqual(['INVITE other', 'INVITE refused']);
+    rig.nowMs += 10_001;
+    rig.batch(from([sip('INVITE', 'refused')], known));
+    expect(rig.handled.length).toBe(3);
+  });
+
   it('X-F1 what waited too long is refused, unless its transaction is under way by now', () => {
     const rig = new Rig();
     rig.load(50);
