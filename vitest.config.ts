@@ -1,5 +1,5 @@
 import { configDefaults, defineConfig } from 'vitest/config';
-import SecondTries from './test/second-tries.ts';
+import { SecondTries } from './test/second-tries.ts';
 import { VerdictReporter } from './test/torture/verdict-reporter.ts';
 
 const inFolders = (...folders: string[]) => folders.map((folder) => `test/${folder}/**/*.test.ts`);
@@ -12,11 +12,15 @@ const whole = inFolders('flows', 'chaos', 'bench', 'fuzz', 'workers');
 /** Whole networks on a machine of CI that others use, too: one stall is no verdict. `SecondTries` tells of it. */
 const retry = process.env.CI === undefined ? 0 : 1;
 
+/** Where .ci/run wants to read the results. */
+const report = process.env.CSCF_TEST_REPORT;
+const inFile: ['json', { outputFile: string }][] = report === undefined ? [] : [['json', { outputFile: report }]];
+
 export default defineConfig({
   test: {
     pool: 'forks',
     setupFiles: ['test/temporary-folders.ts'],
-    reporters: ['default', new VerdictReporter(), new SecondTries()],
+    reporters: ['default', new VerdictReporter(), new SecondTries(), ...inFile],
     testTimeout: 20_000,
     hookTimeout: 30_000,
     coverage: { provider: 'v8', include: ['shared/**', 'nodes/**', 'lab/**'] },

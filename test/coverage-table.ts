@@ -38,13 +38,10 @@ export const later: Readonly<Record<string, string>> = {
 
 /** Rows of which only a part is built: what is missing. What there is has a test. */
 export const inPart: Readonly<Record<string, string>> = {
-  'P-123': 'the early AAR on the offer alone (Service-Info-Status PRELIMINARY), which is optional',
   'C-30': 'overload control by parameters (RFC 7339), which is optional',
   'C-34': 'a mirror by HEP or pcap, which is optional; traces show every message',
   'X-R4': 'a UE that the S-CSCF challenges each time needs the HSS for its refresh; one behind IPsec does not',
   'X-R13': 'two hours of soak are a run of `npm run chaos -- --minutes 120` by hand; the suite has half a minute',
-  'S-21': 'administrative ends but for RTR, PPR and third-party REGISTER',
-  'S-29': 'an offer inside a dialog is judged by the policy of the P-CSCF only, not by the media profile of the user',
   'S-83': 'the HSS keeps contacts, not subscriptions to registrations: a UE subscribes anew when it hears 481',
 };
 

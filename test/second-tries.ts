@@ -4,8 +4,7 @@ import type { Reporter, TestModule } from 'vitest/node';
  * Names the tests that failed first and passed when tried again: what only a busy machine brings to light is to be
  * read, too.
  */
-// biome-ignore lint/style/noDefaultExport: vitest takes reporters of its command line that way.
-export default class SecondTries implements Reporter {
+export class SecondTries implements Reporter {
   onTestRunEnd(modules: readonly TestModule[]): void {
     for (const module of modules) {
       for (const test of module.children.allTests()) {

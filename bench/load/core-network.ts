@@ -6,7 +6,7 @@ import { Daemon } from '#lab/network/daemon';
 import { type LabConfig, type LabRole, writeLabConfig } from '#lab/network/lab-config';
 import { callManagement } from '#manage/management-client';
 import { loadConfig } from '#service/config';
-import type { SubscriberConfig } from '#service/config-shape';
+import type { SubscriberConfig } from '#service/hss-config';
 import type { NodeStatus } from '#service/node-status';
 import { Cgroups, type Limits, type MemoryReport } from './cgroup.ts';
 import { type Usage, usageOf } from './process-usage.ts';

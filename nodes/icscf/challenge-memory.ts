@@ -1,45 +1,35 @@
 import type { CallOwnership } from '#workers/frame-link';
+import { RecentMap } from './recent-map.ts';
+
+interface Challenge {
+  readonly scscf: string;
+  readonly hold: number;
+}
 
 /**
  * Which S-CSCF has just challenged a user: HSSs that pick the server anew until SAR stores it would otherwise send the
  * answer to another one. The Call-ID stays with this worker meanwhile. Requirement I-17.
  */
 export class ChallengeMemory {
-  readonly #entries = new Map<string, { readonly scscf: string; readonly hold: number; readonly untilMs: number }>();
-  readonly #now: () => number;
+  readonly #challenges: RecentMap<Challenge>;
   readonly #calls: CallOwnership;
 
   /** `now`: monotonic milliseconds. */
   constructor(now: () => number, calls: CallOwnership) {
-    this.#now = now;
+    this.#challenges = new RecentMap({ now, lifeMs, most: maxEntries, left: ({ hold }) => calls.release(hold) });
     this.#calls = calls;
   }
 
   get(impi: string, callId: string): string | null {
-    const entry = this.#entries.get(keyOf(impi, callId));
-    return entry !== undefined && entry.untilMs > this.#now() ? entry.scscf : null;
+    return this.#challenges.get(keyOf(impi, callId))?.scscf ?? null;
   }
 
   set(impi: string, callId: string, scscf: string): void {
-    const now = this.#now();
-    for (const [key, entry] of this.#entries) {
-      if (entry.untilMs > now && this.#entries.size < maxEntries) break;
-      this.#remove(key);
-    }
-    const key = keyOf(impi, callId);
-    this.#remove(key);
-    this.#entries.set(key, { scscf, hold: this.#calls.retain(callId), untilMs: now + lifeMs });
+    this.#challenges.set(keyOf(impi, callId), { scscf, hold: this.#calls.retain(callId) });
   }
 
   delete(impi: string, callId: string): void {
-    this.#remove(keyOf(impi, callId));
-  }
-
-  #remove(key: string): void {
-    const entry = this.#entries.get(key);
-    if (entry === undefined) return;
-    this.#entries.delete(key);
-    this.#calls.release(entry.hold);
+    this.#challenges.delete(keyOf(impi, callId));
   }
 }
 

@@ -2,7 +2,7 @@ import type { CxClient } from '#diameter/cx/cx-client';
 import { type EnumDirectory, openEnum } from '#ims/enum';
 import { reasons } from '#ims/reasons';
 import { CidrTable } from '#service/cidr';
-import type { IcscfConfig } from '#service/config-shape';
+import type { IcscfConfig } from '#service/icscf-config';
 import type { NodeContext } from '#service/node-context';
 import { Header } from '#sip/message/header-names';
 import type { NodeLogic } from '#sip/proxy/node-logic';
@@ -84,9 +84,10 @@ export function createIcscf(context: NodeContext<IcscfConfig>, cx: CxClient): No
     handleFailure(transaction, branch) {
       const attempt = transaction.context as RegisterAttempt | LocationAttempt | null;
       if (attempt !== null && isOutOfOrder(branch)) state.failed.note(attempt.scscf);
-      if (attempt?.kind === 'register' && needsOtherScscf(branch)) return reselectScscf(state, transaction, attempt);
+      if (attempt?.kind === 'register' && needsOtherScscf(branch))
+        return reselectScscf(state, transaction, attempt, branch);
       if (attempt?.kind === 'location' && branch.failure !== null && !attempt.rings && !attempt.isDirect) {
-        return reselectForRequest(state, transaction, attempt);
+        return reselectForRequest(state, transaction, attempt, branch);
       }
       return false;
     },

@@ -1,5 +1,5 @@
 import type { LocationInfoAnswer } from '#diameter/cx/cx-results';
-import { flatText } from '#sip/parser/latin1';
+import { RecentMap } from './recent-map.ts';
 
 /** Who is looked for: the called user, or the one a request out of the blue is originated for. */
 export interface LocatedUser {
@@ -9,7 +9,6 @@ export interface LocatedUser {
 
 interface Entry {
   readonly answer: LocationInfoAnswer;
-  readonly learnedMs: number;
   /** Until then the HSS is not asked. */
   untilMs: number;
 }
@@ -19,12 +18,13 @@ interface Entry {
  * S-CSCF is kept, for seconds; for an hour it counts where no HSS answers. Requirements I-27, X-R4.
  */
 export class LocationCache {
-  readonly #entries = new Map<string, Entry>();
+  readonly #entries: RecentMap<Entry>;
   readonly #now: () => number;
   #lifeMs: number;
 
   /** `now`: monotonic milliseconds. `lifeMs`: 0 where the HSS is asked each time. */
   constructor(now: () => number, lifeMs: number) {
+    this.#entries = new RecentMap({ now, lifeMs: outageMs, most: maxEntries });
     this.#now = now;
     this.#lifeMs = lifeMs;
   }
@@ -35,22 +35,14 @@ export class LocationCache {
   }
 
   set(user: LocatedUser, answer: LocationInfoAnswer): void {
-    const now = this.#now();
-    for (const [key, entry] of this.#entries) {
-      if (entry.learnedMs + outageMs > now && this.#entries.size < maxEntries) break;
-      this.#entries.delete(key);
-    }
-    const key = keyOf(user);
-    this.#entries.delete(key);
-    this.#entries.set(key, { answer, learnedMs: now, untilMs: now + this.#lifeMs });
+    this.#entries.set(keyOf(user), { answer, untilMs: this.#now() + this.#lifeMs });
   }
 
   /** The HSS does not answer: where the user was last, however long ago within reason. It is not asked again at once. */
   inOutage(user: LocatedUser): LocationInfoAnswer | null {
     const entry = this.#entries.get(keyOf(user));
-    const now = this.#now();
-    if (entry === undefined || entry.learnedMs + outageMs <= now) return null;
-    entry.untilMs = now + Math.max(this.#lifeMs, silentMs);
+    if (entry === undefined) return null;
+    entry.untilMs = this.#now() + Math.max(this.#lifeMs, silentMs);
     return entry.answer;
   }
 
@@ -83,6 +75,5 @@ const outageMs = 3_600_000;
 const silentMs = 2_000;
 
 function keyOf({ impu, originating }: LocatedUser): string {
-  // Kept for an hour: it must not keep the message that named the user.
-  return flatText(`${originating ? 'o' : 't'}${impu}`);
+  return `${originating ? 'o' : 't'}${impu}`;
 }

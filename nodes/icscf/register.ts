@@ -15,7 +15,7 @@ import type { SipRequest } from '#sip/message/request';
 import type { SipResponse } from '#sip/message/response';
 import type { ProxyBranch } from '#sip/proxy/proxy-branch';
 import type { ProxyTransaction } from '#sip/proxy/proxy-transaction';
-import type { Reason } from '#sip/reasons';
+import { coreReasons, type Reason } from '#sip/reasons';
 import { parseUri } from '#sip/uri/uri';
 import { askAuthorization } from './hss-questions.ts';
 import type { IcscfState } from './icscf.ts';
@@ -36,6 +36,8 @@ export interface RegisterAttempt extends RegisterIdentity {
   readonly callId: string;
   readonly tried: Set<string>;
   scscf: string;
+  /** There is no other S-CSCF: this one is waited for. */
+  lastResort: boolean;
 }
 
 /**
@@ -56,6 +58,7 @@ export async function routeRegister(state: IcscfState, transaction: ProxyTransac
     ...identity,
     callId: request.headers.get(Header['Call-ID'])!,
     tried: new Set(),
+    lastResort: false,
     scscf: '',
   };
   const server = isSilence(answer) ? state.registered.serverOf(identity) : null;
@@ -87,23 +90,34 @@ export function isOutOfOrder(branch: ProxyBranch): boolean {
   return branch.failure !== null || branch.final!.status === 503;
 }
 
+/** Whether nobody listens where the S-CSCF was: it may be restarting. */
+export function mayRestart(branch: ProxyBranch): boolean {
+  return branch.failure === coreReasons.nextHopUnreachable;
+}
+
 /**
- * The S-CSCF failed: another one is asked for and tried, at most as often as configured, then 504. Always true: the
- * request is taken care of.
- * Source: TS 24.229 5.3.1.3; requirements I-15, I-16.
+ * The S-CSCF failed: another one is asked for and tried, at most as often as configured, then 504. Where there is no other
+ * one, the last that refused is given the time of a restart. Always true: the request is taken care of.
+ * Source: TS 24.229 5.3.1.3; requirements I-15, I-16; security row X-R2.
  */
 export async function reselectScscf(
   state: IcscfState,
   transaction: ProxyTransaction,
   attempt: RegisterAttempt,
+  branch: ProxyBranch,
 ): Promise<boolean> {
   state.challenges.delete(attempt.impi, attempt.callId);
-  if (attempt.tried.size < state.context.config.selection.tries) {
+  if (!attempt.lastResort && attempt.tried.size < state.context.config.selection.tries) {
     const answer = await askAuthorization(state, attempt, userAuthorizationTypes.REGISTRATION_AND_CAPABILITIES);
     if (answer.failure === undefined && uarRefusal(answer) === null) {
       const next = chooseScscf(state, answer.capabilities, attempt.tried);
       if (next !== null) {
         tryScscf(state, transaction, attempt, next);
+        return true;
+      }
+      if (mayRestart(branch)) {
+        attempt.lastResort = true;
+        tryScscf(state, transaction, attempt, attempt.scscf);
         return true;
       }
     }
@@ -177,7 +191,8 @@ function tryScscf(state: IcscfState, transaction: ProxyTransaction, attempt: Reg
   attempt.tried.add(scscf);
   attempt.scscf = scscf;
   transaction.request.by('routeRegister (TS 24.229 5.3.1.2)').setRequestUri(scscf);
-  transaction.forward({ responseTimeoutMs: state.context.config.selection.responseTimeout * 1000 });
+  const responseTimeoutMs = state.context.config.selection.responseTimeout * 1000;
+  transaction.forward({ responseTimeoutMs, lastResort: attempt.lastResort });
 }
 
 /**

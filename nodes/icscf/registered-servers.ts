@@ -1,14 +1,9 @@
-import { flatText } from '#sip/parser/latin1';
+import { RecentMap } from './recent-map.ts';
 
 /** A private identity that registers one public identity. */
 export interface RegisteringUser {
   readonly impi: string;
   readonly impu: string;
-}
-
-interface Server {
-  readonly scscf: string;
-  readonly learnedMs: number;
 }
 
 const maxUsers = 50_000;
@@ -19,24 +14,15 @@ const keptMs = 3_600_000;
  * whether they may: the S-CSCF knows the user, and asks for proof as ever. Requirement X-R4.
  */
 export class RegisteredServers {
-  readonly #byUser = new Map<string, Server>();
-  readonly #now: () => number;
+  readonly #byUser: RecentMap<string>;
 
   /** `now`: monotonic milliseconds. */
   constructor(now: () => number) {
-    this.#now = now;
+    this.#byUser = new RecentMap({ now, lifeMs: keptMs, most: maxUsers });
   }
 
   accepted(user: RegisteringUser, scscf: string): void {
-    const now = this.#now();
-    for (const [key, { learnedMs }] of this.#byUser) {
-      if (learnedMs + keptMs > now && this.#byUser.size < maxUsers) break;
-      this.#byUser.delete(key);
-    }
-    const key = keyOf(user);
-    // The oldest stands first.
-    this.#byUser.delete(key);
-    this.#byUser.set(key, { scscf, learnedMs: now });
+    this.#byUser.set(keyOf(user), scscf);
   }
 
   left(user: RegisteringUser): void {
@@ -44,11 +30,10 @@ export class RegisteredServers {
   }
 
   serverOf(user: RegisteringUser): string | null {
-    const server = this.#byUser.get(keyOf(user));
-    return server !== undefined && server.learnedMs + keptMs > this.#now() ? server.scscf : null;
+    return this.#byUser.get(keyOf(user)) ?? null;
   }
 }
 
 function keyOf({ impi, impu }: RegisteringUser): string {
-  return flatText(`${impi} ${impu}`);
+  return `${impi} ${impu}`;
 }

@@ -4,13 +4,14 @@ import { reasons } from '#ims/reasons';
 import { lirRefusal, outcomeDetail } from '#ims/result-reasons';
 import { ParseFailure } from '#sip/errors';
 import { Header } from '#sip/message/header-names';
+import type { ProxyBranch } from '#sip/proxy/proxy-branch';
 import type { ProxyTransaction } from '#sip/proxy/proxy-transaction';
 import { parseUri, type Uri } from '#sip/uri/uri';
 import { askLocation } from './hss-questions.ts';
 import type { IcscfState } from './icscf.ts';
 import type { LocatedUser } from './location-cache.ts';
 import { emergencyRoute, globaliseCalled, routeUnknownNumber } from './number-routing.ts';
-import { refuseByHss } from './register.ts';
+import { mayRestart, refuseByHss } from './register.ts';
 import { chooseScscf, whatIsMissing, withScheme } from './scscf-selection.ts';
 import { calledUser, originatingUser } from './served-user.ts';
 
@@ -23,6 +24,8 @@ export interface LocationAttempt extends LocatedUser {
   rings: boolean;
   reselected: boolean;
   scscf: string;
+  /** There is no other S-CSCF: this one is waited for. */
+  lastResort: boolean;
 }
 
 /**
@@ -75,7 +78,15 @@ async function routeFor(
     return;
   }
   const isDirect = (answer.liaFlags & liaFlags.PSI_DIRECT_ROUTING) !== 0;
-  const attempt: LocationAttempt = { kind: 'location', ...user, isDirect, rings: false, reselected: false, scscf: '' };
+  const attempt: LocationAttempt = {
+    kind: 'location',
+    ...user,
+    isDirect,
+    rings: false,
+    reselected: false,
+    scscf: '',
+    lastResort: isDirect || !config.selection.restoration,
+  };
   transaction.context = attempt;
   const wildcard = answer.wildcardedPublicIdentity;
   if (wildcard !== undefined) transaction.request.headers.set(Header['P-Profile-Key'], `<${wildcard}>`);
@@ -87,13 +98,15 @@ async function routeFor(
 }
 
 /**
- * The S-CSCF did not answer: the HSS is asked once for capabilities and another S-CSCF is tried, else 504.
- * Source: TS 24.229 5.3.2.2; requirement I-25.
+ * The S-CSCF did not answer: the HSS is asked once for capabilities and another S-CSCF is tried; where there is none, one
+ * that refused is given the time of a restart; else 504.
+ * Source: TS 24.229 5.3.2.2; requirement I-25; security row X-R2.
  */
 export async function reselectForRequest(
   state: IcscfState,
   transaction: ProxyTransaction,
   attempt: LocationAttempt,
+  branch: ProxyBranch,
 ): Promise<boolean> {
   const { restoration } = state.context.config.selection;
   const failed = attempt.scscf;
@@ -102,9 +115,10 @@ export async function reselectForRequest(
     const answer = await askLocation(state, attempt, userAuthorizationTypes.REGISTRATION_AND_CAPABILITIES);
     if (answer.failure === undefined && lirRefusal(answer, 404) === null) {
       const next = chooseScscf(state, answer.capabilities, new Set([failed]));
-      if (next !== null) {
+      attempt.lastResort = next === null && mayRestart(branch);
+      if (next !== null || attempt.lastResort) {
         transaction.request.headers.removeFirst(Header.Route);
-        sendToScscf(state, transaction, attempt, next, answer);
+        sendToScscf(state, transaction, attempt, next ?? failed, answer);
         return true;
       }
     }
@@ -138,5 +152,6 @@ function sendToScscf(
   const loose = uri.parameters.has('lr') ? scscf : `${scscf};lr`;
   const route = attempt.originating ? `<${loose};orig>` : `<${loose}>`;
   transaction.request.by('routeInitialRequest (TS 24.229 5.3.2.1)').headers.prepend(Header.Route, route);
-  transaction.forward({ responseTimeoutMs: state.context.config.selection.responseTimeout * 1000 });
+  const responseTimeoutMs = state.context.config.selection.responseTimeout * 1000;
+  transaction.forward({ responseTimeoutMs, lastResort: attempt.lastResort });
 }

@@ -19,7 +19,8 @@ import type { PcscfState } from './pcscf-state.ts';
 import { endLateAnswer, releaseSession, type SessionRelease, serviceUnavailable } from './session-release.ts';
 
 /**
- * Notes an INVITE whose media a PCRF may have to authorize; nothing is asked before the answer is known.
+ * Notes an INVITE whose media a PCRF may have to authorize. Nothing is asked before the answer is known; where the
+ * configuration wants it, the PCRF is told of the offer, and the INVITE does not wait.
  *
  * `dialog`: the one that the INVITE would open. Source: TS 29.214 4.4.1; requirements P-120, P-123, P-132, Q-12.
  */
@@ -36,6 +37,7 @@ export function beginCall(state: PcscfState, transaction: ProxyTransaction, dial
   };
   dialog.rx = new MediaAuthorization(rx, mode, facts, descriptionIn(request), bearerEvents(state));
   dialog.rx.join(dialog);
+  if (rx.tellsOffers) dialog.rx.tellOffer(dialog);
 }
 
 /**

@@ -6,11 +6,12 @@ import type { AaAnswer } from '#diameter/rx/rx-results';
 import type { RxEvents, RxSession } from '#diameter/rx/rx-session';
 import { abortCauses, specificActions } from '#diameter/rx/rx-values';
 import { ParseFailure } from '#sip/errors';
+import { parseSessionDescription } from '#sip/sdp/session-description';
 import { AccessReport } from './access-report.ts';
 import { type AgreedMedia, exchangeOf, isSameAgreement, isSameMedia } from './agreed-media.ts';
 import type { Dialog } from './dialogs.ts';
 import { forkedMedia } from './forked-media.ts';
-import { type MediaComponents, type MediaLineStates, mediaComponents } from './media-components.ts';
+import { type MediaComponents, type MediaExchange, type MediaLineStates, mediaComponents } from './media-components.ts';
 import type { RxSide } from './rx.ts';
 import { mediaService } from './rx-services.ts';
 
@@ -94,6 +95,24 @@ export class MediaAuthorization implements RxEvents {
   /** A dialog of the call. */
   join(dialog: Dialog): void {
     this.#legs.push({ dialog, agreed: null, before: null, isAnswered: false, offered: null });
+  }
+
+  /**
+   * Tells the PCRF of the offer that begins the call, as preliminary. What it says to that decides nothing: it is asked
+   * again when both sides have spoken. Source: TS 29.214 4.4.1; requirement P-123.
+   */
+  tellOffer({ direction, binding }: Dialog): void {
+    const offer = this.initialOffer === '' ? null : parseSessionDescription(this.initialOffer);
+    if (offer === null || offer instanceof ParseFailure) return;
+    const byUe = direction === 'originating';
+    const sides = byUe ? { ue: offer, remote: null } : { ue: null, remote: offer };
+    const options = { ...this.#rx.media, ueAddress: binding.flow.address };
+    const exchange: MediaExchange = { ...sides, offerer: byUe ? 'ue' : 'remote', isConfirmed: false };
+    const { components, states } = mediaComponents(exchange, [], options);
+    if (components.length === 0) return;
+    this.#toldComponents = components;
+    this.#states = states;
+    void this.#authorize(components, 1, true);
   }
 
   /** Notes an offer in a response; a PRACK or ACK has to answer it. */
@@ -282,7 +301,7 @@ export class MediaAuthorization implements RxEvents {
     return { components: forkedMedia(perDialog.map(({ components }) => components)), states };
   }
 
-  async #authorize(components: readonly MediaComponent[], dialogs: number): Promise<RxOutcome> {
+  async #authorize(components: readonly MediaComponent[], dialogs: number, isPreliminary = false): Promise<RxOutcome> {
     const { flow, identities, impi } = this.#legs[0]!.dialog.binding;
     const policy = this.#rx.policyOf(this.mode);
     const session = (this.#session ??= this.#rx.sessions.open(this, policy));
@@ -291,7 +310,7 @@ export class MediaAuthorization implements RxEvents {
         user: { address: flow.address, impus: identities.map(({ uri }) => uri) },
         components,
         ...this.#facts,
-        isPreliminary: false,
+        isPreliminary,
         dialogs: dialogs > 1 ? 'several' : this.#forked ? 'winner' : undefined,
       },
       this.#rx.service,

@@ -3,9 +3,9 @@ import { RxClient } from '#diameter/rx/rx-client';
 import type { RxOutcome, RxOutcomePolicy } from '#diameter/rx/rx-outcome';
 import { RxSessions } from '#diameter/rx/rx-sessions';
 import { CidrTable } from '#service/cidr';
-import type { PcscfConfig, RxMode } from '#service/config-shape';
 import { LogLimiter } from '#service/log-limiter';
 import type { NodeContext } from '#service/node-context';
+import type { PcscfConfig, RxMode } from '#service/pcscf-config';
 import { longestHoldMs } from './media-authorization.ts';
 import { defaultMediaOptions, type MediaComponentOptions } from './media-components.ts';
 import { RxRecords } from './rx-records.ts';
@@ -19,6 +19,8 @@ export interface RxSide {
   readonly records: RxRecords;
   readonly service: RxServiceOptions;
   readonly media: MediaComponentOptions;
+  /** Whether a PCRF is told of an offer before its answer. */
+  readonly tellsOffers: boolean;
   /** `rx.mode` of the network of a UE. Requirement P-120. */
   modeOf(address: string): RxMode;
   policyOf(mode: 'optional' | 'required'): RxOutcomePolicy;
@@ -64,6 +66,9 @@ export function openRx(context: NodeContext<PcscfConfig>): RxSide | null {
     get media() {
       return asked.media;
     },
+    get tellsOffers() {
+      return asked.tellsOffers;
+    },
     modeOf: (address) => asked.modeOf(address),
     policyOf: (mode) => policies[mode],
     report(outcome, fields) {
@@ -90,6 +95,7 @@ function askedOf(config: PcscfConfig) {
     timeoutMs: Math.min(longestHoldMs, (diameter?.timeout ?? 5) * 1000),
     service: rxServiceOptionsOf(rx),
     media: { ...defaultMediaOptions, earlyMedia: rx.earlyMedia, omitSourcePorts: rx.omitSourcePorts },
+    tellsOffers: rx.preliminary,
     modeOf: modeTable(config),
   };
 }

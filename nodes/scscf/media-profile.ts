@@ -1,5 +1,5 @@
 import { reasons } from '#ims/reasons';
-import type { ScscfConfig } from '#service/config-shape';
+import type { ScscfConfig } from '#service/scscf-config';
 import { ParseFailure } from '#sip/errors';
 import { setBody } from '#sip/message/body';
 import type { ProxyTransaction } from '#sip/proxy/proxy-transaction';
@@ -19,26 +19,48 @@ export function mediaOf({ media }: Partial<Pick<ScscfConfig, 'media'>>): MediaCo
 }
 
 /**
- * Whether a served user may take part in what the INVITE of a new session offers, by the media profile that his service profile names. False
- * when the request was refused with 488; the body says what is allowed of the offer. A profile that the configuration does
- * not know forbids nothing. `identity`: that of the service profile.
+ * Whether a served user may take part in what the INVITE of a new session offers, by the media profile that his service
+ * profile names. False when the request was refused with 488; the body says what is allowed of the offer. A profile that
+ * the configuration does not know forbids nothing. `identity`: that of the service profile.
  *
  * Source: TS 24.229 6.3, TS 29.228 annex B; requirement S-29.
  */
 export function allowMedia(
-  { context, services }: Pick<ScscfState, 'context' | 'services'>,
+  state: Pick<ScscfState, 'context' | 'services'>,
   transaction: ProxyTransaction,
   { key }: Registration,
   identity: string,
 ): boolean {
-  const { profiles } = mediaOf(context.config);
   // Of most networks this is all: no profile, no body is looked at.
-  if (profiles.length === 0) return true;
+  if (mediaOf(state.context.config).profiles.length === 0) return true;
+  return transaction.request.method !== 'INVITE' || allowOffer(state, transaction, key, identity);
+}
+
+/**
+ * The same for what a re-INVITE or UPDATE offers. A session that is not known here, since this node has restarted, is not
+ * judged. `originating`: whether the request passes for the caller.
+ */
+export function allowMediaInside(
+  state: Pick<ScscfState, 'context' | 'services' | 'sessions'>,
+  transaction: ProxyTransaction,
+  originating: boolean,
+): boolean {
+  if (mediaOf(state.context.config).profiles.length === 0) return true;
   const { request } = transaction;
-  if (request.method !== 'INVITE') return true;
-  const id = services.mediaProfileOf(key, identity);
-  const profile = id === null ? undefined : profiles.find((known) => known.id === id);
-  const { sdp } = request;
+  if (request.method !== 'INVITE' && request.method !== 'UPDATE') return true;
+  const session = state.sessions.find(request, originating);
+  return session === null || allowOffer(state, transaction, session.registrationKey, session.identity);
+}
+
+function allowOffer(
+  { context, services }: Pick<ScscfState, 'context' | 'services'>,
+  transaction: ProxyTransaction,
+  registrationKey: string,
+  identity: string,
+): boolean {
+  const id = services.mediaProfileOf(registrationKey, identity);
+  const profile = id === null ? undefined : mediaOf(context.config).profiles.find((known) => known.id === id);
+  const { sdp } = transaction.request;
   if (profile === undefined || sdp === null) return true;
   const types = new Set<string>(profile.types);
   const why = forbiddenIn(sdp, types);

@@ -1,8 +1,8 @@
 import { formatChargingVector, newIcid } from '#ims/charging';
 import { reasons } from '#ims/reasons';
 import { formatRegInfo, regInfoType } from '#ims/reginfo';
-import type { ScscfConfig } from '#service/config-shape';
 import type { ClaimedCall, NodeContext } from '#service/node-context';
+import type { ScscfConfig } from '#service/scscf-config';
 import { isRefusal, type Refusal, refusal } from '#sip/dialog/refusal';
 import { Notifier } from '#sip/event/notifier';
 import type { EventPackage, SubscribeRequest } from '#sip/event/subscribe-request';

@@ -8,8 +8,8 @@ import { FilterCriteriaCache } from '#ims/filter-criteria-cache';
 import { reasons } from '#ims/reasons';
 import { sharedFilterSets } from '#ims/shared-filter-sets';
 import { CidrTable } from '#service/cidr';
-import type { ScscfConfig } from '#service/config-shape';
 import type { NodeContext } from '#service/node-context';
+import type { ScscfConfig } from '#service/scscf-config';
 import type { StoreTables } from '#service/shared-store';
 import { acceptTimer, defaultSessionTimer, offerTimer } from '#sip/dialog/session-timer-passage';
 import { ParseFailure } from '#sip/errors';
@@ -22,6 +22,7 @@ import { contactFailed } from './contact-failure.ts';
 import { ExpirySweep } from './expiry.ts';
 import { GRUU_SECRETS, gruuSecret, translateGruu } from './gruu-routing.ts';
 import { answerQuestion } from './management.ts';
+import { allowMediaInside } from './media-profile.ts';
 import { isOriginalDialog } from './original-dialog.ts';
 import { handleReturned, hearReturn } from './original-dialog-return.ts';
 import { handleOriginating, isOriginating } from './originating.ts';
@@ -155,7 +156,9 @@ export function createScscf(context: NodeContext<ScscfConfig>, cx: CxClient): Sc
       if (request.method === 'SUBSCRIBE' && handleSubscribe(state, transaction, false)) return;
       if (!offerTimer(transaction, timerPolicy)) return;
       if (inDialog) {
-        if (ownRoute !== null && state.sessions.noteInside(request, ownRoute.user === 'mo') !== null) {
+        const originating = ownRoute?.user === 'mo';
+        if (ownRoute !== null && !allowMediaInside(state, transaction, originating)) return;
+        if (ownRoute !== null && state.sessions.noteInside(request, originating) !== null) {
           return answerReleased(transaction);
         }
         const reason = ownRoute === null ? null : translateGruu(state, request);

@@ -64,7 +64,7 @@ export function recordPassage(state: ScscfState, transaction: ProxyTransaction, 
   const { originating, terminating } = state.routes;
   const isOriginating = isOriginatingCase(chain.sessionCase);
   if (request.method === 'INVITE') {
-    chain.session = state.sessions.open(transaction, chain.served.profileKey, isOriginating);
+    chain.session = state.sessions.open(transaction, chain.served, isOriginating);
     transaction.context = chain;
   }
   request.headers.prepend(Header['Record-Route'], isOriginating ? originating : terminating);

@@ -1,8 +1,8 @@
 import { type CompiledCriteria, compileCriteria } from '#ims/filter-criteria';
 import type { FilterCriteriaCache } from '#ims/filter-criteria-cache';
 import { identityTypes, ProfileFailure, readUserProfile } from '#ims/user-profile';
-import type { ScscfConfig, ServicesConfig } from '#service/config-shape';
 import type { NodeLog } from '#service/node-context';
+import type { ScscfConfig, ServicesConfig } from '#service/scscf-config';
 import { CachedReader } from '#store/cached-reader';
 import type { Store } from '#store/store';
 import { originalDialogKey } from './original-dialog.ts';

@@ -20,6 +20,12 @@ export interface SessionSide {
   routes: readonly string[] | null;
 }
 
+/** Whom a session is served for; see ServedUser. */
+export interface SessionUser {
+  readonly profileKey: string;
+  readonly registration: { readonly key: string } | null;
+}
+
 /** A called side that has a dialog with the caller: one for each To tag. */
 export interface CalledSide extends SessionSide {
   /** It has answered, and is not gone yet. */
@@ -36,6 +42,8 @@ export class Session implements TimerOwner {
   readonly callId: string;
   /** Identity of the profile of the served user: who it is also when his registration is named anew. */
   readonly identity: string;
+  /** Of his registration, '' when he has none. */
+  readonly registrationKey: string;
   /** For whom: the caller or the called user. */
   readonly originating: boolean;
   readonly caller: SessionSide;
@@ -57,14 +65,15 @@ export class Session implements TimerOwner {
 
   constructor(
     opening: ProxyTransaction,
-    identity: string,
+    user: SessionUser,
     originating: boolean,
     routes: readonly string[],
     ring: (session: Session) => void,
   ) {
     const { headers } = opening.request;
     this.opening = opening;
-    this.identity = flatText(identity);
+    this.identity = flatText(user.profileKey);
+    this.registrationKey = user.registration?.key ?? '';
     this.originating = originating;
     this.callId = flatText(headers.get(Header['Call-ID'])!);
     this.calledAddress = flatText(headers.get(Header.To) ?? '');
@@ -135,10 +144,10 @@ export class Sessions {
    * A session that an INVITE would begin; it ends with the transaction unless a 2xx comes. Asked before our Record-Route is
    * put on the INVITE.
    */
-  open(opening: ProxyTransaction, identity: string, originating: boolean): Session {
+  open(opening: ProxyTransaction, user: SessionUser, originating: boolean): Session {
     const { headers } = opening.request;
     const routes = headers.has(Header['Record-Route']) ? headers.values(Header['Record-Route']).map(flatText) : none;
-    const session = new Session(opening, identity, originating, routes, this.#ring);
+    const session = new Session(opening, user, originating, routes, this.#ring);
     const sessions = this.#byCall.get(session.callId);
     if (sessions !== undefined) sessions.push(session);
     else {
@@ -163,6 +172,16 @@ export class Sessions {
     session.opening = null;
     this.#keep(session, response);
     return callee;
+  }
+
+  /** The session that a request inside a dialog belongs to, as it passes for the served user; null: it is not known here. */
+  find(request: SipRequest, originating: boolean): Session | null {
+    const from = tagOf(request.headers.get(Header.From) ?? '');
+    const to = tagOf(request.headers.get(Header.To) ?? '');
+    const sessions = this.#byCall.get(request.headers.get(Header['Call-ID'])!) ?? none;
+    return (
+      sessions.find((session) => session.originating === originating && calleeOf(session, from, to) !== null) ?? null
+    );
   }
 
   /**

@@ -18,6 +18,9 @@ export interface ConfigProblem {
   readonly suggestion?: string;
 }
 
+/** Takes what is wrong with a section: by which keys below it, what, and what to do about it. */
+export type ReportProblem = (path: readonly string[], message: string, suggestion: string) => void;
+
 /** A configuration that cannot be used; `problems` holds everything that was found, in file order. */
 export class ConfigError extends Error {
   readonly code = 'ERR_CONFIG';

@@ -9,6 +9,7 @@ import type { TransportSide } from '#workers/transport-side';
 import type { Clock } from './clock.ts';
 import type { DiameterConfig } from './config-shape.ts';
 import { type DiameterSecurity, openDiameterSecurity } from './diameter-security.ts';
+import { EarlyRequests } from './early-requests.ts';
 import type { Logger } from './log.ts';
 import { LogLimiter } from './log-limiter.ts';
 import type { PeerStatus } from './node-status.ts';
@@ -65,12 +66,15 @@ export async function openPeers(
     security ??= await openDiameterSecurity(options.tls, (words) => log.info({ reason: 'diameter-tls' }, words));
   };
   await secure(config);
-  const table = new PeerTable(
+  const table: PeerTable = new PeerTable(
     {
       onAnswer: (message) => transport.onDiameter(message),
       onRequest: (message) => transport.onDiameter(message),
       onLost: (hopByHop) => transport.onDiameterFailed(hopByHop, 'peer-lost'),
-      onEvent: (report) => logEvent(report, log, strangers),
+      onEvent(report) {
+        logEvent(report, log, strangers);
+        if (early.holds && isSettled(table)) early.end();
+      },
       onRestarted(peer) {
         log.info({ peer }, 'the peer has restarted: its sessions are forgotten');
         options.restarted?.(peer);
@@ -78,13 +82,18 @@ export async function openPeers(
     },
     tableOptions(config, options, security),
   );
-  transport.attachDiameter({
+  const early = new EarlyRequests({
     send: (message, route) => table.send(message, route),
+    failed: (hopByHop) => transport.onDiameterFailed(hopByHop, 'no-peer'),
+  });
+  transport.attachDiameter({
+    send: (message, route) => early.send(message, route),
     answer: (message) => void table.answer(message),
   });
   return {
     async start() {
       for (const { address, port, tls } of config.listen) await table.listen(port, address, tls);
+      if (config.peers.some(({ connect }) => connect)) early.begin();
       table.start();
     },
     status: () => table.status().map((peer) => peerStatus(peer, current)),
@@ -99,6 +108,7 @@ export async function openPeers(
     enable: (host) => table.enable(host),
     reload: async () => (await security?.reload()) ?? true,
     async stop() {
+      early.end();
       await table.stop();
       security?.close();
     },
@@ -146,6 +156,14 @@ function liveOptions(config: DiameterConfig, security: DiameterSecurity | undefi
     watchdogMs: config.watchdog * 1000,
     security,
   };
+}
+
+/** Whether a peer is connected, or calling all of them has failed once. */
+function isSettled(table: PeerTable): boolean {
+  const peers = table.status();
+  return (
+    peers.some(({ state }) => state.startsWith('open-')) || peers.every(({ lastError }) => lastError !== undefined)
+  );
 }
 
 /** What happens to peers is told each time; of connections that are turned away there may be a flood. */

@@ -1,6 +1,6 @@
 import type { Listener } from '#sip/transport/flow';
 import { formatHostPort, isWildcard } from './address.ts';
-import type { AccessSecurity, IpsecConfig } from './config-shape.ts';
+import type { AccessSecurity, IpsecConfig } from './pcscf-config.ts';
 
 /** Says what is wrong with a part of `ipsec`, by its keys, and what to do. */
 export type IpsecProblem = (path: readonly string[], message: string, suggestion: string) => void;

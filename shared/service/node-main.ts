@@ -17,8 +17,8 @@ import { type IpsecGuard, openIpsecGuard, withoutProtected } from './ipsec-guard
 import { LogLimiter } from './log-limiter.ts';
 import { Metrics } from './metrics.ts';
 import { type Follower, prepareNode } from './node-reload.ts';
+import type { NodeRole, NodeWorkerData } from './node-role.ts';
 import type { LiveStatus, OverloadStatus } from './node-status.ts';
-import type { NodeRole, NodeWorkerData } from './node-worker.ts';
 import { connectionLimit, openFileLimit } from './open-files.ts';
 import { readProcess } from './process-metrics.ts';
 import type { RunningNode, ServiceContext } from './service.ts';

@@ -1,4 +1,4 @@
-import type { PcrfRuleConfig, RejectionConfig } from './config-shape.ts';
+import type { PcrfRuleConfig, RejectionConfig } from './pcrf-config.ts';
 
 type Data = Record<string, unknown>;
 

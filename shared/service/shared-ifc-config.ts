@@ -1,4 +1,4 @@
-import type { SharedFilterSetConfig, SharedTriggerConfig } from './config-shape.ts';
+import type { SharedFilterSetConfig, SharedTriggerConfig } from './scscf-config.ts';
 
 const conditions = ['method', 'requestUri', 'sessionCase', 'header', 'line'] as const;
 

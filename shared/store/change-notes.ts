@@ -48,7 +48,7 @@ const NOTES = '#note';
  * which have changed here and are not confirmed. Written within the transactions of the store.
  */
 export class ChangeNotes {
-  readonly #options: ReplicaOptions;
+  readonly options: ReplicaOptions;
   readonly #slots: Int32Array;
   readonly #versions: Database<Buffer, Buffer>;
   readonly #changed: Database<Buffer, Buffer>;
@@ -57,7 +57,7 @@ export class ChangeNotes {
   /** `slots`: the counters that the threads of the process share. */
   constructor(root: RootDatabase<Buffer, string>, options: ReplicaOptions, slots: Int32Array) {
     const binary = { encoding: 'binary', keyEncoding: 'binary' } as const;
-    this.#options = options;
+    this.options = options;
     this.#slots = slots;
     this.#versions = root.openDB<Buffer, Buffer>('#versions', binary);
     this.#changed = root.openDB<Buffer, Buffer>('#changed', binary);
@@ -65,7 +65,7 @@ export class ChangeNotes {
 
   /** How conflicts of a table are settled, null: the newer one stays. */
   mergeOf(table: string): RecordMerge | null {
-    return this.#options.merges?.get(table) ?? null;
+    return this.options.merges?.get(table) ?? null;
   }
 
   /**
@@ -73,7 +73,7 @@ export class ChangeNotes {
    * it was stored, null for none; only of tables that are merged.
    */
   mark(table: string, key: string, before: Buffer | null): void {
-    const { node, tables, wallMs } = this.#options;
+    const { node, tables, wallMs } = this.options;
     if (!tables.includes(table)) return;
     const name = nameOf(table, key);
     const known = this.#version(name);
@@ -99,7 +99,7 @@ export class ChangeNotes {
 
   /** Two changes have become one, made upon `theirs`, that the others do not know yet; `octets`: theirs as it is stored. */
   merged({ table, key, version }: RecordVersion, octets: Buffer | null): void {
-    const { node, wallMs } = this.#options;
+    const { node, wallMs } = this.options;
     const name = nameOf(table, key);
     const known = this.#version(name);
     const later = known !== null && known.compare(version) > 0 ? known : version;
@@ -132,13 +132,13 @@ export class ChangeNotes {
 
   /** Whether a record that falls due is seen to here: those of this node and of nodes that are gone. */
   seesTo(table: string, key: string): boolean {
-    if (this.#options.dueEverywhere?.includes(table) === true) return true;
+    if (this.options.dueEverywhere?.includes(table) === true) return true;
     const version = this.#version(nameOf(table, key));
-    return version === null || isResponsible(this.#slots, writerOf(version), this.#options.node);
+    return version === null || isResponsible(this.#slots, writerOf(version), this.options.node);
   }
 
   standsInFor(node: number): boolean {
-    return isResponsible(this.#slots, node, this.#options.node);
+    return isResponsible(this.#slots, node, this.options.node);
   }
 
   /** Whether a change here would be lost if the record were taken over. */

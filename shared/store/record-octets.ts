@@ -38,13 +38,3 @@ export function encode(value: Uint8Array, dueMs: number): Buffer {
   octets.set(value, HEADER);
   return octets;
 }
-
-/** The entry of a record in the index of due times: due time, table, 0, key. */
-export function indexKey(dueMs: number, table: string, key: string): Buffer {
-  const index = Buffer.allocUnsafe(HEADER + table.length + 1 + key.length);
-  index.writeUIntBE(dueMs, 0, HEADER);
-  index.write(table, HEADER, 'latin1');
-  index[HEADER + table.length] = 0;
-  index.write(key, HEADER + table.length + 1, 'latin1');
-  return index;
-}

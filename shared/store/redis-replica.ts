@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { Redis } from 'ioredis';
-import type { ChangedRecord, ReplicableStore } from './lmdb-store.ts';
+import type { ReplicableStore } from './lmdb-store.ts';
 import {
   changesMarked,
   confirmChanges,
@@ -9,6 +9,7 @@ import {
   VERSION_OCTETS,
   type VersionedRecord,
 } from './replication.ts';
+import type { ChangedRecord } from './shared-records.ts';
 
 export interface RedisReplicaOptions {
   /** `redis://[user:password@]host[:port][/db]`, or `rediss://`. */

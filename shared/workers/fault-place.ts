@@ -11,9 +11,13 @@ const workerSide = [
   'shared/workers/inline-worker.ts',
   'shared/workers/intake.ts',
   'shared/workers/worker-side.ts',
+  'shared/service/counting-port.ts',
+  'shared/service/live-settings.ts',
   'shared/service/node-worker.ts',
   'shared/service/originator.ts',
   'shared/service/serve-diameter.ts',
+  'shared/service/worker-diameter.ts',
+  'shared/service/worker-reports.ts',
 ];
 const processSide = ['shared/sip/transport/', 'shared/diameter/peer/'];
 

@@ -22,8 +22,20 @@ afterEach(async () => {
 
 const good: Weather = { loss: 0, duplicates: 0, reordered: 0 };
 
+/** In words, what it does, and the share of all procedures that has to get through. */
+type Forecast = [words: string, weather: Weather, share: number];
+
+/** The same on either side of the P-CSCF. */
+const badWeather: readonly Forecast[] = [
+  ['5 % loss, 5 % twice, 10 % overtaken', { loss: 0.05, duplicates: 0.05, reordered: 0.1 }, 0.999],
+  ['20 % loss', { loss: 0.2, duplicates: 0.05, reordered: 0.1 }, 0.98],
+];
+
 /** Branches by which an INVITE came to a called phone, by its Call-ID. */
 type Branches = ReadonlyMap<string, ReadonlySet<string>>;
+
+/** The nodes of all runs. */
+const nodes = { workers: 1, t1Ms, diameterTimeout: 2 } as const;
 
 /** So much is under way in all runs. */
 const rates = { users: 40, registrations: 8, calls: 8, messages: 8, holdMs: 2_000, t1Ms } as const;
@@ -77,18 +89,13 @@ function allGotThrough({ calls, board }: ChaosLoad, branches: Branches, share: n
 }
 
 describe('X-R8 between phones and P-CSCF', () => {
-  it.each<[string, Weather, number]>([
-    [
-      '1 % loss, 200 ms and 100 more or less',
-      { loss: 0.01, duplicates: 0, reordered: 0, delayMs: 100, jitterMs: 200 },
-      1,
-    ],
-    ['5 % loss, 5 % twice, 10 % overtaken', { loss: 0.05, duplicates: 0.05, reordered: 0.1 }, 0.999],
-    ['20 % loss', { loss: 0.2, duplicates: 0.05, reordered: 0.1 }, 0.98],
+  it.each<Forecast>([
+    ['1 % loss, 200 ms and 100 more or less', { ...good, loss: 0.01, delayMs: 100, jitterMs: 200 }, 1],
+    ...badWeather,
   ])(
     'X-R8 with %s registrations, calls and messages get through, each call once',
     async (_words, weather, share) => {
-      network = await ChaosNetwork.start({ workers: 1, t1Ms, diameterTimeout: 2 });
+      network = await ChaosNetwork.start(nodes);
       const { load, branches, lost } = await run(network, weather, 6_000);
       expect(lost).toBeGreaterThan(weather.loss * 200);
       allGotThrough(load, branches, share);
@@ -98,25 +105,15 @@ describe('X-R8 between phones and P-CSCF', () => {
 });
 
 describe('X-R8 between P-CSCF, I-CSCF and S-CSCF', () => {
-  it.each<[string, Weather, number]>([
-    [
-      '1 % loss, 100 ms and 50 more or less',
-      { loss: 0.01, duplicates: 0, reordered: 0, delayMs: 50, jitterMs: 100 },
-      1,
-    ],
-    ['5 % loss, 5 % twice, 10 % overtaken', { loss: 0.05, duplicates: 0.05, reordered: 0.1 }, 0.999],
-    ['20 % loss', { loss: 0.2, duplicates: 0.05, reordered: 0.1 }, 0.98],
+  it.each<Forecast>([
+    ['1 % loss, 100 ms and 50 more or less', { ...good, loss: 0.01, delayMs: 50, jitterMs: 100 }, 1],
+    ...badWeather,
   ])(
     'X-R8 with %s registrations, calls and messages get through, each call once',
     async (_words, weather, share) => {
       const relays = await LossyCore.open(weather, new SeededRandom(4));
       core = relays;
-      network = await ChaosNetwork.start({
-        workers: 1,
-        t1Ms,
-        diameterTimeout: 2,
-        change: (role, content) => relays.change(role, content),
-      });
+      network = await ChaosNetwork.start({ ...nodes, change: (role, content) => relays.change(role, content) });
       const { load, branches } = await run(network, good, 5_000);
       const { passed, lost } = relays.storm;
       expect(passed).toBeGreaterThan(800);

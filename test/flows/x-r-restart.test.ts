@@ -38,8 +38,9 @@ describe('a request to a node that restarts', () => {
       await lab.startNode(role);
       const tookMs = performance.now() - startMs;
       const pair = await call.catch((error: Error) => {
-        // It came too late, or before the node that is back had a connection to the HSS.
-        expect(error.message).toMatch(tookMs < rideOutMs ? /504.*hss-unreachable/ : /504/);
+        // On a busy machine the node may come back too late.
+        if (tookMs < rideOutMs - awayMs) throw error;
+        expect(error.message).toMatch(/504/);
         return null;
       });
       if (pair !== null) await lab.release(pair);

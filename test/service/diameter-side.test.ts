@@ -1,3 +1,4 @@
+import { type AddressInfo, createServer } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import { avp } from '#diameter/codec/avp-types';
 import { encodeMessage } from '#diameter/codec/encode';
@@ -92,6 +93,13 @@ async function side(diameter: DiameterConfig, application: 'cx' | 'rx' = 'cx') {
   return { ...worker, peers, lines };
 }
 
+/** A request of a worker, and where it is to go. */
+function question(hopByHop: number): [message: Buffer, route: { application: number; realm: string; host: string }] {
+  const header = { flags: FLAG_REQUEST, command: 302, application: cxApplication.id, hopByHop, endToEnd: 5 };
+  const message = encodeMessage(header, [avp(baseAvps.sessionId, 's')]);
+  return [message, { application: cxApplication.id, realm: 'ims.test', host: '' }];
+}
+
 describe('the Diameter side of a node', () => {
   it('D-03 D-20 offers the application of its role, carries messages of workers and tells how peers stand', async () => {
     const hss = await server('hss.ims.test');
@@ -100,9 +108,7 @@ describe('the Diameter side of a node', () => {
     await peers.start();
     await until(() => peers.status()[0]?.state === 'open-initiator', 'open');
     expect(hss.table.status()[0]?.applications).toEqual([cxApplication.id]);
-    const header = { flags: FLAG_REQUEST, command: 302, application: cxApplication.id, hopByHop: 77, endToEnd: 5 };
-    const request = encodeMessage(header, [avp(baseAvps.sessionId, 's')]);
-    expect(port().send(request, { application: cxApplication.id, realm: 'ims.test', host: '' })).toBe(true);
+    expect(port().send(...question(77))).toBe(true);
     await until(() => came.length === 1, 'the answer');
     expect(readHopByHop(came[0]!)).toBe(77);
     const [status] = peers.status();
@@ -110,6 +116,34 @@ describe('the Diameter side of a node', () => {
     expect(Date.parse(status?.connectedSince ?? '')).toBeLessThanOrEqual(Date.now());
     expect(status?.roundTripMs).toBeGreaterThan(0);
     expect(status?.words).toContain('connected to');
+  });
+
+  it('X-R2 holds what comes before its peers are connected, a second at most, and fails it at once when they are away', async () => {
+    const hss = await server('hss.ims.test');
+    const near = await side(config('hss.ims.test', hss.port));
+    const starting = near.peers.start();
+    expect(near.port().send(...question(1))).toBe(true);
+    await starting;
+    await until(() => near.came.length === 1, 'the answer to the early request');
+    expect(near.failed).toEqual([]);
+
+    const away = await side(config('hss.ims.test', 1));
+    await away.peers.start();
+    expect(away.port().send(...question(2))).toBe(true);
+    await until(() => away.failed.length === 1, 'word of the early request');
+    expect(away.failed).toEqual([2]);
+    expect(away.port().send(...question(3))).toBe(false);
+
+    const mute = createServer((socket) => socket.on('error', () => undefined));
+    await new Promise<void>((resolve) => mute.listen(0, '127.0.0.1', resolve));
+    cleanups.push(() => void mute.close());
+    const silent = await side(config('hss.ims.test', (mute.address() as AddressInfo).port));
+    await silent.peers.start();
+    const beganMs = performance.now();
+    expect(silent.port().send(...question(4))).toBe(true);
+    await until(() => silent.failed.length === 1, 'the end of the second');
+    expect(performance.now() - beganMs).toBeGreaterThan(900);
+    expect(silent.port().send(...question(5))).toBe(false);
   });
 
   it('D-03 offers Rx for a P-CSCF, and says in words that an HSS does not do', async () => {

@@ -29,6 +29,8 @@ export interface ForwardOptions {
   readonly silent?: Reason;
   /** Gives a target up when not even a 100 came within this time (milliseconds); 0: only timers B and F do. */
   readonly responseTimeoutMs?: number;
+  /** Nothing else can be done if it fails, in spite of that time: a next hop that restarts is waited for. */
+  readonly lastResort?: boolean;
 }
 
 /** A refusal so long after the first is believed: that of the fourth time, which is sent after 7*T1 (3.5 s in the core). */
@@ -177,14 +179,14 @@ export class ProxyBranch implements ClientUser, TimerOwner {
    * there is something else it can do. A phone that refuses is gone.
    */
   ridesOut(failure: TransportFailure): boolean {
-    const { targets, responseTimeoutMs = 0 } = this.options;
+    const { targets, responseTimeoutMs = 0, lastResort = false } = this.options;
     if (this.#over || targets !== undefined || this.#cancelReason !== undefined) return false;
     if (this.#mayMoveOn && !this.#provisional) return false;
     // A connection that has ended took along what was in it.
     const { transport } = this.#client?.target ?? this.target!;
     if (failure !== 'refused' && (failure !== 'closed' || transport === 'udp')) return false;
     const inDialog = this.#core.isInDialog(this.request);
-    if (!inDialog && responseTimeoutMs > 0) return false;
+    if (!inDialog && responseTimeoutMs > 0 && !lastResort) return false;
     const { nowMs } = this.#core.wheel;
     if (this.#refusedMs < 0) this.#refusedMs = nowMs;
     if (!inDialog && nowMs - this.#refusedMs >= restartInT1 * (this.#client?.profile ?? coreTimers).t1Ms) return false;

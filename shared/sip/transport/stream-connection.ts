@@ -251,7 +251,8 @@ export class StreamConnection implements FramerSink, TableEntry {
     if (this.#state !== 'securing') return;
     if ('words' in outcome) {
       if (!this.#destroyed) {
-        this.#failure = 'refused';
+        // Who is there is not whom we want to talk to: trying again soon would not help.
+        this.#failure = 'unreachable';
         this.#report(outcome.words);
       }
       this.#socket.destroy();

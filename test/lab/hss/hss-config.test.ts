@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { SubscriberTable } from '#lab/hss/subscriber-table';
 import { ConfigError, loadConfig } from '#service/config';
-import type { HssConfig } from '#service/config-shape';
+import type { HssConfig } from '#service/hss-config';
 import { aliceKey, template } from './hss-client.ts';
 
 const key = `k: "${aliceKey.k}", op: "${aliceKey.op}"`;

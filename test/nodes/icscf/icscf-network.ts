@@ -3,13 +3,15 @@ import { DiameterClient } from '#diameter/client';
 import { decodeMessage } from '#diameter/codec/decode';
 import type { DiameterMessage } from '#diameter/codec/message';
 import { CxClient, type CxClientOptions } from '#diameter/cx/cx-client';
+import type { ServerCapabilities } from '#diameter/cx/cx-results';
 import { locationInfoAnswer } from '#diameter/cx/cx-server';
 import { cxApplication, cxDictionary } from '#diameter/dictionary/cx';
 import { DecodeFailure } from '#diameter/errors';
+import { baseResult } from '#diameter/result';
 import { createIcscf } from '#nodes/icscf/icscf';
-import type { IcscfConfig } from '#service/config-shape';
+import type { IcscfConfig } from '#service/icscf-config';
 import { openMemoryStore } from '#store/memory-store';
-import { sip, startWorker, type WorkerHarness } from '../worker-harness.ts';
+import { type SentMessage, sip, startWorker, type WorkerHarness } from '../worker-harness.ts';
 
 export const scscf = 'sip:127.0.0.1:6060';
 export const pcscf = 'udp 127.0.0.1:5070';
@@ -35,6 +37,18 @@ const config = {
   },
   unknownUser: 604,
 } as unknown as IcscfConfig;
+
+/** What the HSS says in an answer beside its result. */
+export type AnswerDetails = Partial<Omit<Parameters<typeof locationInfoAnswer>[0], 'result'>>;
+
+/** What the HSS wants of an S-CSCF; any will do when all is left out. */
+export function capabilities(
+  mandatory: readonly number[] = [],
+  optional: readonly number[] = [],
+  serverNames: readonly string[] = [],
+): ServerCapabilities {
+  return { mandatory, optional, serverNames };
+}
 
 /** An I-CSCF in a worker of its own; the test is the HSS. */
 export class Network {
@@ -70,39 +84,66 @@ export class Network {
 
   /** The oldest question to the HSS that was not looked at yet. */
   question(): DiameterMessage {
-    const next = this.harness.diameterSent.shift();
-    if (next === undefined) throw new Error('the HSS was not asked');
-    const message = decodeMessage(next.message, cxDictionary);
+    const message = decodeMessage(this.#oldest(), cxDictionary);
     if (message instanceof DecodeFailure) throw new Error(message.reason);
     return message;
   }
 
   /** The HSS answers the oldest question with these octets. */
   async answerOctets(make: (request: Buffer) => Buffer): Promise<Buffer> {
-    const next = this.harness.diameterSent.shift();
-    if (next === undefined) throw new Error('the HSS was not asked');
-    this.harness.side.beginBatch();
-    this.harness.side.diameter(make(next.message));
-    this.harness.side.endBatch();
-    await this.harness.settle();
-    return next.message;
+    const question = this.#oldest();
+    await this.#deliver(make(question));
+    return question;
   }
 
   async answer(question: DiameterMessage, content: AnswerContent): Promise<void> {
     const identity = { originHost: 'hss.ims.test', originRealm: 'ims.test' };
+    await this.#deliver(encodeAnswer(question, cxApplication, identity, content));
+  }
+
+  async uaa(result: AnswerContent['result'], more: AnswerDetails = {}): Promise<DiameterMessage> {
+    const question = this.question();
+    await this.answer(question, locationInfoAnswer({ result, ...more }));
+    return question;
+  }
+
+  /** The HSS answers the oldest question with the server of a user, `scscf` unless told. */
+  found(more: AnswerDetails = {}): Promise<DiameterMessage> {
+    return this.uaa(baseResult(2001), { serverName: scscf, ...more });
+  }
+
+  /** The oldest question cannot be sent to any HSS. */
+  async unanswered(): Promise<void> {
+    this.harness.side.diameterFailed(this.#oldest().readUInt32BE(12), 'no-peer');
+    await this.harness.settle();
+  }
+
+  #oldest(): Buffer {
+    const next = this.harness.diameterSent.shift();
+    if (next === undefined) throw new Error('the HSS was not asked');
+    return next.message;
+  }
+
+  async #deliver(answer: Buffer): Promise<void> {
     this.harness.side.beginBatch();
-    this.harness.side.diameter(encodeAnswer(question, cxApplication, identity, content));
+    this.harness.side.diameter(answer);
     this.harness.side.endBatch();
     await this.harness.settle();
   }
 
-  async uaa(
-    result: AnswerContent['result'],
-    more: Partial<Parameters<typeof locationInfoAnswer>[0]> = {},
-  ): Promise<DiameterMessage> {
-    const question = this.question();
-    await this.answer(question, locationInfoAnswer({ result, ...more }));
-    return question;
+  /** Nobody takes a request, as often as it is sent; gives the answer that goes back in the end. */
+  async refuseAll(first: SentMessage): Promise<SentMessage> {
+    let sent = [first];
+    for (let i = 0; i < 100; i++) {
+      for (const message of sent) {
+        if (message.status >= 200) return message;
+        if (message.status === 0) this.harness.failSend(message);
+      }
+      await this.harness.settle();
+      if (this.harness.sent.length === 0) this.harness.advance(200);
+      sent = this.harness.take();
+    }
+    throw new Error('no answer in 20 s');
   }
 }
 

@@ -4,7 +4,7 @@ import { readLocationInfo, readUserAuthorization } from '#diameter/cx/cx-server'
 import { baseResult, experimentalResult } from '#diameter/result';
 import { selectScscf } from '#nodes/icscf/scscf-selection';
 import type { SentMessage } from '../worker-harness.ts';
-import { invite, Network, pcscf, register, scscf } from './icscf-network.ts';
+import { capabilities, invite, Network, pcscf, register, scscf } from './icscf-network.ts';
 
 let network: Network;
 afterEach(() => {
@@ -81,7 +81,7 @@ describe('REGISTER', () => {
     const registering = network.harness.takeOne();
     expect([registering.all('Path'), registering.header('Route')]).toEqual([['<sip:term@127.0.0.1:5070;lr>'], null]);
     network.harness.receive(invite('sip:bob@ims.test', ['Route: <sip:127.0.0.1:4060;lr>'], 'SUBSCRIBE'), pcscf);
-    await network.uaa(baseResult(2001), { serverName: scscf });
+    await network.found();
     const subscribing = network.harness.takeOne();
     expect([subscribing.all('Route'), subscribing.header('Record-Route')]).toEqual([[`<${scscf};lr>`], null]);
     expect([subscribing.all('Via').length, subscribing.header('Max-Forwards')]).toEqual([2, '67']);
@@ -135,7 +135,7 @@ describe('REGISTER', () => {
   it('I-13 600 names the missing capability', async () => {
     network = new Network();
     network.harness.receive(register(), pcscf);
-    await network.uaa(exp(2001), { capabilities: { mandatory: [7], optional: [], serverNames: [] } });
+    await network.uaa(exp(2001), { capabilities: capabilities([7]) });
     const sent = network.harness.takeOne();
     expect([sent.status, sent.header('Warning')]).toEqual([600, expect.stringContaining('mandatory capability 7')]);
   });
@@ -149,10 +149,30 @@ describe('REGISTER', () => {
     expect(readUserAuthorization(await network.uaa(exp(2001))).type).toBe(2);
     const second = network.harness.takeOne();
     expect(second.to).toBe('udp 127.0.0.2:6060');
-    network.harness.failSend(second);
+    network.harness.answer(second, 408);
     await network.uaa(exp(2001));
     const final = network.harness.takeOne();
     expect([final.status, final.header('Warning')!.includes('no-scscf-answers')]).toEqual([504, true]);
+  });
+
+  it('I-15 X-R2 gives the only one that is left the time of a restart, and no more', async () => {
+    network = new Network({ scscfs: [{ uri: scscf, capabilities: [], priority: 1, weight: 1 }] });
+    network.harness.receive(register(), pcscf);
+    await network.uaa(exp(2001));
+    network.harness.failSend(network.harness.takeOne());
+    await network.uaa(exp(2001));
+    network.harness.failSend(network.harness.takeOne());
+    network.harness.advance(600);
+    network.harness.answer(network.harness.takeOne(), 401);
+    expect(network.harness.takeOne().status).toBe(401);
+
+    network.harness.receive(register([], 2), pcscf);
+    await network.uaa(exp(2001));
+    network.harness.failSend(network.harness.takeOne());
+    await network.uaa(exp(2001));
+    expect((await network.refuseAll(network.harness.takeOne())).status).toBe(504);
+    expect(network.harness.refusals).toEqual(['no-scscf-answers']);
+    expect(network.harness.diameterSent).toEqual([]);
   });
 
   it('I-15 gives an S-CSCF up after ten seconds without any response', async () => {
@@ -190,7 +210,7 @@ describe('initial requests', () => {
     network = new Network();
     network.harness.receive(invite('sip:Bob@IMS.test;gr=x'), pcscf);
     expect(network.harness.takeOne().status).toBe(100);
-    const asked = await network.uaa(baseResult(2001), { serverName: scscf });
+    const asked = await network.found();
     expect(readLocationInfo(asked)).toMatchObject({ impu: 'sip:Bob@ims.test', originating: false });
     const sent = network.harness.takeOne();
     expect([sent.requestUri, sent.header('Route'), sent.to]).toEqual([
@@ -211,7 +231,7 @@ describe('initial requests', () => {
     network = new Network();
     network.harness.receive(invite('sip:bob@ims.test', ['Route: <sip:127.0.0.1:4060;lr;orig>']), pcscf);
     network.harness.take();
-    const asked = await network.uaa(baseResult(2001), { serverName: scscf });
+    const asked = await network.found();
     expect(readLocationInfo(asked)).toMatchObject({ impu: 'sip:alice@ims.test', originating: true });
     expect(network.harness.takeOne().header('Route')).toBe(`<${scscf};lr;orig>`);
   });
@@ -245,7 +265,7 @@ describe('initial requests', () => {
     network = new Network();
     network.harness.receive(invite('sip:bob@ims.test', [], 'MESSAGE'), pcscf);
     await network.uaa(exp(2003), {
-      capabilities: { mandatory: [2], optional: [], serverNames: [] },
+      capabilities: capabilities([2]),
       wildcardedPublicIdentity: 'sip:b!.*!@ims.test',
     });
     const sent = network.harness.takeOne();
@@ -267,7 +287,7 @@ describe('initial requests', () => {
   it('I-25 reselects once when the S-CSCF cannot be reached, not after a provisional', async () => {
     network = new Network();
     network.harness.receive(invite('sip:bob@ims.test'), pcscf);
-    await network.uaa(baseResult(2001), { serverName: scscf });
+    await network.found();
     const [, first] = network.harness.take() as [SentMessage, SentMessage];
     network.harness.failSend(first);
     expect(readLocationInfo(await network.uaa(exp(2003))).type).toBe(2);
@@ -283,7 +303,7 @@ describe('initial requests', () => {
     network.harness.receive(invite('sip:bob@ims.test'), pcscf);
     network.harness.receive(invite('sip:bob@ims.test').replaceAll('INVITE', 'CANCEL'), pcscf);
     expect(network.harness.take().map(({ status }) => status)).toEqual([100, 200, 487]);
-    await network.uaa(baseResult(2001), { serverName: scscf });
+    await network.found();
     expect(network.harness.take()).toEqual([]);
   });
 
@@ -319,7 +339,7 @@ describe('S-CSCF selection', () => {
     { uri: 'c', capabilities: [1, 2, 3], priority: 9, weight: 1 },
   ];
   const pick = (mandatory: number[], optional: number[], tried: string[] = [], random = 0) =>
-    selectScscf(candidates, { mandatory, optional, serverNames: [] }, new Set(tried), () => random);
+    selectScscf(candidates, capabilities(mandatory, optional), new Set(tried), () => random);
 
   it('I-13 all mandatory, most optional, then priority, then weight', () => {
     expect(pick([2], [3])).toBe('c');
@@ -331,7 +351,7 @@ describe('S-CSCF selection', () => {
   });
 
   it('I-13 names of the HSS come first, in its order, untried ones', () => {
-    const wanted = { mandatory: [9], optional: [], serverNames: ['x.test', 'sip:y.test'] };
+    const wanted = capabilities([9], [], ['x.test', 'sip:y.test']);
     expect(selectScscf(candidates, wanted, new Set(), () => 0)).toBe('sip:x.test');
     expect(selectScscf(candidates, wanted, new Set(['sip:x.test']), () => 0)).toBe('sip:y.test');
   });

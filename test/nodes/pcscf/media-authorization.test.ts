@@ -84,6 +84,41 @@ describe('a call of a UE', () => {
     await settled('AAR', 1);
   });
 
+  it('P-123 rx.preliminary: the PCRF hears of the offer while the INVITE goes on, then of what both sides take', async () => {
+    await start({ rx: { mode: 'required', signalling: false, preliminary: true } });
+    const video = (port: number) => [`m=video ${port} RTP/AVP 97`, 'a=rtpmap:97 H264/90000'];
+    const call = invite(worker, alice, sdp(near, ...audio(49152), ...video(49154)));
+    await settled('AAR', 1);
+    expect(components().map(({ number }) => number)).toEqual([1, 2]);
+    expect(flows()).toContain(`permit in 17 from ${near} 49152 to any`);
+    answerCall(worker, call, 183, sdp(far, ...audio(50010), ...video(0)));
+    expect(statuses(await network.sent())).toEqual([183]);
+    await settled('AAR', 2);
+    expect(components().map(({ number }) => number)).toEqual([1]);
+    expect(flows()[0]).toBe(`permit out 17 from ${far} 50010 to ${near} 49152`);
+    answerCall(worker, call, 200, '');
+    expect(left()).toEqual([200]);
+    await settled('AAR', 2);
+  });
+
+  it('P-123 P-126 rx.preliminary: a call that is refused ends the session; what the PCRF says to an offer refuses none', async () => {
+    await start({ rx: { mode: 'required', signalling: false, preliminary: true } });
+    const call = invite(worker, alice, offer);
+    await settled('AAR', 1);
+    answerCall(worker, call, 486, '');
+    expect(left()).toEqual([486]);
+    await settled('STR', 1);
+
+    network.pcrf.replaceRules([rule({ action: 'reject', reject: { code: 5063, experimental: true } })]);
+    const second = invite(worker, alice, offer);
+    await settled('AAR', 2);
+    expect(left()).toEqual([]);
+    network.pcrf.replaceRules([]);
+    answerCall(worker, second, 200, answer);
+    expect(statuses(await network.sent())).toEqual([200]);
+    await settled('AAR', 3);
+  });
+
   it('P-120 what is sent again while a response waits is absorbed', async () => {
     await start({ pcrf: { rules: [rule({ delay: 200 })] } });
     const call = invite(worker, alice, offer);

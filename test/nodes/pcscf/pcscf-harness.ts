@@ -3,7 +3,7 @@ import type { AssociationPort } from '#ipsec/ipsec-backend';
 import { profileOf } from '#nodes/pcscf/access';
 import { createPcscf, type Pcscf } from '#nodes/pcscf/pcscf';
 import { pcscfTables } from '#nodes/pcscf/registrations';
-import type { PcscfConfig } from '#service/config-shape';
+import type { PcscfConfig } from '#service/pcscf-config';
 import type { DnsLocator } from '#sip/resolver/dns-locator';
 import { openMemoryStore } from '#store/memory-store';
 import type { Store } from '#store/store';
@@ -54,6 +54,7 @@ const noRx: PcscfConfig['rx'] = {
   signalling: false,
   report: [],
   earlyMedia: true,
+  preliminary: false,
   omitSourcePorts: false,
   applicationIdentifier: 'IMS Services',
   namesService: true,

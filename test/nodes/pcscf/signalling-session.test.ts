@@ -297,6 +297,7 @@ describe('bindings that several workers serve', () => {
         records: new RxRecords(store, wheel),
         service: defaultRxServiceOptions,
         media: defaultMediaOptions,
+        tellsOffers: false,
         modeOf: () => 'optional',
         policyOf: (mode) => ({ mode }),
         report: () => {},

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type SentMessage, sip } from '../worker-harness.ts';
+import { responseTo, type SentMessage, sip } from '../worker-harness.ts';
 import { HomeNetwork, pcscf } from './home-network.ts';
 import { servicesXml } from './service-profiles.ts';
 
@@ -56,6 +56,45 @@ describe('the media profile of a user', () => {
     for (const body of [session + audio, session + audio + video.replace('4002', '0'), '']) {
       expect((await invite('sip:bob@ims.test', callerSide, body)).method).toBe('INVITE');
       expect((await invite('sip:alice@ims.test', calledSide, body)).requestUri).toBe('sip:alice@10.0.0.1:5060');
+    }
+  });
+
+  it.each(['INVITE', 'UPDATE'])('S-29 judges what a %s offers inside the session, of either side', async (method) => {
+    await alice(7);
+    for (const [uri, side] of [
+      ['sip:bob@ims.test', callerSide],
+      ['sip:alice@ims.test', calledSide],
+    ] as const) {
+      const call = await invite(uri, side, session + audio);
+      const recorded = `Record-Route: ${call.header('Record-Route')}`;
+      net.harness.receive(responseTo(call, 200, ['Contact: <sip:bob@10.0.0.2>'], '', 'b'), pcscf);
+      await net.settle();
+      net.harness.take();
+      const inside = async (from: string, to: string, body: string) => {
+        const head = [
+          `${method} sip:bob@10.0.0.2 SIP/2.0`,
+          `Via: SIP/2.0/UDP 127.0.0.1:5070;branch=z9hG4bKm${++calls}`,
+          'Max-Forwards: 9',
+          recorded.replace('Record-', ''),
+          `From: ${from}`,
+          `To: ${to}`,
+          `Call-ID: ${call.header('Call-ID')}`,
+          `CSeq: ${calls} ${method}`,
+          'Contact: <sip:alice@10.0.0.1>',
+          'Content-Type: application/sdp',
+        ];
+        net.harness.receive(sip(head, body), pcscf);
+        await net.settle();
+        return net.harness.takeOne();
+      };
+      const caller = '<sip:x@ims.test>;tag=a';
+      const called = `<${uri}>;tag=b`;
+      expect((await inside(caller, called, session + audio)).method).toBe(method);
+      const refused = await inside(caller, called, session + audio + video);
+      expect([refused.status, refused.body]).toEqual([488, session + audio + video.replace('4002', '0')]);
+      expect((await inside(called, caller, session + video)).status).toBe(488);
+      // Of a session that is not known here nothing is said.
+      expect((await inside('<sip:x@ims.test>;tag=other', called, session + video)).method).toBe(method);
     }
   });
 

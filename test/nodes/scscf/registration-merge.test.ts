@@ -4,8 +4,6 @@ import {
   type BindingSource,
   decodeRegistration,
   encodeRegistration,
-  makeBinding,
-  type RegisteredIdentity,
   type Registration,
 } from '#nodes/scscf/registration';
 import { mergeRegistrations } from '#nodes/scscf/registration-merge';
@@ -21,42 +19,23 @@ import {
 import { mergeWatches } from '#nodes/scscf/watch-merge';
 import type { NotifyPhase } from '#sip/event/subscription';
 import type { StoredRecord } from '#store/store';
+import { binding, registrationOf } from './registration-records.ts';
 
 const key = 'sip:grace@ims.test';
 const nowMs = 1_000_000;
-const identity = (impu: string): RegisteredIdentity => ({
-  impu,
-  uri: impu,
-  barred: false,
-  wildcard: false,
-  alias: 1,
-  displayName: '',
-});
-const identities = [identity(key), identity('tel:+15550006')];
+const impus = [key, 'tel:+15550006'];
+const provenAt = (atMs: number) => ({ expiresAtMs: atMs + 600_000, proof: { atMs, unproven: 0 } });
 
 /** A contact, registered at a time; a phone is `<private identity> <port>`, with a reg-id if a third word says so. */
 function contact(phone: string, atMs: number, more: Partial<BindingSource> = {}): Binding {
   const [user, port, regId] = phone.split(' ');
   const outbound = regId === undefined ? '' : `;reg-id=${regId};+sip.instance="<urn:x:${user}>"`;
-  return makeBinding({
-    impi: `${user}@ims.test`,
-    contact: `<sip:${user}@10.0.0.1:${port}>${outbound}`,
-    path: '',
-    callId: phone,
-    cseq: 1,
-    expiresAtMs: atMs + 600_000,
-    proof: { atMs, unproven: 0 },
-    ...more,
-  })!;
+  const source = { impi: `${user}@ims.test`, callId: phone, ...provenAt(atMs), ...more };
+  return binding(`<sip:${user}@10.0.0.1:${port}>${outbound}`, source);
 }
-const renewed = (binding: Binding, atMs: number): Binding => ({
-  ...binding,
-  cseq: binding.cseq + 1,
-  expiresAtMs: atMs + 600_000,
-  proof: { atMs, unproven: 0 },
-});
+const renewed = (before: Binding, atMs: number): Binding => ({ ...before, cseq: before.cseq + 1, ...provenAt(atMs) });
 const registration = (...bindings: Binding[]): Registration | null =>
-  bindings.length === 0 ? null : { key, identities, charging: { ccf: '', ecf: '' }, bindings };
+  bindings.length === 0 ? null : registrationOf(key, impus, bindings);
 const stored = (value: Registration | null): StoredRecord | null =>
   value === null ? null : { value: encodeRegistration(value), expiresAtMs: 0 };
 
@@ -135,7 +114,7 @@ describe('X-R18 what two S-CSCFs made of one registration at once', () => {
   });
 
   it('takes the identities of the one that changed them', () => {
-    const pushed = { ...registration(mobile)!, identities: [...identities, identity('sip:g@ims.test')] };
+    const pushed = registrationOf(key, [...impus, 'sip:g@ims.test'], [mobile]);
     const read = () => null;
     const conflict = {
       key,

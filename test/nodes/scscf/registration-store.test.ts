@@ -2,40 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { contactGroups } from '#nodes/scscf/contact-selection';
 import type { RegisterRequest } from '#nodes/scscf/register-request';
 import { applyContacts, isEmergency } from '#nodes/scscf/registrar';
-import {
-  type Binding,
-  decodeRegistration,
-  encodeRegistration,
-  makeBinding,
-  type RegisteredIdentity,
-  type Registration,
-} from '#nodes/scscf/registration';
+import { type Binding, decodeRegistration, encodeRegistration } from '#nodes/scscf/registration';
 import { RegistrationStore, registrationTables } from '#nodes/scscf/registration-store';
 import { ParseFailure } from '#sip/errors';
 import { parseContacts } from '#sip/header/contact';
 import { openMemoryStore } from '#store/memory-store';
 import type { Store, StoredRecord } from '#store/store';
-
-const identity = (impu: string): RegisteredIdentity => ({
-  impu,
-  uri: impu,
-  barred: false,
-  wildcard: false,
-  alias: 1,
-  displayName: '',
-});
-
-const binding = (contact: string, more: Partial<Binding> = {}): Binding => ({
-  ...makeBinding({ impi: 'a@x', contact, path: '<sip:p;lr>', callId: 'c', cseq: 1, expiresAtMs: 1000 })!,
-  ...more,
-});
-
-const registration = (key: string, impus: string[], bindings: Binding[]): Registration => ({
-  key,
-  identities: impus.map(identity),
-  charging: { ccf: 'c', ecf: '' },
-  bindings,
-});
+import { binding, identity, registrationOf } from './registration-records.ts';
 
 const register = (contacts: string[], seconds: number, more: Partial<RegisterRequest> = {}): RegisterRequest => {
   const read = parseContacts(contacts);
@@ -61,14 +34,14 @@ const uris = (bindings: unknown) => (bindings as readonly Binding[]).map((b) => 
 describe('the record of a registration', () => {
   it('S-35 S-42 keeps everything, octet for octet', () => {
     const contact = '"A" <sip:a@10.0.0.1;p=x>;+sip.instance="<urn:gsma:imei:1>";reg-id=3;q=0.7;Audio;x="\u00e9"';
-    const before = registration('sip:a@x', ['sip:a@x', 'tel:+1'], [binding(contact)]);
+    const before = registrationOf('sip:a@x', ['sip:a@x', 'tel:+1'], [binding(contact)]);
     const after = decodeRegistration(encodeRegistration(before), 'sip:a@x');
     expect(after).toEqual(before);
     expect(after!.bindings[0]).toMatchObject({ q: 700, regId: 3, instance: '<urn:gsma:imei:1>' });
   });
 
   it('S-42 reads nothing out of what is no record or a newer one', () => {
-    const octets = encodeRegistration(registration('k', ['k'], [binding('<sip:a@10.0.0.1>')]));
+    const octets = encodeRegistration(registrationOf('k', ['k'], [binding('<sip:a@10.0.0.1>')]));
     expect(decodeRegistration(octets.subarray(0, 20), 'k')).toBeNull();
     const newer = Buffer.from(octets);
     newer[1] = 9;
@@ -78,7 +51,7 @@ describe('the record of a registration', () => {
   it('takes less than 1 KB for a usual subscriber', () => {
     const contact =
       '<sip:user000001@127.0.9.1:5060>;expires=600000;+sip.instance="<urn:gsma:imei:35000000-user000001-0>";+g.3gpp.icsi-ref="urn%3Aurn-7%3A3gpp-service.ims.icsi.mmtel"';
-    const usual = registration(
+    const usual = registrationOf(
       'sip:user000001@ims.test',
       ['sip:user000001@ims.test', 'tel:+1555000001'],
       [binding(contact)],
@@ -92,7 +65,7 @@ describe('RegistrationStore', () => {
     store,
     registrations: new RegistrationStore(store),
   });
-  const first = registration('sip:a@x', ['sip:a@x', 'tel:+1'], [binding('<sip:a@10.0.0.1>')]);
+  const first = registrationOf('sip:a@x', ['sip:a@x', 'tel:+1'], [binding('<sip:a@10.0.0.1>')]);
 
   it('S-40 finds a registration by each of its identities', () => {
     const { registrations } = open();
@@ -117,9 +90,9 @@ describe('RegistrationStore', () => {
     const { store, registrations } = open();
     const of = (impi: string) => registrations.ofPrivateIdentity(impi).map(({ key }) => key);
     registrations.change('sip:a@x', () => first);
-    registrations.change('sip:b@x', () => registration('sip:b@x', ['sip:b@x'], [binding('<sip:a@10.0.0.2>')]));
+    registrations.change('sip:b@x', () => registrationOf('sip:b@x', ['sip:b@x'], [binding('<sip:a@10.0.0.2>')]));
     const others = [binding('<sip:c@10.0.0.3>', { impi: 'c@x' }), binding('<sip:a@10.0.0.2>')];
-    registrations.change('sip:c@x', () => registration('sip:c@x', ['sip:c@x'], others));
+    registrations.change('sip:c@x', () => registrationOf('sip:c@x', ['sip:c@x'], others));
     expect([of('a@x'), of('c@x'), of('a'), of('')]).toEqual([['sip:a@x', 'sip:b@x', 'sip:c@x'], ['sip:c@x'], [], []]);
     registrations.change('sip:c@x', (current) => ({ ...current!, bindings: others.slice(0, 1) }));
     registrations.change('sip:b@x', () => null);
@@ -137,7 +110,7 @@ describe('RegistrationStore', () => {
   it('S-73 gives a registration another key, and leaves nothing of the old one', () => {
     const { store, registrations } = open();
     registrations.change('sip:a@x', () => first, Buffer.from('old'));
-    const next = { ...registration('sip:z@x', ['sip:z@x', 'tel:+1'], [...first.bindings]) };
+    const next = registrationOf('sip:z@x', ['sip:z@x', 'tel:+1'], first.bindings);
     expect(registrations.rename(registrations.get('sip:a@x')!, next, Buffer.from('new'))).toBe(true);
     expect(registrations.find('sip:a@x')).toBeNull();
     expect([registrations.find('tel:+1')!.key, registrations.find('sip:z@x')!.key]).toEqual(['sip:z@x', 'sip:z@x']);
@@ -152,7 +125,7 @@ describe('RegistrationStore', () => {
     registrations.change('sip:a@x', () => first);
     const before = registrations.get('sip:a@x')!;
     registrations.change('sip:a@x', (current) => ({ ...current!, charging: { ccf: 'other', ecf: '' } }));
-    const next = registration('sip:z@x', ['sip:z@x'], [...first.bindings]);
+    const next = registrationOf('sip:z@x', ['sip:z@x'], first.bindings);
     expect(registrations.rename(before, next, null)).toBe(false);
     expect(registrations.get('sip:a@x')!.charging.ccf).toBe('other');
     const now = registrations.get('sip:a@x')!;
@@ -183,7 +156,7 @@ describe('RegistrationStore', () => {
     const { store, registrations } = open();
     const profile = Buffer.from('<IMSSubscription/>');
     registrations.change('sip:a@x', () => first, profile);
-    const renewed = registration('sip:a@x', ['sip:a@x', 'tel:+1'], [binding('<sip:a@10.0.0.2>')]);
+    const renewed = registrationOf('sip:a@x', ['sip:a@x', 'tel:+1'], [binding('<sip:a@10.0.0.2>')]);
     // The renewal falls between the look and the write.
     const update = store.update.bind(store);
     store.update = (table, key, change) => {

@@ -293,7 +293,7 @@ describe.skipIf(noOpenssl)('TLS, connections of our own', () => {
     expect(sockets.length).toBe(1);
     transport.send(request(4), target(port, 'else.test'), 4);
     await heard.until(() => heard.failures.length === 1);
-    expect(heard.failures).toEqual([[4, 'refused']]);
+    expect(heard.failures).toEqual([[4, 'unreachable']]);
     expect(heard.events).toEqual([
       {
         kind: 'handshake-failed',
@@ -311,8 +311,8 @@ describe.skipIf(noOpenssl)('TLS, connections of our own', () => {
     transport.send(request(2), target(port, 'ims.test'), 2);
     await heard.until(() => heard.failures.length === 2);
     expect(heard.failures).toEqual([
-      [1, 'refused'],
-      [2, 'refused'],
+      [1, 'unreachable'],
+      [2, 'unreachable'],
     ]);
     expect(heard.words).toEqual(['unknown CA: nobody we trust has signed the certificate of the peer']);
     expect(heard.gone).toEqual([]);
@@ -335,7 +335,7 @@ describe.skipIf(noOpenssl)('TLS, connections of our own', () => {
     transport.send(request(1), target(port, 'ims.test'), 1);
     (await next()).write('SIP/2.0 400 Bad Request\r\n\r\n');
     await heard.until(() => heard.failures.length === 1);
-    expect([heard.failures, heard.words]).toEqual([[[1, 'refused']], ['the peer speaks no TLS']]);
+    expect([heard.failures, heard.words]).toEqual([[[1, 'unreachable']], ['the peer speaks no TLS']]);
   });
 
   it('C-14 gives up a peer that never answers the handshake', async () => {
