@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { regInfoType } from '#ims/reginfo';
 import type { Dialog } from '#sip/dialog/dialog';
 import type { SubscriberPhase, SubscriberState, SubscriptionTarget } from '#sip/event/subscriber-state';
@@ -36,8 +36,8 @@ export interface TargetFrame {
 
 /** One subscription serves all bindings of one private identity with the same default identity. Requirement P-60. */
 export function regEventKey({ impi, identities }: Pick<Binding, 'impi' | 'identities'>): string {
-  const hash = createHash('sha256').update(`${impi}\n${identities[0]!.key}`, 'latin1').digest('base64url');
-  return keyPrefix + hash.slice(0, 18);
+  const name = hash('sha256', `${impi}\n${identities[0]!.key}`, 'base64url');
+  return keyPrefix + name.slice(0, 18);
 }
 
 /** The key in the user part of a Request-URI, '' when it is none. */

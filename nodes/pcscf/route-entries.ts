@@ -1,12 +1,12 @@
-import { randomBytes } from 'node:crypto';
 import type { SipRequest } from '#sip/message/request';
 import { recordRoute, routeValue } from '#sip/proxy/record-route';
+import { randomOctets } from '#sip/random-octets';
 import type { Flow, Listener } from '#sip/transport/flow';
 import type { ListenerTable } from '#sip/transport/listener-table';
 
 /** A token that finds a binding: 72 random bits, twelve characters that need no escape. Requirement P-14. */
 export function newToken(): string {
-  return randomBytes(9).toString('base64url');
+  return randomOctets(9).toString('base64url');
 }
 
 /** The Path and Record-Route entries of this node: its addresses on both sides, with the token of a binding as user part. */

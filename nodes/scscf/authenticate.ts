@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { serverAssignmentTypes } from '#diameter/cx/cx-requests';
 import type { AuthDataItem } from '#diameter/cx/cx-results';
 import { reasons } from '#ims/reasons';
@@ -17,6 +16,7 @@ import {
 import { ParseFailure } from '#sip/errors';
 import { Header } from '#sip/message/header-names';
 import type { ProxyTransaction } from '#sip/proxy/proxy-transaction';
+import { randomOctets } from '#sip/random-octets';
 import type { Reason } from '#sip/reasons';
 import { ChallengeLimit } from './challenge-limit.ts';
 import type { Challenge, ChallengeKind } from './challenge-store.ts';
@@ -327,7 +327,7 @@ function secretOf(item: AuthDataItem, asked: string, homeDomain: string, withKey
   if (digest === undefined) return null;
   const hash = digestHashOf(digest.algorithm ?? null);
   if (hash === null || digest.ha1.length !== ha1Length[hash]) return null;
-  const nonce = randomBytes(24).toString('base64');
+  const nonce = randomOctets(24).toString('base64');
   return { kind: 'SIP Digest', realm: digest.realm, nonce, password: noOctets, ha1: digest.ha1, hash };
 }
 

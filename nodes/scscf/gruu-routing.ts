@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { createSecretKey, type KeyObject, randomBytes } from 'node:crypto';
 import { reasons } from '#ims/reasons';
 import { ParseFailure } from '#sip/errors';
 import { Header } from '#sip/message/header-names';
@@ -19,14 +19,14 @@ const KEY = 'temporary';
  *
  * @throws StoreError ERR_STORE_WRITE when a new one could not be written.
  */
-export function gruuSecret(store: Store): Buffer {
+export function gruuSecret(store: Store): KeyObject {
   const known = store.get(GRUU_SECRETS, KEY);
-  if (known?.length === GRUU_SECRET_LENGTH) return known;
+  if (known?.length === GRUU_SECRET_LENGTH) return createSecretKey(known);
   const fresh = randomBytes(GRUU_SECRET_LENGTH);
   const kept = store.update(GRUU_SECRETS, KEY, (current) =>
     current?.value.length === GRUU_SECRET_LENGTH ? undefined : { value: fresh, expiresAtMs: 0 },
   );
-  return Buffer.from(kept!.value);
+  return createSecretKey(Buffer.from(kept!.value));
 }
 
 /**

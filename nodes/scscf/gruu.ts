@@ -1,9 +1,10 @@
-import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, hash, type KeyObject } from 'node:crypto';
 import { lookupIdentityOf } from '#ims/identity';
 import { ParseFailure } from '#sip/errors';
 import { parametersStart } from '#sip/header/name-addr';
 import { quote } from '#sip/header/token';
 import type { SipRequest } from '#sip/message/request';
+import { randomOctets } from '#sip/random-octets';
 import { isOf, uriParameterClass } from '#sip/uri/characters';
 import { withoutParameter, withParameter } from '#sip/uri/parameters';
 import { isEmergency } from './registrar.ts';
@@ -62,7 +63,7 @@ export function gruuIdentity(registration: Registration, impu: string): string |
  * A temporary GRUU holds all that is needed to find its contact, sealed with `secret`: nothing is stored for it. It is as
  * good as the registrations of its instance with the same Call-ID. Source: RFC 5627 3.1.2, 5.2; requirement S-41.
  */
-export function makeGruus(binding: Binding, impu: string, homeDomain: string, secret: Buffer): Gruus | null {
+export function makeGruus(binding: Binding, impu: string, homeDomain: string, secret: KeyObject): Gruus | null {
   const urn = urnOf(binding.instance);
   if (urn === '' || urn.length > MAX_INSTANCE || impu.length > MAX_IMPU || isEmergency(binding)) return null;
   const temporaryGruu = `sip:${PREFIX}${seal(binding, urn, impu, secret)}@${homeDomain};gr`;
@@ -87,7 +88,7 @@ export function contactWithGruus(contact: string, gruus: Gruus | null): string {
 export function readGruu(
   { uri, requestUri }: Pick<SipRequest, 'uri' | 'requestUri'>,
   homeDomain: string,
-  secret: Buffer,
+  secret: KeyObject,
 ): Gruu | ParseFailure | null {
   if (uri instanceof ParseFailure || uri.kind !== 'sip') return null;
   const gr = uri.parameters.get('gr');
@@ -122,15 +123,15 @@ function urnOf(instance: string): string {
   return instance.startsWith('<') && instance.endsWith('>') ? instance.slice(1, -1) : instance;
 }
 
-function seal(binding: Binding, urn: string, impu: string, secret: Buffer): string {
-  const iv = randomBytes(IV_LENGTH);
+function seal(binding: Binding, urn: string, impu: string, secret: KeyObject): string {
+  const iv = randomOctets(IV_LENGTH);
   const cipher = createCipheriv(CIPHER, secret, iv, { authTagLength: TAG_LENGTH });
   const plain = Buffer.concat([hashOf(urn.toLowerCase()), hashOf(binding.callId), Buffer.from(impu, 'latin1')]);
   const sealed = Buffer.concat([cipher.update(plain), cipher.final()]);
   return Buffer.concat([iv, cipher.getAuthTag(), sealed]).toString('base64url');
 }
 
-function unseal(text: string, secret: Buffer): Gruu | ParseFailure {
+function unseal(text: string, secret: KeyObject): Gruu | ParseFailure {
   const octets = Buffer.from(text, 'base64url');
   if (octets.length <= SEAL_LENGTH) return new ParseFailure('temporary GRUU too short');
   const decipher = createDecipheriv(CIPHER, secret, octets.subarray(0, IV_LENGTH), { authTagLength: TAG_LENGTH });
@@ -150,7 +151,7 @@ function unseal(text: string, secret: Buffer): Gruu | ParseFailure {
 }
 
 function hashOf(text: string): Buffer {
-  return createHash('sha256').update(text, 'latin1').digest().subarray(0, HASH_LENGTH);
+  return hash('sha256', Buffer.from(text, 'latin1'), 'buffer').subarray(0, HASH_LENGTH);
 }
 
 /** Source: RFC 3261 25.1 (pvalue). */

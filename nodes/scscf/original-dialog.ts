@@ -1,6 +1,7 @@
-import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac, createSecretKey, type KeyObject } from 'node:crypto';
 import { type SessionCase, sessionCases } from '#ims/filter-criterion';
 import { ParseFailure } from '#sip/errors';
+import { randomOctets } from '#sip/random-octets';
 
 /**
  * Where a chain of services stands while an application server has the request: what its original dialog identifier (ODI)
@@ -38,8 +39,8 @@ const maxUser = 2048;
 const cases: readonly number[] = Object.values(sessionCases);
 
 /** The key that ODIs are sealed with, made of the secret that all workers share: what opens one kind of token opens no other. */
-export function originalDialogKey(secret: Buffer): Buffer {
-  return createHmac('sha256', secret).update('original dialog identifier').digest();
+export function originalDialogKey(secret: KeyObject): KeyObject {
+  return createSecretKey(createHmac('sha256', secret).update('original dialog identifier').digest());
 }
 
 /** Whether the user part of a Route entry of ours claims to be an ODI. */
@@ -48,7 +49,7 @@ export function isOriginalDialog(user: string): boolean {
 }
 
 /** Writes an ODI, the user part of a URI; no two are alike. Source: TS 24.229 5.4.3.4; requirement S-95. */
-export function sealOriginalDialog(dialog: OriginalDialog, key: Buffer): string {
+export function sealOriginalDialog(dialog: OriginalDialog, key: KeyObject): string {
   const { impu, profileKey } = dialog;
   const plain = Buffer.alloc(HEAD + impu.length + (profileKey === impu ? 0 : profileKey.length));
   plain.writeUInt8(VERSION, 0);
@@ -63,14 +64,14 @@ export function sealOriginalDialog(dialog: OriginalDialog, key: Buffer): string 
   plain.writeUIntBE(dialog.link, 28, 6);
   plain.write(impu, HEAD, 'latin1');
   if (profileKey !== impu) plain.write(profileKey, HEAD + impu.length, 'latin1');
-  const iv = randomBytes(IV_LENGTH);
+  const iv = randomOctets(IV_LENGTH);
   const cipher = createCipheriv(CIPHER, key, iv, { authTagLength: TAG_LENGTH });
   const sealed = Buffer.concat([cipher.update(plain), cipher.final()]);
   return PREFIX + Buffer.concat([iv, cipher.getAuthTag(), sealed]).toString('base64url');
 }
 
 /** Reads an ODI; what was not written with this key is a ParseFailure. Whoever asks looks at its age. Requirement S-95. */
-export function openOriginalDialog(user: string, key: Buffer): OriginalDialog | ParseFailure {
+export function openOriginalDialog(user: string, key: KeyObject): OriginalDialog | ParseFailure {
   if (!isOriginalDialog(user) || user.length > maxUser)
     return new ParseFailure('no original dialog identifier of ours');
   const octets = Buffer.from(user.slice(PREFIX.length), 'base64url');

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { ContactEvent, RegInfo, RegInfoContact, RegInfoRegistration } from '#ims/reginfo';
 import { ParseFailure } from '#sip/errors';
 import { parseContact } from '#sip/header/contact';
@@ -125,5 +125,5 @@ function unknownParameters(parameters: Parameters): { name: string; value: strin
 
 /** Made of the identity, so that it is the same in all documents, whoever writes them. */
 function idOf(aor: string): string {
-  return `r${createHash('sha256').update(aor, 'latin1').digest('hex').slice(0, 12)}`;
+  return `r${hash('sha256', aor, 'hex').slice(0, 12)}`;
 }

@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import { formatChargingVector, newIcid } from '#ims/charging';
 import { reasons } from '#ims/reasons';
 import { formatRegInfo, regInfoType } from '#ims/reginfo';
@@ -58,13 +59,13 @@ export class RegEvents {
   readonly #context: NodeContext<ScscfConfig>;
   readonly #registrations: RegistrationStore;
   readonly #subscriptions: SubscriptionStore;
-  readonly #gruuSecret: Buffer;
+  readonly #gruuSecret: KeyObject;
   readonly #notifier: Notifier;
   /** Dialogs of which this worker has a NOTIFY under way. */
   readonly #inFlight = new Set<string>();
   #turn: Turn | null = null;
 
-  constructor(context: NodeContext<ScscfConfig>, registrations: RegistrationStore, gruuSecret: Buffer) {
+  constructor(context: NodeContext<ScscfConfig>, registrations: RegistrationStore, gruuSecret: KeyObject) {
     this.#context = context;
     this.#registrations = registrations;
     this.#subscriptions = new SubscriptionStore(context.store);

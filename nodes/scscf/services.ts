@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import { type CompiledCriteria, compileCriteria } from '#ims/filter-criteria';
 import type { FilterCriteriaCache } from '#ims/filter-criteria-cache';
 import { identityTypes, ProfileFailure, readUserProfile } from '#ims/user-profile';
@@ -41,7 +42,7 @@ export const noServices: CompiledCriteria = compileCriteria([]);
 export class Services {
   readonly settings: ServicesConfig;
   /** Seals original dialog identifiers. */
-  readonly key: Buffer;
+  readonly key: KeyObject;
   /** Hops under way, by their number. They go with their transactions. */
   readonly links = new Map<number, ServiceChain>();
   /** Whether evaluations are explained in the log. */
@@ -51,7 +52,7 @@ export class Services {
   readonly #log: NodeLog;
   #nextLink = 1;
 
-  constructor(config: ScscfConfig, store: Store, secret: Buffer, log: NodeLog, criteria: FilterCriteriaCache) {
+  constructor(config: ScscfConfig, store: Store, secret: KeyObject, log: NodeLog, criteria: FilterCriteriaCache) {
     this.settings = config.services ?? defaultServices;
     this.key = originalDialogKey(secret);
     const level = config.log?.level;

@@ -1,3 +1,4 @@
+import type { KeyObject } from 'node:crypto';
 import type { CxClient } from '#diameter/cx/cx-client';
 import type { EnumDirectory } from '#ims/enum';
 import type { NodeContext } from '#service/node-context';
@@ -35,7 +36,7 @@ export interface ScscfState {
   /** Null where the configuration has no ENUM. */
   readonly enumDirectory: EnumDirectory | null;
   /** Seals temporary GRUUs. Requirement S-41. */
-  readonly gruuSecret: Buffer;
+  readonly gruuSecret: KeyObject;
 }
 
 export interface OwnRoutes {

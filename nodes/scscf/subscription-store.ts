@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { type ContactEvent, contactEvents } from '#ims/reginfo';
 import type { Dialog } from '#sip/dialog/dialog';
 import type { NotifyPhase, Subscription } from '#sip/event/subscription';
@@ -126,7 +126,7 @@ function nameOf({ callId, localTag }: Dialog): string {
 
 /** A hash: Call-IDs may be longer than keys. */
 function dialogName(callId: string, localTag: string): string {
-  return createHash('sha256').update(`${callId}\n${localTag}`, 'latin1').digest('base64url');
+  return hash('sha256', `${callId}\n${localTag}`, 'base64url');
 }
 
 /** When somebody has to look at a record: what is to be sent again or ends. */

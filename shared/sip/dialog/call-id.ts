@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomOctets } from '../random-octets.ts';
 
 const maxTries = 1000;
 
@@ -11,7 +11,7 @@ const maxTries = 1000;
  */
 export function newCallId(claim: (callId: string) => boolean): string | null {
   for (let i = 0; i < maxTries; i++) {
-    const callId = randomBytes(16).toString('hex');
+    const callId = randomOctets(16).toString('hex');
     if (claim(callId)) return callId;
   }
   return null;

@@ -1,3 +1,4 @@
+import { createSecretKey } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { sessionCases } from '#ims/filter-criterion';
 import {
@@ -9,7 +10,7 @@ import {
 import { ParseFailure } from '#sip/errors';
 import { parseSipUri } from '#sip/uri/sip-uri';
 
-const key = originalDialogKey(Buffer.alloc(32, 7));
+const key = originalDialogKey(createSecretKey(Buffer.alloc(32, 7)));
 const dialog: OriginalDialog = {
   link: 2 ** 40,
   worker: 3,
@@ -55,7 +56,7 @@ describe('original dialog identifiers', () => {
       const cut = `odi.${octets.subarray(0, i).toString('base64url')}`;
       expect(openOriginalDialog(cut, key)).toBeInstanceOf(ParseFailure);
     }
-    const other = originalDialogKey(Buffer.alloc(32, 8));
+    const other = originalDialogKey(createSecretKey(Buffer.alloc(32, 8)));
     expect(openOriginalDialog(odi, other)).toBeInstanceOf(ParseFailure);
     expect(openOriginalDialog(`odi.${'A'.repeat(4000)}`, key)).toBeInstanceOf(ParseFailure);
     expect(openOriginalDialog('mo', key)).toBeInstanceOf(ParseFailure);
