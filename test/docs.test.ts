@@ -3,9 +3,9 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { reasons } from '#ims/reasons';
-import { cscfMetrics } from '#service/cscf-metrics';
-import type { MetricFamily } from '#service/metrics';
-import { processMetrics } from '#service/process-metrics';
+import { cscfMetrics } from '#service/metrics/cscf-metrics';
+import type { MetricFamily } from '#service/metrics/metrics';
+import { processMetrics } from '#service/metrics/process-metrics';
 import { coreReasons } from '#sip/reasons';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));

@@ -1,4 +1,4 @@
-import { ConfigError } from '#service/config';
+import { ConfigError } from '#service/config/config';
 import { findCapacity } from './capacity.ts';
 import { attachCoreNetwork, type CoreNetwork, startCoreNetwork } from './core-network.ts';
 import { LoadRun } from './load-run.ts';

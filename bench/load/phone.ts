@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { numberedName } from '#lab/hss/numbered-name';
-import type { SubscriberConfig } from '#service/hss-config';
+import type { SubscriberConfig } from '#service/config/hss-config';
 import { akaPassword, parseAkaNonce } from '#sip/auth/aka';
 import { Milenage, opcFromOp } from '#sip/auth/milenage';
 import { ParseFailure } from '#sip/errors';

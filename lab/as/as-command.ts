@@ -1,5 +1,5 @@
 import { openTrace, type TraceSink } from '#manage/trace-recorder';
-import { splitHostPort } from '#service/address';
+import { splitHostPort } from '#service/config/address';
 import { SipError } from '#sip/errors';
 import { refusalWords } from '../ue/refusal-words.ts';
 import { ApplicationServer } from './application-server.ts';

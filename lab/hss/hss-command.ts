@@ -1,8 +1,8 @@
 import { dirname, join } from 'node:path';
 import { ManagementServer } from '#manage/management-server';
 import { systemClock } from '#service/clock';
-import { ConfigError, loadConfig, summarizeConfig } from '#service/config';
-import type { HssConfig } from '#service/hss-config';
+import { ConfigError, loadConfig, summarizeConfig } from '#service/config/config';
+import type { HssConfig } from '#service/config/hss-config';
 import { createLogger } from '#service/log';
 import { LogLimiter } from '#service/log-limiter';
 import type { NodeStatus } from '#service/node-status';

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { statusView } from '#manage/cli/status-view';
 import { RpcError } from '#manage/json-rpc';
 import { callManagement, ManagementError } from '#manage/management-client';
-import { ConfigError, loadConfig } from '#service/config';
+import { ConfigError, loadConfig } from '#service/config/config';
 import type { HssFindings, HssStatus, ListedSubscriptions, ShownSubscription } from './hss-methods.ts';
 import { countersView, findingsView, listView, orderView, subscriptionView } from './hss-view.ts';
 import type { OrderOutcome } from './server-orders.ts';

@@ -1,5 +1,5 @@
 import { type Method, type MethodParam, MethodRegistry, RpcError, rpcCodes } from '#manage/json-rpc';
-import type { ChargingConfig } from '#service/hss-config';
+import type { ChargingConfig } from '#service/config/hss-config';
 import type { NodeStatus } from '#service/node-status';
 import type { FindingCount, NotedFinding } from '../diameter/finding.ts';
 import type { Hss, HssCounters } from './hss.ts';

@@ -9,7 +9,7 @@ import { workerOf } from '#diameter/hop-by-hop';
 import type { PeerEventReport } from '#diameter/peer/peer';
 import { type PeerStatus, PeerTable } from '#diameter/peer/peer-table';
 import { openTrace, type TraceSink } from '#manage/trace-recorder';
-import type { HssConfig } from '#service/hss-config';
+import type { HssConfig } from '#service/config/hss-config';
 import { openLmdbStore } from '#store/lmdb-store';
 import { openMemoryStore } from '#store/memory-store';
 import type { Store } from '#store/store';

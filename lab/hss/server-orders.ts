@@ -9,7 +9,7 @@ import {
 import { cxCommands } from '#diameter/dictionary/cx';
 import type { CommandDefinition } from '#diameter/dictionary/dictionary';
 import type { DiameterResult } from '#diameter/result';
-import type { ChargingConfig } from '#service/hss-config';
+import type { ChargingConfig } from '#service/config/hss-config';
 import { inspectAnswer } from '../diameter/answer-inspection.ts';
 import type { Findings } from '../diameter/finding.ts';
 import { cxProtocol } from './cx-protocol.ts';

@@ -1,5 +1,5 @@
 import type { ScscfRestorationInfo } from '#diameter/cx/restoration-info';
-import type { ChargingConfig } from '#service/hss-config';
+import type { ChargingConfig } from '#service/config/hss-config';
 import type { Store } from '#store/store';
 import type { Subscription } from './subscriber-table.ts';
 

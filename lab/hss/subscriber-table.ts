@@ -1,6 +1,6 @@
 import { impuOf } from '#ims/identity';
 import { matchesWildcard, parseWildcard, type Wildcard } from '#ims/wildcarded-identity';
-import type { CapabilitiesConfig, ChargingConfig, IdentityConfig, SubscriberConfig } from '#service/hss-config';
+import type { CapabilitiesConfig, ChargingConfig, IdentityConfig, SubscriberConfig } from '#service/config/hss-config';
 import { Milenage, opcFromOp } from '#sip/auth/milenage';
 import { ParseFailure } from '#sip/errors';
 import { type NumberedName, numberedName } from './numbered-name.ts';

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { loadConfig } from '#service/config';
-import type { SubscriberConfig } from '#service/hss-config';
+import { loadConfig } from '#service/config/config';
+import type { SubscriberConfig } from '#service/config/hss-config';
 import { type CertificateFiles, makeAuthority, makeCertificate } from './certificates.ts';
 import { PortFinder } from './free-ports.ts';
 

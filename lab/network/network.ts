@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { LadderBook, type LadderMessage, type LadderParty } from '#manage/ladder';
 import { listenForTrace, type TraceListener, traceTo, traceVariable } from '#manage/trace-recorder';
-import type { SubscriberConfig } from '#service/hss-config';
+import type { SubscriberConfig } from '#service/config/hss-config';
 import { Ue, type UeEvents, type UeOptions } from '../ue/ue.ts';
 import { usimOf } from '../ue/usim.ts';
 import { Daemon } from './daemon.ts';

@@ -1,5 +1,5 @@
 import { renderLadder } from '#manage/ladder';
-import { ConfigError } from '#service/config';
+import { ConfigError } from '#service/config/config';
 import { demonstrate, listenIn, type StepReport } from './demonstration.ts';
 import { Network, phoneName } from './network.ts';
 

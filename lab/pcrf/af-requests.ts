@@ -10,7 +10,7 @@ import type { AaRequest } from '#diameter/rx/rx-requests';
 import { rxResultCodes } from '#diameter/rx/rx-results';
 import { aaAnswer, sessionTerminationAnswer } from '#diameter/rx/rx-server';
 import { rxRequestTypes } from '#diameter/rx/rx-values';
-import type { RejectionConfig } from '#service/pcrf-config';
+import type { RejectionConfig } from '#service/config/pcrf-config';
 import { type AfSession, type AfSessions, mergeComponents } from './af-sessions.ts';
 import type { Decision, PolicyRules, RequestedService } from './policy-rules.ts';
 

@@ -1,11 +1,11 @@
 import { RpcError, rpcCodes } from '#manage/json-rpc';
 import { ManagementServer } from '#manage/management-server';
 import { systemClock } from '#service/clock';
-import { ConfigError, loadConfig, summarizeConfig } from '#service/config';
+import { ConfigError, loadConfig, summarizeConfig } from '#service/config/config';
+import type { PcrfConfig } from '#service/config/pcrf-config';
 import { createLogger } from '#service/log';
 import { LogLimiter } from '#service/log-limiter';
 import type { NodeStatus } from '#service/node-status';
-import type { PcrfConfig } from '#service/pcrf-config';
 import { explainStartFailure } from '#service/start-failure';
 import { packageVersion } from '#service/version';
 import { type Pcrf, startPcrf } from './pcrf.ts';

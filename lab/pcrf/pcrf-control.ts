@@ -1,7 +1,7 @@
 import { statusView } from '#manage/cli/status-view';
 import { RpcError } from '#manage/json-rpc';
 import { callManagement, ManagementError } from '#manage/management-client';
-import { ConfigError, loadConfig } from '#service/config';
+import { ConfigError, loadConfig } from '#service/config/config';
 import { countersView, findingsView } from '../hss/hss-view.ts';
 import type { OrderOutcome } from './bearer-orders.ts';
 import type { ListedSessions, PcrfFindings, PcrfStatus, Reloaded, ShownSession } from './pcrf-methods.ts';

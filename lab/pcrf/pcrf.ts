@@ -7,7 +7,7 @@ import { workerOf } from '#diameter/hop-by-hop';
 import type { PeerEventReport } from '#diameter/peer/peer';
 import { type PeerStatus, PeerTable } from '#diameter/peer/peer-table';
 import { openTrace, type TraceSink } from '#manage/trace-recorder';
-import type { PcrfConfig, PcrfRuleConfig } from '#service/pcrf-config';
+import type { PcrfConfig, PcrfRuleConfig } from '#service/config/pcrf-config';
 import { Findings, type NotedFinding } from '../diameter/finding.ts';
 import { AfIntake } from './af-intake.ts';
 import { type AfContext, answerAaRequest, answerSessionTermination } from './af-requests.ts';

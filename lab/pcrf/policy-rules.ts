@@ -2,7 +2,7 @@ import type { FramedAddress } from '#diameter/rx/framed-address';
 import type { MediaComponent } from '#diameter/rx/media-component';
 import { mediaTypes } from '#diameter/rx/rx-values';
 import { CidrTable } from '#service/cidr';
-import type { PcrfRuleConfig } from '#service/pcrf-config';
+import type { PcrfRuleConfig } from '#service/config/pcrf-config';
 import { parseCodecData } from './codec-description.ts';
 import { mediaTypeName } from './media-type-name.ts';
 

@@ -2,7 +2,7 @@ import type { CxClient } from '#diameter/cx/cx-client';
 import { type EnumDirectory, openEnum } from '#ims/enum';
 import { reasons } from '#ims/reasons';
 import { CidrTable } from '#service/cidr';
-import type { IcscfConfig } from '#service/icscf-config';
+import type { IcscfConfig } from '#service/config/icscf-config';
 import type { NodeContext } from '#service/node-context';
 import { Header } from '#sip/message/header-names';
 import type { NodeLogic } from '#sip/proxy/node-logic';

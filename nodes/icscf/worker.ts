@@ -1,5 +1,5 @@
 import { openTrace } from '#manage/trace-recorder';
-import type { IcscfConfig } from '#service/icscf-config';
+import type { IcscfConfig } from '#service/config/icscf-config';
 import { nodeWorker } from '#service/node-worker';
 import { createIcscf } from './icscf.ts';
 

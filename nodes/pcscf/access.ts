@@ -1,6 +1,6 @@
 import { reasons } from '#ims/reasons';
 import { CidrTable } from '#service/cidr';
-import type { AccessSecurity, PcscfConfig } from '#service/pcscf-config';
+import type { AccessSecurity, PcscfConfig } from '#service/config/pcscf-config';
 import { tagOf } from '#sip/header/name-addr';
 import { Header } from '#sip/message/header-names';
 import type { SipRequest } from '#sip/message/request';

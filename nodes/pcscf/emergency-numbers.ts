@@ -1,4 +1,4 @@
-import type { PcscfConfig } from '#service/pcscf-config';
+import type { PcscfConfig } from '#service/config/pcscf-config';
 import { maxUriLength } from '#sip/uri/sip-uri';
 import { parseUri } from '#sip/uri/uri';
 import { NumberList } from './number-list.ts';

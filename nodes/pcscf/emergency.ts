@@ -1,7 +1,7 @@
 import { offerAlternative } from '#ims/alternative-service';
 import { reasons } from '#ims/reasons';
+import type { EmergencyConfig, PcscfConfig } from '#service/config/pcscf-config';
 import type { NodeContext } from '#service/node-context';
-import type { EmergencyConfig, PcscfConfig } from '#service/pcscf-config';
 import { ParseFailure } from '#sip/errors';
 import { parseContacts } from '#sip/header/contact';
 import { Header } from '#sip/message/header-names';

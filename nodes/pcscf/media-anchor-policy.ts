@@ -1,5 +1,5 @@
 import { addressNumber, CidrTable } from '#service/cidr';
-import type { AnchorMode, PcscfConfig } from '#service/pcscf-config';
+import type { AnchorMode, PcscfConfig } from '#service/config/pcscf-config';
 import { ParseFailure } from '#sip/errors';
 import { isAttribute, type SdpLines } from '#sip/sdp/sdp-lines';
 import type { SessionDescription } from '#sip/sdp/session-description';

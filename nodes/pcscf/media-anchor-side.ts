@@ -1,7 +1,7 @@
 import { RelayPool } from '#rtpengine/relay-pool';
+import type { AnchorMode, PcscfConfig } from '#service/config/pcscf-config';
 import { LogLimiter } from '#service/log-limiter';
 import type { NodeContext } from '#service/node-context';
-import type { AnchorMode, PcscfConfig } from '#service/pcscf-config';
 import { anchorModes } from './media-anchor-policy.ts';
 
 /** What media anchoring shares, in one worker. */

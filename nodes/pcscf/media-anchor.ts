@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { BencodeValue } from '#rtpengine/bencode';
 import type { NgClient, NgResult } from '#rtpengine/ng-client';
-import type { AnchorMode } from '#service/pcscf-config';
+import type { AnchorMode } from '#service/config/pcscf-config';
 import { ParseFailure } from '#sip/errors';
 import { parseSessionDescription, type SessionDescription } from '#sip/sdp/session-description';
 import type { Dialog } from './dialogs.ts';

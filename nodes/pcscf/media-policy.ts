@@ -1,4 +1,4 @@
-import type { PcscfConfig } from '#service/pcscf-config';
+import type { PcscfConfig } from '#service/config/pcscf-config';
 import { ParseFailure } from '#sip/errors';
 import { formatKey, parseRtpmap, payloadTypeOf, staticEncoding } from '#sip/sdp/codec';
 import type { MediaDescription } from '#sip/sdp/media-description';

@@ -1,5 +1,5 @@
+import type { PcscfConfig } from '#service/config/pcscf-config';
 import type { NodeContext } from '#service/node-context';
-import type { PcscfConfig } from '#service/pcscf-config';
 import type { SessionTimerPolicy } from '#sip/dialog/session-timer';
 import type { AccessPolicy } from './access.ts';
 import type { Dialogs } from './dialogs.ts';

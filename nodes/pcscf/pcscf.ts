@@ -1,6 +1,6 @@
 import { reasons } from '#ims/reasons';
+import type { PcscfConfig } from '#service/config/pcscf-config';
 import type { NodeContext } from '#service/node-context';
-import type { PcscfConfig } from '#service/pcscf-config';
 import { acceptTimer, defaultSessionTimer } from '#sip/dialog/session-timer-passage';
 import type { NodeLogic } from '#sip/proxy/node-logic';
 import type { ProxyTransaction } from '#sip/proxy/proxy-transaction';

@@ -11,7 +11,7 @@ import {
   specificActions,
   subscriptionIdTypes,
 } from '#diameter/rx/rx-values';
-import type { RxConfig } from '#service/pcscf-config';
+import type { RxConfig } from '#service/config/pcscf-config';
 import { isIpAddress } from '#sip/uri/host-port';
 
 /** What may be told beside what every PCRF needs; each of these is off, or as most PCRFs want it, by default. */

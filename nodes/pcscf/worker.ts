@@ -1,6 +1,6 @@
 import { openTrace } from '#manage/trace-recorder';
+import type { PcscfConfig } from '#service/config/pcscf-config';
 import { nodeWorker, prepareStore } from '#service/node-worker';
-import type { PcscfConfig } from '#service/pcscf-config';
 import { profileOf } from './access.ts';
 import { callsEmergencyNumber } from './emergency-numbers.ts';
 import { createPcscf } from './pcscf.ts';

@@ -2,7 +2,7 @@ import { serverAssignmentTypes } from '#diameter/cx/cx-requests';
 import type { AuthDataItem } from '#diameter/cx/cx-results';
 import { reasons } from '#ims/reasons';
 import { marRefusal, outcomeDetail, retryAfterSeconds } from '#ims/result-reasons';
-import type { AuthScheme, ScscfConfig } from '#service/scscf-config';
+import type { AuthScheme, ScscfConfig } from '#service/config/scscf-config';
 import { type AkaAlgorithm, akaPassword, formatAkaNonce, parseAkaNonce, parseAuts } from '#sip/auth/aka';
 import {
   type DigestParameter,

@@ -1,4 +1,4 @@
-import type { DiameterConfig } from '#service/config-shape';
+import type { DiameterConfig } from '#service/config/config-shape';
 
 /**
  * Whether a request of an HSS comes from one of ours: a peer that serves Cx, or somebody else of a realm that does (an

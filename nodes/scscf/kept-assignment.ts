@@ -1,5 +1,5 @@
 import { ProfileFailure, readUserProfile } from '#ims/user-profile';
-import type { ScscfConfig } from '#service/scscf-config';
+import type { ScscfConfig } from '#service/config/scscf-config';
 
 /**
  * Whether the HSS is to keep the name of this S-CSCF for a user who is registered no more: the operator wants it, and the

@@ -1,5 +1,5 @@
 import { reasons } from '#ims/reasons';
-import type { ScscfConfig } from '#service/scscf-config';
+import type { ScscfConfig } from '#service/config/scscf-config';
 import { ParseFailure } from '#sip/errors';
 import { setBody } from '#sip/message/body';
 import type { ProxyTransaction } from '#sip/proxy/proxy-transaction';

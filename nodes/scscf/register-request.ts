@@ -1,6 +1,6 @@
 import { impiFrom, registeringIdentityOf } from '#ims/identity';
 import { reasons } from '#ims/reasons';
-import type { ScscfConfig } from '#service/scscf-config';
+import type { ScscfConfig } from '#service/config/scscf-config';
 import { type DigestParameters, parseDigest } from '#sip/auth/digest';
 import { ParseFailure } from '#sip/errors';
 import { type Contact, parseContacts } from '#sip/header/contact';

@@ -6,7 +6,7 @@ import { offerAlternative } from '#ims/alternative-service';
 import { reasons } from '#ims/reasons';
 import { outcomeDetail, sarRefusal } from '#ims/result-reasons';
 import { ProfileFailure, readUserProfile } from '#ims/user-profile';
-import type { ScscfConfig } from '#service/scscf-config';
+import type { ScscfConfig } from '#service/config/scscf-config';
 import { ParseFailure } from '#sip/errors';
 import { parseContact } from '#sip/header/contact';
 import { isSafeHeaderValue } from '#sip/header/token';

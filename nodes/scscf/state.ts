@@ -1,8 +1,8 @@
 import type { KeyObject } from 'node:crypto';
 import type { CxClient } from '#diameter/cx/cx-client';
 import type { EnumDirectory } from '#ims/enum';
+import type { ScscfConfig } from '#service/config/scscf-config';
 import type { NodeContext } from '#service/node-context';
-import type { ScscfConfig } from '#service/scscf-config';
 import type { ChallengeLimit } from './challenge-limit.ts';
 import type { ChallengeStore } from './challenge-store.ts';
 import type { RegistrationStore } from './registration-store.ts';

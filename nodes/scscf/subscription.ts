@@ -1,7 +1,7 @@
 import { lookupIdentityOf } from '#ims/identity';
 import { reasons } from '#ims/reasons';
 import { regInfoType } from '#ims/reginfo';
-import type { ScscfConfig } from '#service/scscf-config';
+import type { ScscfConfig } from '#service/config/scscf-config';
 import { isRefusal, type Refusal, refusal } from '#sip/dialog/refusal';
 import { ParseFailure } from '#sip/errors';
 import { type EventPackage, readSubscribe } from '#sip/event/subscribe-request';

@@ -1,7 +1,7 @@
 import { formatServiceNews } from '#ims/service-info';
 import { CidrTable } from '#service/cidr';
+import type { ScscfConfig } from '#service/config/scscf-config';
 import type { ClaimedCall, NodeContext } from '#service/node-context';
-import type { ScscfConfig } from '#service/scscf-config';
 import type { SipRequest } from '#sip/message/request';
 import type { SipResponse } from '#sip/message/response';
 import { StoreError } from '#store/store';

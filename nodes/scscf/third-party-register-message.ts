@@ -8,7 +8,7 @@ import {
 import { isOwnHost } from '#ims/network-border';
 import type { TypedBody } from '#ims/service-info';
 import type { CidrTable } from '#service/cidr';
-import type { ScscfConfig } from '#service/scscf-config';
+import type { ScscfConfig } from '#service/config/scscf-config';
 import { ParseFailure } from '#sip/errors';
 import { createRequest } from '#sip/message/create';
 import type { HeaderKey } from '#sip/message/header-list';

@@ -1,7 +1,7 @@
 import type { FilterCriteriaCache } from '#ims/filter-criteria-cache';
 import { type RegistrationType, registrationTypes } from '#ims/filter-criterion';
+import type { ScscfConfig } from '#service/config/scscf-config';
 import type { NodeContext } from '#service/node-context';
-import type { ScscfConfig } from '#service/scscf-config';
 import type { SipRequest } from '#sip/message/request';
 import type { SipResponse } from '#sip/message/response';
 import { writeMessage } from '#sip/message/write';

@@ -1,6 +1,6 @@
 import { openTrace } from '#manage/trace-recorder';
+import type { ScscfConfig } from '#service/config/scscf-config';
 import { nodeWorker, prepareStore } from '#service/node-worker';
-import type { ScscfConfig } from '#service/scscf-config';
 import { ParseFailure } from '#sip/errors';
 import { parseSipUri } from '#sip/uri/sip-uri';
 import { createScscf, storeTables } from './scscf.ts';

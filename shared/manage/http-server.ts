@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import fastify, { type FastifyInstance } from 'fastify';
 import { type WebSocket, WebSocketServer } from 'ws';
-import type { ManagementHttpConfig } from '#service/config-shape';
+import type { ManagementHttpConfig } from '#service/config/config-shape';
 import type { Logger } from '#service/log';
 import {
   answerRequest,

@@ -1,5 +1,5 @@
 import { isIPv4, isIPv6 } from 'node:net';
-import type { AddressFault } from './address.ts';
+import type { AddressFault } from './config/address.ts';
 
 /** A network: its first address as a number, and how many leading bits count. */
 export interface Cidr {

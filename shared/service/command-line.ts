@@ -1,5 +1,5 @@
 import yargs from 'yargs';
-import type { Role } from './schema.ts';
+import type { Role } from './config/schema.ts';
 
 /** What a daemon was told on its command line. */
 export interface CommandLine {

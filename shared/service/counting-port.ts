@@ -1,6 +1,6 @@
 import type { TransportPort } from '#workers/frame-link';
 import type { WorkerTrace } from '#workers/worker-side';
-import type { SipMessageCounters } from './cscf-metrics.ts';
+import type { SipMessageCounters } from './metrics/cscf-metrics.ts';
 
 /** The port of the transport side, with what goes out counted, and traced where somebody traces. */
 export function countingPort(

@@ -7,7 +7,7 @@ import { PeerTable } from '#diameter/peer/peer-table';
 import type { TlsSettings } from '#sip/transport/tls-security';
 import type { TransportSide } from '#workers/transport-side';
 import type { Clock } from './clock.ts';
-import type { DiameterConfig } from './config-shape.ts';
+import type { DiameterConfig } from './config/config-shape.ts';
 import { type DiameterSecurity, openDiameterSecurity } from './diameter-security.ts';
 import { EarlyRequests } from './early-requests.ts';
 import type { Logger } from './log.ts';

@@ -1,9 +1,9 @@
 import { type ChosenBackend, chooseBackend } from '#ipsec/choose-backend';
 import { type IpsecBackend, type IpsecCounters, IpsecError } from '#ipsec/ipsec-backend';
 import type { Endpoint } from '#ipsec/security-association';
-import type { CommonConfig } from './config-shape.ts';
+import type { CommonConfig } from './config/config-shape.ts';
+import type { IpsecConfig, PcscfConfig } from './config/pcscf-config.ts';
 import type { IpsecStatus } from './node-status.ts';
-import type { IpsecConfig, PcscfConfig } from './pcscf-config.ts';
 import type { ServiceContext } from './service.ts';
 import { statusEveryMs } from './worker-answer.ts';
 

@@ -1,6 +1,6 @@
 import type { Listener } from '#sip/transport/flow';
-import { formatEndpoint, isFault, parseEndpoint } from './address.ts';
-import type { ConfigData } from './config.ts';
+import { formatEndpoint, isFault, parseEndpoint } from './config/address.ts';
+import type { ConfigData } from './config/config.ts';
 
 /** Flows carry the index of their listener in 16 bits, and in what the store keeps. */
 const mostListeners = 4096;

@@ -4,7 +4,7 @@ import type { TimerProfile } from '#sip/transaction/timers';
 import type { Flow, Listener } from '#sip/transport/flow';
 import { ListenerTable } from '#sip/transport/listener-table';
 import { CidrTable } from './cidr.ts';
-import type { CommonConfig } from './config-shape.ts';
+import type { CommonConfig } from './config/config-shape.ts';
 import { nextHops, setHosts } from './next-hops.ts';
 import type { NodeRole } from './node-role.ts';
 

@@ -1,5 +1,5 @@
 import { type DestinationStream, destination, type Logger as PinoLogger, pino, stdTimeFunctions } from 'pino';
-import type { LogLevel } from './config-shape.ts';
+import type { LogLevel } from './config/config-shape.ts';
 import { maskSecrets } from './secrets.ts';
 
 /**

@@ -4,7 +4,7 @@ import { DnsLocator } from '#sip/resolver/dns-locator';
 import type { ResolverOptions } from '#sip/resolver/resolve-target';
 import type { ListenerTable } from '#sip/transport/listener-table';
 import { systemClock } from './clock.ts';
-import type { CommonConfig } from './config-shape.ts';
+import type { CommonConfig } from './config/config-shape.ts';
 
 /**
  * How one worker finds next hops: by `hosts`, then by the DNS as `dns` says. `homeNetworks`: domains beside the home

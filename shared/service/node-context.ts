@@ -12,7 +12,7 @@ import type { Store } from '#store/store';
 import type { CrewView } from '#workers/crew';
 import type { CallOwnership } from '#workers/frame-link';
 import type { Clock } from './clock.ts';
-import type { CommonConfig } from './config-shape.ts';
+import type { CommonConfig } from './config/config-shape.ts';
 
 /** What a node writes to its log with: fields first, then the words. */
 export interface NodeLog {

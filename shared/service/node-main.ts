@@ -10,17 +10,17 @@ import { TransportSide } from '#workers/transport-side';
 import type { Remains, Workers } from '#workers/worker-control';
 import { startWorkers } from '#workers/worker-pool';
 import { CidrTable } from './cidr.ts';
-import type { CommonConfig, DiameterConfig, StoreConfig } from './config-shape.ts';
-import { cscfLayout } from './cscf-metrics.ts';
+import type { CommonConfig, DiameterConfig, StoreConfig } from './config/config-shape.ts';
 import { type DiameterSide, openPeers } from './diameter-side.ts';
 import { type IpsecGuard, openIpsecGuard, withoutProtected } from './ipsec-guard.ts';
 import { LogLimiter } from './log-limiter.ts';
-import { Metrics } from './metrics.ts';
+import { cscfLayout } from './metrics/cscf-metrics.ts';
+import { Metrics } from './metrics/metrics.ts';
+import { readProcess } from './metrics/process-metrics.ts';
 import { type Follower, prepareNode } from './node-reload.ts';
 import type { NodeRole, NodeWorkerData } from './node-role.ts';
 import type { LiveStatus, OverloadStatus } from './node-status.ts';
 import { connectionLimit, openFileLimit } from './open-files.ts';
-import { readProcess } from './process-metrics.ts';
 import type { RunningNode, ServiceContext } from './service.ts';
 import { type StoreTables, shareStore } from './shared-store.ts';
 import { streamLog } from './stream-log.ts';
@@ -177,8 +177,8 @@ async function openMetrics(
 ): Promise<Server | null> {
   if (wanted === undefined) return null;
   const [{ serveMetrics }, { metricsText }] = await Promise.all([
-    import('./metrics-server.ts'),
-    import('./metrics-text.ts'),
+    import('./metrics/metrics-server.ts'),
+    import('./metrics/metrics-text.ts'),
   ]);
   const { address, port } = wanted.listen;
   const text = () => metricsText(metrics, { role, node: name }, readProcess(version, live.status()));

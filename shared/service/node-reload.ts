@@ -3,11 +3,11 @@ import { SipError } from '#sip/errors';
 import type { StreamLimits } from '#sip/transport/stream-limits';
 import type { TransportSide } from '#workers/transport-side';
 import type { Workers } from '#workers/worker-control';
-import type { ConfigData } from './config.ts';
-import type { CommonConfig } from './config-shape.ts';
+import type { ConfigData } from './config/config.ts';
+import type { CommonConfig } from './config/config-shape.ts';
+import type { Prepared, Refusal } from './config/live-config.ts';
 import type { DiameterSide } from './diameter-side.ts';
 import { carryListeners, pathOfListener } from './listener-changes.ts';
-import type { Prepared, Refusal } from './live-config.ts';
 import type { ConfigureRequest } from './worker-answer.ts';
 
 /** How long a worker that is being replaced may take to hear of a new configuration, milliseconds. */

@@ -2,7 +2,7 @@ import type { NodeLogic } from '#sip/proxy/node-logic';
 import type { TimerProfile } from '#sip/transaction/timers';
 import type { Flow, Listener } from '#sip/transport/flow';
 import type { WorkerTrace } from '#workers/worker-side';
-import type { CommonConfig, StoreConfig } from './config-shape.ts';
+import type { CommonConfig, StoreConfig } from './config/config-shape.ts';
 import type { NodeContext } from './node-context.ts';
 import type { StoreTables } from './shared-store.ts';
 

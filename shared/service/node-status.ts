@@ -1,7 +1,7 @@
 import type { ScalingRules } from '#workers/scaling';
+import type { LiveConfig, ReloadReport } from './config/live-config.ts';
+import type { Role } from './config/schema.ts';
 import type { EventHub, NodeEvent } from './event-feed.ts';
-import type { LiveConfig, ReloadReport } from './live-config.ts';
-import type { Role } from './schema.ts';
 
 /** One thread that handles messages. */
 export interface WorkerStatus {

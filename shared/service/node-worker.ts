@@ -8,7 +8,7 @@ import type { Standing } from '#workers/overload';
 import type { WorkerContext, WorkerInstance, WorkerModule } from '#workers/worker-module';
 import { type WorkerEvents, WorkerSide, type WorkerSideOptions } from '#workers/worker-side';
 import { systemClock } from './clock.ts';
-import type { CommonConfig, StoreConfig } from './config-shape.ts';
+import type { CommonConfig, StoreConfig } from './config/config-shape.ts';
 import { countingPort } from './counting-port.ts';
 import { EventFeed } from './event-feed.ts';
 import { LiveSettings } from './live-settings.ts';

@@ -1,14 +1,14 @@
 import { flushCompileCache } from 'node:module';
 import { type Clock, systemClock } from './clock.ts';
 import { readCommandLine } from './command-line.ts';
-import { ConfigError, formatConfigErrors, type LoadedConfig, loadConfig, summarizeConfig } from './config.ts';
-import { renderConfig } from './config-render.ts';
-import type { ConfigOf } from './config-shape.ts';
+import { ConfigError, formatConfigErrors, type LoadedConfig, loadConfig, summarizeConfig } from './config/config.ts';
+import { renderConfig } from './config/config-render.ts';
+import type { ConfigOf } from './config/config-shape.ts';
+import { LiveConfig, type ReloadReport } from './config/live-config.ts';
+import type { Role } from './config/schema.ts';
 import { createWatchers, EventFeed, EventHub, type NodeEvent } from './event-feed.ts';
-import { LiveConfig, type ReloadReport } from './live-config.ts';
 import { createLogger, type Logger } from './log.ts';
 import type { LiveStatus, ManagedNode, PeerSwitch, StatRow, WorkerControl } from './node-status.ts';
-import type { Role } from './schema.ts';
 import { explainStartFailure } from './start-failure.ts';
 import { packageVersion } from './version.ts';
 

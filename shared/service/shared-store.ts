@@ -2,7 +2,7 @@ import { type LmdbStoreOptions, openLmdbStore } from '#store/lmdb-store';
 import type { RedisReplica, ReplicaEvent, ReplicaStatus } from '#store/redis-replica';
 import { nodeNumber, type RecordMerge } from '#store/replication';
 import { systemClock } from './clock.ts';
-import type { StoreConfig } from './config-shape.ts';
+import type { StoreConfig } from './config/config-shape.ts';
 import type { Logger } from './log.ts';
 
 /** How long a start waits for Redis before it serves with its own copy, milliseconds. */

@@ -1,4 +1,4 @@
-import { formatHostPort } from './address.ts';
+import { formatHostPort } from './config/address.ts';
 
 /** What the system said about a failed call. */
 interface SystemFailure {

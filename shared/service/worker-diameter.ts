@@ -4,7 +4,7 @@ import { cxFeatures } from '#diameter/cx/cx-requests';
 import { cxDictionary } from '#diameter/dictionary/cx';
 import { rxDictionary } from '#diameter/dictionary/rx';
 import type { TransportPort } from '#workers/frame-link';
-import type { CommonConfig } from './config-shape.ts';
+import type { CommonConfig } from './config/config-shape.ts';
 
 /** The Diameter client of a worker, null where the node speaks none. `failed`: an answer or request was not handled. */
 export function openDiameterClient(

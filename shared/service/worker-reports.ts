@@ -7,6 +7,8 @@ import { coreReasons, type Reason } from '#sip/reasons';
 import type { Flow } from '#sip/transport/flow';
 import type { IntakeCounts } from '#workers/intake';
 import { systemClock } from './clock.ts';
+import type { Logger } from './log.ts';
+import { LogLimiter } from './log-limiter.ts';
 import {
   BusyMeter,
   cscfLayout,
@@ -15,11 +17,9 @@ import {
   RequestCounters,
   ShedCounters,
   SipMessageCounters,
-} from './cscf-metrics.ts';
-import { DiameterResults } from './diameter-metrics.ts';
-import type { Logger } from './log.ts';
-import { LogLimiter } from './log-limiter.ts';
-import { Counters } from './metrics.ts';
+} from './metrics/cscf-metrics.ts';
+import { DiameterResults } from './metrics/diameter-metrics.ts';
+import { Counters } from './metrics/metrics.ts';
 import { statusEveryMs } from './worker-answer.ts';
 
 /** How much there is of what comes and goes, by now. */

@@ -5,8 +5,8 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { callManagement } from '#manage/management-client';
-import type { ExplainedValue } from '#service/config-explain';
-import type { ReloadReport } from '#service/live-config';
+import type { ExplainedValue } from '#service/config/config-explain';
+import type { ReloadReport } from '#service/config/live-config';
 import { freePort } from '../free-port.ts';
 import { callAndRelease, TransportLab, until, write } from './transport-lab.ts';
 

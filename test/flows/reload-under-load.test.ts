@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { callManagement } from '#manage/management-client';
-import type { ReloadReport } from '#service/live-config';
+import type { ReloadReport } from '#service/config/live-config';
 import { freePort } from '../free-port.ts';
 import { callAndRelease, type LabPhone, TransportLab } from './transport-lab.ts';
 

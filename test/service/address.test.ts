@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { formatEndpoint, isDomain, isWildcard, parseAdvertise, parseEndpoint } from '#service/address';
 import { CidrTable, parseCidr } from '#service/cidr';
-import { editDistance, nearest } from '#service/suggestion';
+import { formatEndpoint, isDomain, isWildcard, parseAdvertise, parseEndpoint } from '#service/config/address';
+import { editDistance, nearest } from '#service/config/suggestion';
 
 describe('addresses of the configuration', () => {
   it.each(['udp:127.0.0.1:5060', 'tcp:[::1]:5060', 'tls:[2001:db8::1]:65535'])('reads and writes %s', (text) => {

@@ -1,9 +1,9 @@
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ConfigError, type ConfigProblem, loadConfig } from '#service/config';
-import type { Environment } from '#service/config-tree';
-import type { Role } from '#service/schema';
+import { ConfigError, type ConfigProblem, loadConfig } from '#service/config/config';
+import type { Environment } from '#service/config/config-tree';
+import type { Role } from '#service/config/schema';
 
 /** A smallest P-CSCF configuration; tests add lines to it. */
 export const smallPcscf = `role: pcscf

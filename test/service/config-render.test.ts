@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { readCommandLine } from '#service/command-line';
-import { loadConfig } from '#service/config';
-import { renderConfig } from '#service/config-render';
+import { loadConfig } from '#service/config/config';
+import { renderConfig } from '#service/config/config-render';
 
 let folder: string;
 let main: string;

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { ConfigError, formatConfigErrors, loadConfig, summarizeConfig } from '#service/config';
-import type { PcscfConfig } from '#service/pcscf-config';
-import type { ScscfConfig } from '#service/scscf-config';
+import { ConfigError, formatConfigErrors, loadConfig, summarizeConfig } from '#service/config/config';
+import type { PcscfConfig } from '#service/config/pcscf-config';
+import type { ScscfConfig } from '#service/config/scscf-config';
 import { quickest } from '../torture/quickest.ts';
 import { brief, load, problemsOf, smallPcscf, smallScscf, writeFiles } from './config-files.ts';
 

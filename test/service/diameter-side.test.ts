@@ -6,7 +6,7 @@ import { FLAG_REQUEST, readHopByHop } from '#diameter/codec/message';
 import { baseAvps } from '#diameter/dictionary/base';
 import { cxApplication } from '#diameter/dictionary/cx';
 import { PeerTable } from '#diameter/peer/peer-table';
-import type { DiameterConfig } from '#service/config-shape';
+import type { DiameterConfig } from '#service/config/config-shape';
 import { openPeers } from '#service/diameter-side';
 import type { Logger } from '#service/log';
 

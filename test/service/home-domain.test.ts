@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import type { PcscfConfig } from '#service/pcscf-config';
-import type { ScscfConfig } from '#service/scscf-config';
+import type { PcscfConfig } from '#service/config/pcscf-config';
+import type { ScscfConfig } from '#service/config/scscf-config';
 import { brief, load, problemsOf, smallPcscf, smallScscf } from './config-files.ts';
 
 describe('homeDomain', () => {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { type IpsecBackend, type IpsecCounters, IpsecError } from '#ipsec/ipsec-backend';
 import type { Endpoint } from '#ipsec/security-association';
+import type { PcscfConfig } from '#service/config/pcscf-config';
 import { openIpsecGuard, withoutProtected } from '#service/ipsec-guard';
-import type { PcscfConfig } from '#service/pcscf-config';
 import { brief, load, problemsOf, smallPcscf } from './config-files.ts';
 
 const pcscf = (ipsec: object, rest = '') => `${smallPcscf}ipsec: ${JSON.stringify(ipsec)}\n${rest}`;

@@ -2,10 +2,10 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { loadConfig } from '#service/config';
-import { diffConfig } from '#service/config-diff';
-import { LiveConfig } from '#service/live-config';
-import { loadSchema } from '#service/schema';
+import { loadConfig } from '#service/config/config';
+import { diffConfig } from '#service/config/config-diff';
+import { LiveConfig } from '#service/config/live-config';
+import { loadSchema } from '#service/config/schema';
 
 let folder: string;
 let file: string;

@@ -1,6 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
-import { cscfLayout, SipMessageCounters } from '#service/cscf-metrics';
-import { Counters } from '#service/metrics';
+import { cscfLayout, SipMessageCounters } from '#service/metrics/cscf-metrics';
+import { Counters } from '#service/metrics/metrics';
 
 /** Counts what a worker would, then ends. */
 const { block, rounds } = workerData as { block: SharedArrayBuffer; rounds: number };

@@ -11,10 +11,10 @@ import {
   LagMeter,
   RequestCounters,
   SipMessageCounters,
-} from '#service/cscf-metrics';
-import { DiameterResults } from '#service/diameter-metrics';
-import { Counters, MetricLayout, Metrics } from '#service/metrics';
-import { metricsText } from '#service/metrics-text';
+} from '#service/metrics/cscf-metrics';
+import { DiameterResults } from '#service/metrics/diameter-metrics';
+import { Counters, MetricLayout, Metrics } from '#service/metrics/metrics';
+import { metricsText } from '#service/metrics/metrics-text';
 
 describe('counters in shared memory', () => {
   it('P-146 sums what worker threads count, and shows each of them', async () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { loadConfig } from '#service/config';
+import { loadConfig } from '#service/config/config';
+import type { PcscfConfig } from '#service/config/pcscf-config';
 import { nextHops } from '#service/next-hops';
-import type { PcscfConfig } from '#service/pcscf-config';
 import { resolveTarget } from '#sip/resolver/resolve-target';
 import type { Target } from '#sip/transport/flow';
 import { ListenerTable } from '#sip/transport/listener-table';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { loadConfig } from '#service/config';
-import type { IcscfConfig } from '#service/icscf-config';
-import type { ScscfConfig } from '#service/scscf-config';
+import { loadConfig } from '#service/config/config';
+import type { IcscfConfig } from '#service/config/icscf-config';
+import type { ScscfConfig } from '#service/config/scscf-config';
 import { writeFiles } from './config-files.ts';
 
 const base = 'homeDomain: IMS.test\nlisteners: { mw: [udp:127.0.0.1:1] }\ndiameter: { peers: [{ host: h }] }\n';

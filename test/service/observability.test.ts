@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { cscfMetrics } from '#service/cscf-metrics';
-import type { MetricFamily } from '#service/metrics';
-import { processMetrics } from '#service/process-metrics';
+import { cscfMetrics } from '#service/metrics/cscf-metrics';
+import type { MetricFamily } from '#service/metrics/metrics';
+import { processMetrics } from '#service/metrics/process-metrics';
 
 const folder = fileURLToPath(new URL('../../config/observability/', import.meta.url));
 const families = new Map<string, MetricFamily[]>();

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { ConfigError, loadConfig } from '#service/config';
+import { ConfigError, loadConfig } from '#service/config/config';
 import { writeFiles } from './config-files.ts';
 
 function load(rules: string) {

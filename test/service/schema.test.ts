@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
-import { loadConfig } from '#service/config';
-import type { HssConfig } from '#service/hss-config';
-import type { IcscfConfig } from '#service/icscf-config';
-import type { PcrfConfig } from '#service/pcrf-config';
-import type { PcscfConfig } from '#service/pcscf-config';
-import { loadSchema, type Role, roles, type Schema } from '#service/schema';
-import type { ScscfConfig } from '#service/scscf-config';
+import { loadConfig } from '#service/config/config';
+import type { HssConfig } from '#service/config/hss-config';
+import type { IcscfConfig } from '#service/config/icscf-config';
+import type { PcrfConfig } from '#service/config/pcrf-config';
+import type { PcscfConfig } from '#service/config/pcscf-config';
+import { loadSchema, type Role, roles, type Schema } from '#service/config/schema';
+import type { ScscfConfig } from '#service/config/scscf-config';
 import { writeFiles } from './config-files.ts';
 
 /** Every optional key must be there: what the type has and a sample lacks is a compile error, and so is the reverse. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { sharedFilterSets } from '#ims/shared-filter-sets';
-import { loadConfig } from '#service/config';
-import type { ConfigError } from '#service/config-problem';
+import { loadConfig } from '#service/config/config';
+import type { ConfigError } from '#service/config/config-problem';
 import { writeFiles } from './config-files.ts';
 
 const head = 'role: scscf\nhomeDomain: d\nlisteners: { mw: [udp:127.0.0.1:1] }\ndiameter: { peers: [{ host: h }] }\n';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type CertificateFiles, hasOpenssl, makeAuthority, makeCertificate } from '#lab/network/certificates';
-import type { PcscfConfig } from '#service/pcscf-config';
+import type { PcscfConfig } from '#service/config/pcscf-config';
 import { brief, load, problemsOf, smallPcscf } from './config-files.ts';
 
 const noOpenssl = !hasOpenssl();

@@ -1,5 +1,5 @@
+import type { PcscfConfig } from '#service/config/pcscf-config';
 import type { NodeContext } from '#service/node-context';
-import type { PcscfConfig } from '#service/pcscf-config';
 import { giveUpMs } from '#sip/transaction/timers';
 import type { Flow } from '#sip/transport/flow';
 import { AssociationTable } from './association-table.ts';

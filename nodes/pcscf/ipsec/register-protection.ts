@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { reasons } from '#ims/reasons';
-import type { AccessSecurity } from '#service/pcscf-config';
+import type { AccessSecurity } from '#service/config/pcscf-config';
 import { ParseFailure } from '#sip/errors';
 import type { Contact } from '#sip/header/contact';
 import { parseVia } from '#sip/header/via';

@@ -1,4 +1,4 @@
-import { ConfigError } from '#service/config';
+import { ConfigError } from '#service/config/config';
 import type { ManagedNode } from '#service/node-status';
 import { maskSecretKeys } from '#service/secrets';
 import { type Method, RpcError, rpcCodes } from '../json-rpc.ts';

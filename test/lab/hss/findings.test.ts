@@ -8,7 +8,7 @@ import { cxApplication, cxAvps, cxCommands } from '#diameter/dictionary/cx';
 import { resultCodes } from '#diameter/errors';
 import { readResult } from '#diameter/result';
 import { type Hss, startHss } from '#lab/hss/hss';
-import type { HssConfig } from '#service/hss-config';
+import type { HssConfig } from '#service/config/hss-config';
 import { aliceKey, answered, connectCx, hssConfig, type TestClient, temporaryFolder } from './hss-client.ts';
 
 const scscf = 'sip:scscf.ims.test:6060';

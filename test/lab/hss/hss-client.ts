@@ -9,7 +9,7 @@ import { cxApplication, cxDictionary } from '#diameter/dictionary/cx';
 import type { CommandDefinition } from '#diameter/dictionary/dictionary';
 import { DecodeFailure } from '#diameter/errors';
 import { PeerTable } from '#diameter/peer/peer-table';
-import type { HssConfig, SubscriberConfig } from '#service/hss-config';
+import type { HssConfig, SubscriberConfig } from '#service/config/hss-config';
 
 export const template = `<?xml version="1.0" encoding="UTF-8"?><!-- \${IMPI} -->
 <IMSSubscription><PrivateID>\${IMPI}</PrivateID><ServiceProfile>

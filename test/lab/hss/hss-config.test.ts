@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { SubscriberTable } from '#lab/hss/subscriber-table';
-import { ConfigError, loadConfig } from '#service/config';
-import type { HssConfig } from '#service/hss-config';
+import { ConfigError, loadConfig } from '#service/config/config';
+import type { HssConfig } from '#service/config/hss-config';
 import { aliceKey, template } from './hss-client.ts';
 
 const key = `k: "${aliceKey.k}", op: "${aliceKey.op}"`;

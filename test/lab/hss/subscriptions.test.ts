@@ -7,7 +7,7 @@ import { cxResultCodes } from '#diameter/cx/cx-results';
 import { resultCodes } from '#diameter/errors';
 import { readUserProfile } from '#ims/user-profile';
 import { startHss } from '#lab/hss/hss';
-import type { HssConfig, SubscriberConfig } from '#service/hss-config';
+import type { HssConfig, SubscriberConfig } from '#service/config/hss-config';
 import { aliceKey, answered, connectCx, hssConfig, type TestClient } from './hss-client.ts';
 
 const scscf = 'sip:scscf.ims.test:6060';

@@ -11,7 +11,7 @@ import type { AaRequest, AaService } from '#diameter/rx/rx-requests';
 import { RxSessions } from '#diameter/rx/rx-sessions';
 import { flowStatuses, flowUsages, mediaTypes, specificActions, subscriptionIdTypes } from '#diameter/rx/rx-values';
 import { type Pcrf, type PcrfOptions, startPcrf } from '#lab/pcrf/pcrf';
-import type { PcrfConfig, PcrfRuleConfig } from '#service/pcrf-config';
+import type { PcrfConfig, PcrfRuleConfig } from '#service/config/pcrf-config';
 
 export function pcrfConfig(more: Partial<PcrfConfig> = {}): PcrfConfig {
   return {

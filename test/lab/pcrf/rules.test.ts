@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import type { AaRequest } from '#diameter/rx/rx-requests';
 import { mediaTypes, rxRequestTypes } from '#diameter/rx/rx-values';
-import type { PcrfRuleConfig } from '#service/pcrf-config';
+import type { PcrfRuleConfig } from '#service/config/pcrf-config';
 import { aar, answered, audio, found, rule, running, service, signalling, video } from './pcrf-client.ts';
 
 const lab = running();

@@ -9,7 +9,7 @@ import { cxApplication, cxDictionary } from '#diameter/dictionary/cx';
 import { DecodeFailure } from '#diameter/errors';
 import { baseResult } from '#diameter/result';
 import { createIcscf } from '#nodes/icscf/icscf';
-import type { IcscfConfig } from '#service/icscf-config';
+import type { IcscfConfig } from '#service/config/icscf-config';
 import { openMemoryStore } from '#store/memory-store';
 import { type SentMessage, sip, startWorker, type WorkerHarness } from '../worker-harness.ts';
 

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { readLocationInfo } from '#diameter/cx/cx-server';
 import { baseResult, experimentalResult } from '#diameter/result';
-import type { IcscfConfig } from '#service/icscf-config';
+import type { IcscfConfig } from '#service/config/icscf-config';
 import { enumRecord } from '../../ims/enum-zone.ts';
 import { type DnsRecord, type DnsServer, startDnsServer, zone } from '../../sip/resolver/dns-server.ts';
 import type { SentMessage } from '../worker-harness.ts';

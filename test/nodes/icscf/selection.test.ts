@@ -4,7 +4,7 @@ import { liaFlags } from '#diameter/cx/cx-results';
 import { readLocationInfo, readUserAuthorization } from '#diameter/cx/cx-server';
 import { baseAvps } from '#diameter/dictionary/base';
 import { baseResult, experimentalResult } from '#diameter/result';
-import type { IcscfConfig } from '#service/icscf-config';
+import type { IcscfConfig } from '#service/config/icscf-config';
 import type { SentMessage } from '../worker-harness.ts';
 import { type AnswerDetails, capabilities, invite, Network, pcscf, register } from './icscf-network.ts';
 

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import { openEmergency } from '#nodes/pcscf/emergency';
+import type { PcscfConfig } from '#service/config/pcscf-config';
 import type { NodeContext } from '#service/node-context';
-import type { PcscfConfig } from '#service/pcscf-config';
 import { parseUri } from '#sip/uri/uri';
 import {
   alice,

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from 'vitest';
 import * as mediaPolicy from '#nodes/pcscf/media-policy';
 import { mediaPolicyOf } from '#nodes/pcscf/media-policy';
-import type { MediaType } from '#service/config-shape';
+import type { MediaType } from '#service/config/config-shape';
 import { parseSessionDescription } from '#sip/sdp/session-description';
 import { quickest } from '../../torture/quickest.ts';
 import { type SentMessage, sip } from '../worker-harness.ts';

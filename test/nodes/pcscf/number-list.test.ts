@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { callsEmergencyNumber } from '#nodes/pcscf/emergency-numbers';
 import { NumberList } from '#nodes/pcscf/number-list';
-import type { PcscfConfig } from '#service/pcscf-config';
+import type { PcscfConfig } from '#service/config/pcscf-config';
 import { parseUri } from '#sip/uri/uri';
 
 const list = new NumberList(['112', '911', '+15550911', '*55#']);

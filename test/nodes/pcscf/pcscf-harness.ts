@@ -3,7 +3,7 @@ import type { AssociationPort } from '#ipsec/ipsec-backend';
 import { profileOf } from '#nodes/pcscf/access';
 import { createPcscf, type Pcscf } from '#nodes/pcscf/pcscf';
 import { pcscfTables } from '#nodes/pcscf/registrations';
-import type { PcscfConfig } from '#service/pcscf-config';
+import type { PcscfConfig } from '#service/config/pcscf-config';
 import type { DnsLocator } from '#sip/resolver/dns-locator';
 import { openMemoryStore } from '#store/memory-store';
 import type { Store } from '#store/store';

@@ -4,7 +4,7 @@ import { readHopByHop } from '#diameter/codec/message';
 import { rxApplication, rxDictionary } from '#diameter/dictionary/rx';
 import { PeerTable } from '#diameter/peer/peer-table';
 import { type Pcrf, type PcrfOptions, startPcrf } from '#lab/pcrf/pcrf';
-import type { PcrfConfig } from '#service/pcrf-config';
+import type { PcrfConfig } from '#service/config/pcrf-config';
 import { pcrfConfig } from '../../lab/pcrf/pcrf-client.ts';
 import { responseTo, type SentMessage } from '../worker-harness.ts';
 import {

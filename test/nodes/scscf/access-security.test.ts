@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { multimediaAuthAnswer } from '#diameter/cx/cx-server';
 import { baseResult } from '#diameter/result';
-import type { ScscfConfig } from '#service/scscf-config';
+import type { ScscfConfig } from '#service/config/scscf-config';
 import { digestHa1, digestResponse } from '#sip/auth/digest';
 import { profileXml } from '../../fixtures/test-hss.ts';
 import type { SentMessage } from '../worker-harness.ts';

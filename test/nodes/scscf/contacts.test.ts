@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { ScscfConfig } from '#service/scscf-config';
+import type { ScscfConfig } from '#service/config/scscf-config';
 import { profileXml } from '../../fixtures/test-hss.ts';
 import { type SentMessage, sip } from '../worker-harness.ts';
 import { HomeNetwork, pcscf } from './home-network.ts';

@@ -6,7 +6,7 @@ import { cxDictionary } from '#diameter/dictionary/cx';
 import type { CommandDefinition } from '#diameter/dictionary/dictionary';
 import type { DiameterIdentity } from '#diameter/identity';
 import { createScscf, type ScscfLogic, scscfTables } from '#nodes/scscf/scscf';
-import type { ScscfConfig } from '#service/scscf-config';
+import type { ScscfConfig } from '#service/config/scscf-config';
 import { akaPassword } from '#sip/auth/aka';
 import { digestResponse, parseDigest } from '#sip/auth/digest';
 import { ParseFailure } from '#sip/errors';

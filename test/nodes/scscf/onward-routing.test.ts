@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import type { ScscfConfig } from '#service/scscf-config';
+import type { ScscfConfig } from '#service/config/scscf-config';
 import { profileXml } from '../../fixtures/test-hss.ts';
 import { enumRecord } from '../../ims/enum-zone.ts';
 import { type DnsRecord, type DnsReply, type DnsServer, startDnsServer, zone } from '../../sip/resolver/dns-server.ts';

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { allowedServices, subscribedServices } from '#nodes/scscf/preferred-service';
 import { RegistrationStore } from '#nodes/scscf/registration-store';
-import type { ScscfConfig } from '#service/scscf-config';
+import type { ScscfConfig } from '#service/config/scscf-config';
 import { createRequest } from '#sip/message/create';
 import { Header } from '#sip/message/header-names';
 import { profileXml } from '../../fixtures/test-hss.ts';

@@ -3,7 +3,7 @@ import { serverAssignmentAnswer } from '#diameter/cx/cx-server';
 import type { ScscfRestorationInfo } from '#diameter/cx/restoration-info';
 import { baseResult, experimentalResult } from '#diameter/result';
 import { imsXmlType } from '#ims/alternative-service';
-import type { ScscfConfig } from '#service/scscf-config';
+import type { ScscfConfig } from '#service/config/scscf-config';
 import { profileXml } from '../../fixtures/test-hss.ts';
 import { config, HomeNetwork } from './home-network.ts';
 import { servicesXml } from './service-profiles.ts';

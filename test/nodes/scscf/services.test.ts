@@ -3,7 +3,7 @@ import { serverAssignmentAnswer } from '#diameter/cx/cx-server';
 import { deregistrationReasons, pushProfileAvps, registrationTerminationAvps } from '#diameter/cx/hss-requests';
 import { cxCommands } from '#diameter/dictionary/cx';
 import { baseResult, experimentalResult, readResult } from '#diameter/result';
-import type { ScscfConfig } from '#service/scscf-config';
+import type { ScscfConfig } from '#service/config/scscf-config';
 import type { SentMessage } from '../worker-harness.ts';
 import { HomeNetwork } from './home-network.ts';
 import { type Criterion, proxied, servicesXml } from './service-profiles.ts';

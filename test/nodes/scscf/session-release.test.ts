@@ -8,7 +8,7 @@ import {
 } from '#diameter/cx/hss-requests';
 import { cxCommands } from '#diameter/dictionary/cx';
 import { readResult } from '#diameter/result';
-import type { ScscfConfig } from '#service/scscf-config';
+import type { ScscfConfig } from '#service/config/scscf-config';
 import { profileXml } from '../../fixtures/test-hss.ts';
 import { type SentMessage, sip } from '../worker-harness.ts';
 import { config, HomeNetwork, pcscf } from './home-network.ts';

@@ -1,7 +1,7 @@
 import { expect } from 'vitest';
 import type { AssociationPort, IpsecError } from '#ipsec/ipsec-backend';
 import type { InstalledAssociation, SecurityAssociation } from '#ipsec/security-association';
-import type { PcscfConfig } from '#service/pcscf-config';
+import type { PcscfConfig } from '#service/config/pcscf-config';
 import type { SentMessage } from '../../worker-harness.ts';
 import { type PcscfOptions, type PcscfWorker, request, startPcscf } from '../pcscf-harness.ts';
 

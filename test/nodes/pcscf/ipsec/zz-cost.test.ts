@@ -1,9 +1,25 @@
 import { it } from 'vitest';
 import type { AssociationPort } from '#ipsec/ipsec-backend';
-import { akaChallenge, grantedTo, type Phone, phone, plainSource, RecordingPort, registerOf, serverUdp, startIpsec, udpSource } from './ipsec-harness.ts';
+import {
+  akaChallenge,
+  grantedTo,
+  type Phone,
+  phone,
+  plainSource,
+  type RecordingPort,
+  registerOf,
+  serverUdp,
+  startIpsec,
+  udpSource,
+} from './ipsec-harness.ts';
 
 const done = Promise.resolve();
-const none = { add: () => done, remove: () => done, extend: () => done, list: async () => [] } as unknown as RecordingPort & AssociationPort;
+const none = {
+  add: () => done,
+  remove: () => done,
+  extend: () => done,
+  list: async () => [],
+} as unknown as RecordingPort & AssociationPort;
 
 it('cost', async () => {
   const plain = startIpsec(null, { access: [{ from: '0.0.0.0/0', security: 'none' }], ipsec: undefined } as never);

@@ -1,6 +1,6 @@
+import { maskSecretKeys } from '../secrets.ts';
 import type { ConfigData } from './config.ts';
 import { type ConfigNode, type MapNode, nodeAt } from './config-tree.ts';
-import { maskSecretKeys } from './secrets.ts';
 
 /** In words where each value comes from, by its dotted key; places in lists are numbers. */
 export type Origins = ReadonlyMap<string, string>;

@@ -1,5 +1,5 @@
 import { createServer, type Server } from 'node:http';
-import type { Endpoint } from './address.ts';
+import type { Endpoint } from '../config/address.ts';
 
 /** What Prometheus may take to ask, milliseconds. */
 const requestMs = 5_000;

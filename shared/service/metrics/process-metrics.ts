@@ -1,6 +1,6 @@
 import { readdirSync } from 'node:fs';
+import type { LiveStatus } from '../node-status.ts';
 import type { MetricFamily, MetricValue } from './metrics.ts';
-import type { LiveStatus } from './node-status.ts';
 
 /** Metrics of the process and its peers: looked at when somebody asks, not counted by threads. */
 export const processMetrics = [

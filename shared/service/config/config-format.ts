@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { parseCidr } from '../cidr.ts';
 import {
   type AddressFault,
   isDomain,
@@ -8,7 +9,6 @@ import {
   parseEndpoint,
   splitHostPort,
 } from './address.ts';
-import { parseCidr } from './cidr.ts';
 
 /** What a text of a schema `format` must be: undefined when it is right. */
 export type FormatCheck = (text: string) => AddressFault | undefined;

@@ -22,7 +22,7 @@ export interface Schema {
   readonly 'x-reload'?: 'live' | 'restart';
 }
 
-const folder = new URL('../../config/schema/', import.meta.url);
+const folder = new URL('../../../config/schema/', import.meta.url);
 
 function readJson(name: string): Record<string, unknown> {
   return JSON.parse(readFileSync(new URL(name, folder), 'utf8')) as Record<string, unknown>;

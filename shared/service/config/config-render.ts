@@ -1,8 +1,8 @@
 import { stringify } from 'yaml';
+import { maskSecretKeys } from '../secrets.ts';
 import type { LoadedConfig } from './config.ts';
 import { type Origins, originsOf } from './config-explain.ts';
 import { loadSchema, type Role, type Schema } from './schema.ts';
-import { maskSecretKeys } from './secrets.ts';
 
 type Data = Readonly<Record<string, unknown>>;
 
