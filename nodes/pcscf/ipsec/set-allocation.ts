@@ -1,5 +1,5 @@
-import { randomBytes } from 'node:crypto';
 import { reasons } from '#ims/reasons';
+import { randomOctets } from '#sip/random-octets';
 import type { Reason } from '#sip/reasons';
 import type { Flow } from '#sip/transport/flow';
 import type { AkaKeys, AssociationSet, SetState } from './association-set.ts';
@@ -97,7 +97,7 @@ function newSet(plan: SetPlan, ground: AllocationGround, victims: readonly Assoc
   const spis = newSpis(agreement, ground, address);
   if (spis === null) return null;
   const own = { address, serverPort, clientPort: choosePort(pool, inUse, ground.firstPort), ...spis };
-  const id = randomBytes(9).toString('base64url');
+  const id = randomOctets(9).toString('base64url');
   return {
     id,
     state: 'temporary',

@@ -4,15 +4,16 @@ import { fileURLToPath } from 'node:url';
 import { debianKernel } from './debian-kernel.ts';
 import { runGuest } from './run-guest.ts';
 
-/*
- * npm run test:kernel-ipsec [-- --short | -- SECTION... | -- --run COMMAND...]
- *
- * Boots Debian's kernel, which has ESP, in an emulated machine with this host's files, and runs the checks of the kernel
- * back end there and the flows with IPsec on it; with `--short` or sections only the checks, with `--run` a command of yours
- * in the folder of the project with CSCF_IPSEC_BACKEND=kernel:
- *
- * npm run test:kernel-ipsec -- --run vitest run test/ipsec/kernel-namespace.test.ts
- */
+const help = `npm run test:kernel-ipsec [-- --short | -- SECTION... | -- --run COMMAND...]
+
+Boots Debian's kernel, which has ESP, in an emulated machine with this host's files, and runs the checks of the kernel
+back end there and the flows with IPsec on it (some 17 minutes, while nobody may change the files).
+
+  --short     only the checks, in short (under 5 minutes); SECTION: probe, traffic, hostile, life, cost, ways
+  --run       a command of yours, in the folder of the project with CSCF_IPSEC_BACKEND=kernel
+  --help      this text
+
+Example: npm run test:kernel-ipsec -- --run vitest run test/ipsec/kernel-namespace.test.ts`;
 
 const root = fileURLToPath(new URL('../../..', import.meta.url)).replace(/\/$/, '');
 const shortSeconds = 290;
@@ -45,6 +46,10 @@ function commands(words: readonly string[]): readonly (readonly string[])[] {
 }
 
 async function main(words: readonly string[]): Promise<number> {
+  if (words[0] === '--help') {
+    console.log(help);
+    return 0;
+  }
   const missing = needed.filter(([program]) => spawnSync(program, ['--help']).error !== undefined);
   if (missing.length > 0) {
     console.error(`not installed (Debian): ${missing.map(([, name]) => name).join(' ')}`);
