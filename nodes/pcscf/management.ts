@@ -1,4 +1,5 @@
 import { reasons } from '#ims/reasons';
+import { firstRows, rowFilter } from '#service/listing-rows';
 import { readSlices } from '#service/registration-slices';
 import type { DialogRow, RegistrationRow } from '#service/worker-question';
 import { readQuestion } from '#service/worker-question';
@@ -14,7 +15,7 @@ export function answerQuestion(state: PcscfState, request: unknown): unknown {
   switch (question?.command) {
     case 'registrations.page': {
       const nowMs = context.clock.wallMs();
-      const fits = matches(question.filter);
+      const fits = rowFilter(question.filter);
       return readSlices(question.from, question.limit, (behind, most) => {
         const { bindings, last } = registrations.page(behind, most);
         return { rows: bindings.map((binding) => rowOf(binding, nowMs)).filter(fits), next: last };
@@ -25,7 +26,7 @@ export function answerQuestion(state: PcscfState, request: unknown): unknown {
     case 'registrations.deregister':
       return forget(state, question.id);
     case 'dialogs.list':
-      return [...dialogs.all()].map(rowOfDialog).filter(matches(question.filter)).slice(0, question.limit);
+      return firstRows(dialogs.all(), rowOfDialog, rowFilter(question.filter), question.limit);
     case 'dialogs.show':
       return dialogs.ofCall(question.callId).map((dialog) => ({
         ...rowOfDialog(dialog),
@@ -48,13 +49,6 @@ function rowOf({ token, impi, identities, contacts, expiresAtMs }: Binding, nowM
     contacts: contacts.map(({ uri }) => uri),
     expiresSeconds: Math.max(0, Math.round((expiresAtMs - nowMs) / 1000)),
   };
-}
-
-/** Whether a word stands anywhere in what is told of something, in whatever case. */
-function matches(filter: string): (row: object) => boolean {
-  if (filter === '') return () => true;
-  const wanted = filter.toLowerCase();
-  return (row) => JSON.stringify(row).toLowerCase().includes(wanted);
 }
 
 /** By token or private identity. */

@@ -1,6 +1,7 @@
 import { serverAssignmentTypes } from '#diameter/cx/cx-requests';
 import { impuOf } from '#ims/identity';
 import { reasons } from '#ims/reasons';
+import { firstRows, rowFilter } from '#service/listing-rows';
 import { readSlices } from '#service/registration-slices';
 import type { DialogRow, RegistrationPage, RegistrationRow } from '#service/worker-question';
 import { readQuestion } from '#service/worker-question';
@@ -26,7 +27,7 @@ export function answerQuestion(state: ScscfState, request: unknown): unknown {
     case 'profile.show':
       return showProfile(state, question.id);
     case 'dialogs.list':
-      return [...state.sessions.all()].map(rowOfSession).filter(matches(question.filter)).slice(0, question.limit);
+      return firstRows(state.sessions.all(), rowOfSession, rowFilter(question.filter), question.limit);
     case 'dialogs.show':
       return state.sessions.ofCall(question.callId).map(showSession);
     default:
@@ -36,7 +37,7 @@ export function answerQuestion(state: ScscfState, request: unknown): unknown {
 
 function pageOf(state: ScscfState, from: string, limit: number, filter: string): RegistrationPage {
   const nowMs = state.context.clock.wallMs();
-  const fits = matches(filter);
+  const fits = rowFilter(filter);
   return readSlices(from, limit, (behind, most) => {
     const { registrations, last } = state.registrations.page(behind, most);
     return { rows: registrations.map((registration) => rowOf(registration, nowMs)).filter(fits), next: last };
@@ -51,13 +52,6 @@ function rowOf({ key, identities, bindings }: Registration, nowMs: number): Regi
     contacts: bindings.map(({ uri }) => uri),
     expiresSeconds: secondsUntil(Math.max(0, ...bindings.map(({ expiresAtMs }) => expiresAtMs)), nowMs),
   };
-}
-
-/** Whether a word stands anywhere in what is told of something, in whatever case. */
-function matches(filter: string): (row: object) => boolean {
-  if (filter === '') return () => true;
-  const wanted = filter.toLowerCase();
-  return (row) => JSON.stringify(row).toLowerCase().includes(wanted);
 }
 
 function showRegistration(state: ScscfState, id: string): unknown {

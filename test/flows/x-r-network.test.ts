@@ -83,7 +83,9 @@ function allGotThrough({ calls, board }: ChaosLoad, branches: Branches, share: n
   const { completed, failed } = board.tally.sums();
   expect(calls.begun).toBeGreaterThan(20);
   expect(calls.lost).toEqual([]);
-  expect(calls.ended / calls.begun, JSON.stringify([...calls.refused])).toBeGreaterThanOrEqual(share);
+  // Of some forty calls two in a hundred are one.
+  const mayFail = Math.round((1 - share) * calls.begun);
+  expect(calls.begun - calls.ended, JSON.stringify([...calls.refused])).toBeLessThanOrEqual(mayFail);
   expect(completed / (completed + failed)).toBeGreaterThanOrEqual(share);
   expect(Math.max(...[...branches.values()].map(({ size }) => size))).toBe(1);
 }

@@ -1,3 +1,4 @@
+import { mostRows } from '#service/listing-rows';
 import type { DialogRow } from '#service/worker-question';
 import { type Method, RpcError, rpcCodes } from '../json-rpc.ts';
 import { numberParam, textParam } from '../parameters.ts';
@@ -16,11 +17,11 @@ export function dialogMethods(askAll: (question: object) => Promise<readonly unk
           required: false,
           schema: { type: 'string' },
         },
-        { name: 'limit', description: 'rows, 1 to 10000; 100', required: false, schema: { type: 'number' } },
+        { name: 'limit', description: 'rows, 1 to 1000; 100', required: false, schema: { type: 'number' } },
       ],
       result: 'list of { callId, user, direction, state, from, to }',
       async call(params) {
-        const limit = numberParam(params, 'limit', 100, 1, 10_000);
+        const limit = numberParam(params, 'limit', 100, 1, mostRows);
         const answers = await askAll({ command: 'dialogs.list', limit, filter: textParam(params, 'filter', '') });
         return (answers.flat() as DialogRow[]).slice(0, limit);
       },

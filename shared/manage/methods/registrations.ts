@@ -1,4 +1,5 @@
 import { setImmediate } from 'node:timers/promises';
+import { mostRows } from '#service/listing-rows';
 import type { ManagedNode } from '#service/node-status';
 import type { RegistrationPage, RegistrationRow } from '#service/worker-question';
 import { type Method, RpcError, rpcCodes } from '../json-rpc.ts';
@@ -29,7 +30,7 @@ export function registrationMethods(node: ManagedNode, ask: (question: object) =
           required: false,
           schema: { type: 'string' },
         },
-        { name: 'limit', description: 'rows, 1 to 10000; 100', required: false, schema: { type: 'number' } },
+        { name: 'limit', description: 'rows, 1 to 1000; 100', required: false, schema: { type: 'number' } },
         {
           name: 'from',
           description: 'where a listing before this one ended (next)',
@@ -42,7 +43,7 @@ export function registrationMethods(node: ManagedNode, ask: (question: object) =
         listed(
           ask,
           textParam(params, 'from', ''),
-          numberParam(params, 'limit', 100, 1, 10_000),
+          numberParam(params, 'limit', 100, 1, mostRows),
           textParam(params, 'filter', ''),
         ),
     },
