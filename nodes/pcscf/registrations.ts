@@ -148,9 +148,9 @@ export class Registrations implements TimerOwner {
   /** Writes a binding, new or changed. */
   save(binding: Binding): void {
     const { token, impi } = binding;
-    const octets = encodeBinding(binding);
-    this.#store.put('bindings', token, octets, binding.expiresAtMs + graceMs);
-    this.#store.put('subscribers', `${impi}\n${token}`, empty);
+    const isNew = this.#bindings.get(token) === null;
+    this.#store.put('bindings', token, encodeBinding(binding), binding.expiresAtMs + graceMs);
+    if (isNew) this.#store.put('subscribers', `${impi}\n${token}`, empty);
     if (holdsConnection(binding)) this.#options.holds?.(binding, true);
     const key = keyOf(binding);
     const tokens = this.#sources.get(key) ?? [];

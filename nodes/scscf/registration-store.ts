@@ -138,7 +138,7 @@ export class RegistrationStore {
     if (expected === null) {
       kept = this.#store.get(PROFILES, key);
       this.#leaveProfile(key, kept);
-    } else if (profile !== undefined) {
+    } else if (profile !== undefined && !(before !== null && this.#hasProfile(key, profile))) {
       this.#store.put(PROFILES, key, profile);
     }
     let after: Registration | null = null;
@@ -183,6 +183,11 @@ export class RegistrationStore {
     if (after === null) this.#store.remove(PROFILES, key);
     else if (expected === null && profile !== null) this.#store.put(PROFILES, key, profile);
     this.#store.commit();
+  }
+
+  /** Whether a profile is the one that is kept: with most refreshes the HSS sends it again as it was. */
+  #hasProfile(key: string, profile: Buffer): boolean {
+    return this.#store.get(PROFILES, key)?.equals(profile) === true;
   }
 
   /** Nobody is registered any more: the profile goes, or is left for those who may not know yet. */

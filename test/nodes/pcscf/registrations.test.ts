@@ -103,6 +103,24 @@ describe.each(['memory', 'lmdb'])('registrations in a store of type %s', (type) 
     for (const key of ['', 'x'.repeat(600), 'nothing']) expect(registrations.byToken(key)).toBeNull();
   });
 
+  it('P-50 a refresh writes the binding alone', async () => {
+    const { store, worker } = await setUp();
+    const registrations = worker(0, 1);
+    const one = binding('one', 'alice@ims.test', 1);
+    registrations.save(one);
+    registrations.commit();
+    const written: string[] = [];
+    const put = store.put.bind(store);
+    store.put = (table, ...rest) => {
+      written.push(table);
+      put(table, ...rest);
+    };
+    registrations.save({ ...one, expiresAtMs: one.expiresAtMs + 1_000 });
+    registrations.commit();
+    expect(written).toEqual(['bindings']);
+    expect(registrations.ofSubscriber('alice@ims.test').map(({ token }) => token)).toEqual(['one']);
+  });
+
   it('P-57 go 30 s after their last contact, each by the one worker it belongs to', async () => {
     const { clock, wheel, expired, worker, store } = await setUp();
     const workers = [worker(0, 2), worker(1, 2)];

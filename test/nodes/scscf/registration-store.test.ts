@@ -86,6 +86,23 @@ describe('RegistrationStore', () => {
     expect(registrations.profile('sip:a@x')).toBeNull();
   });
 
+  it('S-42 a refresh with the same profile does not write that again, one with another does', () => {
+    const { store, registrations } = open();
+    const written: string[] = [];
+    const put = store.put.bind(store);
+    store.put = (table, ...rest) => {
+      written.push(table);
+      put(table, ...rest);
+    };
+    const refresh = (profile: string) => {
+      written.length = 0;
+      registrations.change('sip:a@x', (current) => ({ ...(current ?? first) }), Buffer.from(profile));
+      return written.includes('profiles');
+    };
+    expect(['<A/>', '<A/>', '<B/>', '<B/>'].map(refresh)).toEqual([true, false, true, false]);
+    expect(registrations.profile('sip:a@x')!.toString()).toBe('<B/>');
+  });
+
   it('S-70 S-73 finds the registrations of a private identity, as contacts come and go', () => {
     const { store, registrations } = open();
     const of = (impi: string) => registrations.ofPrivateIdentity(impi).map(({ key }) => key);
