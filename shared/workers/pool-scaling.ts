@@ -87,8 +87,7 @@ export class PoolScaling {
   async #scale(count: number, load: number | null): Promise<void> {
     const { min, max } = this.rules;
     const { crew, options } = this.#ground;
-    if (!Number.isInteger(count) || count < min || count > max)
-      throw new RangeError(`${count} workers: the configuration allows ${min === max ? min : `${min} to ${max}`}`);
+    if (!Number.isInteger(count) || count < min || count > max) throw new RangeError(notAllowed(count, min, max));
     const before = crew.serving;
     if (count === before) return;
     if (count > before) await this.#add(before, count);
@@ -174,4 +173,9 @@ export class PoolScaling {
     this.#ground.changed();
     options.onLeft?.(worker);
   }
+}
+
+function notAllowed(count: number, min: number, max: number): string {
+  const words = `${count} workers: the configuration allows ${min === max ? min : `${min} to ${max}`}`;
+  return count > max ? `${words}; workers: { min: ${min}, max: ${count} } would allow it after a restart` : words;
 }
