@@ -19,6 +19,10 @@ const MAX_FIRST_MESSAGE_LENGTH = 16 * 1024;
 const MAX_QUEUED_OCTETS = 4 * 1024 * 1024;
 /** With more than this of answers that it asked for and does not read, it is no peer to keep. */
 const MAX_UNREAD_OCTETS = 4 * MAX_QUEUED_OCTETS;
+/** The end of a session: nobody waits for its answer. Source: RFC 6733 8.4.1. */
+const SESSION_TERMINATION = 275;
+/** How long such a request waits for another message that it can leave with, milliseconds. */
+const PATIENCE_MS = 20;
 /** How long a connection that we ended may take to go. */
 const LINGER_MS = 1000;
 
@@ -51,8 +55,11 @@ export class Connection {
   #words = 'closed by the peer';
   #ended = false;
   #corked = false;
+  /** Runs while only what can wait has been written. */
+  #patience: unknown;
   readonly #uncork = () => {
     this.#corked = false;
+    this.#patience = undefined;
     this.#socket.uncork();
   };
 
@@ -117,7 +124,7 @@ export class Connection {
     const hopByHop = this.nextHopByHop();
     writeHopByHop(request.octets, hopByHop);
     this.sent.add(hopByHop, request);
-    this.#write(request.octets);
+    this.#write(request.octets, request.command === SESSION_TERMINATION);
   }
 
   /** Closes after what was written has gone out; hears nothing more. */
@@ -138,11 +145,19 @@ export class Connection {
     this.#socket.destroy();
   }
 
-  /** What one turn of the event loop writes goes out in one system call: from four messages on that halves the cost. */
-  #write(octets: Buffer): void {
+  /**
+   * What one turn of the event loop writes goes out in one system call: from four messages on that halves the cost, and
+   * each call wakes the peer. What `canWait` leaves with the next message, or a little later alone.
+   */
+  #write(octets: Buffer, canWait = false): void {
     if (!this.#corked) {
       this.#corked = true;
       this.#socket.cork();
+      if (canWait) this.#patience = this.#clock.setTimer(PATIENCE_MS, this.#uncork);
+      else process.nextTick(this.#uncork);
+    } else if (!canWait && this.#patience !== undefined) {
+      this.#clock.clearTimer(this.#patience);
+      this.#patience = undefined;
       process.nextTick(this.#uncork);
     }
     this.#socket.write(octets);
