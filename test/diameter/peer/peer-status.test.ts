@@ -140,7 +140,19 @@ describe('D-07 the time until the next try', () => {
     flapping.up(5_000);
     expect(flapping.next(6_000)).toBe(10_000);
     flapping.up(16_000);
-    expect(flapping.next(46_000)).toBe(5_000);
+    expect(flapping.next(21_000)).toBe(5_000);
+  });
+
+  it('X-R4 is Tc again and again for a peer that serves for some seconds and restarts', () => {
+    const restarting = backOff(200);
+    for (let nowMs = 0; nowMs < 200_000; nowMs += 10_000) {
+      expect(restarting.next(nowMs)).toBe(200);
+      restarting.up(nowMs + 300);
+    }
+    const slow = backOff(20_000);
+    slow.next(0);
+    slow.up(20_000);
+    expect(slow.next(30_000)).toBe(30_000);
   });
 });
 
