@@ -58,7 +58,7 @@ export async function routeRegister(state: IcscfState, transaction: ProxyTransac
     ...identity,
     callId: request.headers.get(Header['Call-ID'])!,
     tried: new Set(),
-    lastResort: false,
+    lastResort: state.context.config.selection.tries === 1,
     scscf: '',
   };
   const server = isSilence(answer) ? state.registered.serverOf(identity) : null;

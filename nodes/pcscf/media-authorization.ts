@@ -317,7 +317,8 @@ export class MediaAuthorization implements RxEvents {
     );
     const { callId } = this.#legs[0]!.dialog;
     const outcome = await session.authorize(service);
-    this.#rx.report(outcome, { callId, impi });
+    // To an offer alone it decides nothing, and is asked again.
+    if (!isPreliminary) this.#rx.report(outcome, { callId, impi });
     if (outcome.kind === 'continue' && outcome.granted) this.#record(session);
     return outcome;
   }

@@ -1,3 +1,4 @@
+import type { ReportProblem } from './config-problem.ts';
 import type { DiameterConfig, DiameterListener, DiameterPeer, RoutedPeer } from './config-shape.ts';
 import { nearest } from './suggestion.ts';
 
@@ -12,7 +13,7 @@ export interface DiameterSurroundings {
   /** Whether there is a `tls` section. */
   readonly hasTls: boolean;
   /** Takes what is wrong; `path` begins below `diameter`. */
-  problem(path: readonly string[], message: string, suggestion: string): void;
+  readonly problem: ReportProblem;
 }
 
 /**

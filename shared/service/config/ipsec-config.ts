@@ -1,9 +1,7 @@
 import type { Listener } from '#sip/transport/flow';
 import { formatHostPort, isWildcard } from './address.ts';
+import type { ReportProblem } from './config-problem.ts';
 import type { AccessSecurity, IpsecConfig } from './pcscf-config.ts';
-
-/** Says what is wrong with a part of `ipsec`, by its keys, and what to do. */
-export type IpsecProblem = (path: readonly string[], message: string, suggestion: string) => void;
 
 /** The section as it passed the schema. */
 export type RawIpsec = Omit<IpsecConfig, 'addresses'> & { readonly addresses?: readonly string[] };
@@ -28,7 +26,7 @@ export function wantsIpsec(access: readonly { readonly security: AccessSecurity 
  * client ports are dealt out to the server ports in turn.
  * Source: TS 33.203 7.1, TS 24.229 5.2.1; requirements P-01, P-02.
  */
-export function resolveIpsec(raw: RawIpsec, plain: readonly Listener[], problem: IpsecProblem): ProtectedPorts {
+export function resolveIpsec(raw: RawIpsec, plain: readonly Listener[], problem: ReportProblem): ProtectedPorts {
   const addresses = raw.addresses ?? addressesOfGm(plain, problem);
   checkPorts(raw, addresses, plain, problem);
   raw.algorithms.forEach(({ alg, ealg }, i) => {
@@ -60,7 +58,7 @@ function pair(
   ];
 }
 
-function addressesOfGm(plain: readonly Listener[], problem: IpsecProblem): readonly string[] {
+function addressesOfGm(plain: readonly Listener[], problem: ReportProblem): readonly string[] {
   const addresses = new Set<string>();
   for (const { sides, address } of plain) {
     if (!sides.includes('gm')) continue;
@@ -79,7 +77,7 @@ function checkPorts(
   { serverPorts, clientPorts, addresses: named }: RawIpsec,
   addresses: readonly string[],
   plain: readonly Listener[],
-  problem: IpsecProblem,
+  problem: ReportProblem,
 ): void {
   const seen = new Map<number, string>();
   for (const [key, ports] of [

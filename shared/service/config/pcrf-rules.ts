@@ -1,3 +1,4 @@
+import type { ReportProblem } from './config-problem.ts';
 import type { PcrfRuleConfig, RejectionConfig } from './pcrf-config.ts';
 
 type Data = Record<string, unknown>;
@@ -9,10 +10,7 @@ const defaultCode = 5063;
  * Turns the rules of a PCRF, which passed the schema, into their typed form. `problem` takes what is wrong, its path
  * begins below `rules`. Source: TS 29.214 5.5.
  */
-export function resolvePcrfRules(
-  raw: readonly Data[],
-  problem: (path: readonly string[], message: string, suggestion: string) => void,
-): PcrfRuleConfig[] {
+export function resolvePcrfRules(raw: readonly Data[], problem: ReportProblem): PcrfRuleConfig[] {
   return raw.map((rule, i) => {
     const action = String(rule.action ?? (rule.reject === undefined ? 'accept' : 'reject')) as PcrfRuleConfig['action'];
     if (rule.reject !== undefined && action !== 'reject') {

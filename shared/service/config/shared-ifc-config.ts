@@ -1,9 +1,7 @@
+import type { ReportProblem } from './config-problem.ts';
 import type { SharedFilterSetConfig, SharedTriggerConfig } from './scscf-config.ts';
 
 const conditions = ['method', 'requestUri', 'sessionCase', 'header', 'line'] as const;
-
-/** Where something is wrong, what, and what to write. */
-export type ReportProblem = (path: readonly string[], message: string, suggestion: string) => void;
 
 /**
  * Checks of `sharedIfcSets` what no schema can say: each number once, each SPT with exactly one condition.

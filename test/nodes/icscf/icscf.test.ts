@@ -175,6 +175,17 @@ describe('REGISTER', () => {
     expect(network.harness.diameterSent).toEqual([]);
   });
 
+  it('I-15 X-R2 waits for the first one where there is to be no other', async () => {
+    network = new Network({ selection: { tries: 1, responseTimeout: 10, restoration: true } });
+    network.harness.receive(register(), pcscf);
+    await network.uaa(exp(2001));
+    network.harness.failSend(network.harness.takeOne());
+    network.harness.advance(600);
+    network.harness.answer(network.harness.takeOne(), 401);
+    expect(network.harness.takeOne().status).toBe(401);
+    expect(network.harness.diameterSent).toEqual([]);
+  });
+
   it('I-15 gives an S-CSCF up after ten seconds without any response', async () => {
     network = new Network();
     network.harness.receive(register(), pcscf);

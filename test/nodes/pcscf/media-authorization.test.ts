@@ -113,6 +113,8 @@ describe('a call of a UE', () => {
     const second = invite(worker, alice, offer);
     await settled('AAR', 2);
     expect(left()).toEqual([]);
+    // Nothing was refused, and nobody is told so.
+    expect(worker.events).not.toContain('rx-refused');
     network.pcrf.replaceRules([]);
     answerCall(worker, second, 200, answer);
     expect(statuses(await network.sent())).toEqual([200]);
