@@ -21,8 +21,8 @@ import { CHALLENGES, ChallengeStore } from './challenge-store.ts';
 import { contactFailed } from './contact-failure.ts';
 import { ExpirySweep } from './expiry.ts';
 import { GRUU_SECRETS, gruuSecret, translateGruu } from './gruu-routing.ts';
+import { handleInDialog, noteInDialogAnswer } from './in-dialog.ts';
 import { answerQuestion } from './management.ts';
-import { allowMediaInside } from './media-profile.ts';
 import { isOriginalDialog } from './original-dialog.ts';
 import { handleReturned, hearReturn } from './original-dialog-return.ts';
 import { handleOriginating, isOriginating } from './originating.ts';
@@ -38,7 +38,7 @@ import { leaveForRestoration } from './restoration-record.ts';
 import { endChain, serviceFailed, serviceResponded } from './service-chain.ts';
 import { ServiceChain } from './service-chain-state.ts';
 import { Services } from './services.ts';
-import { answerReleased, endLateAnswer, hearRelease, releaseOnDemand, releaseSession } from './session-release.ts';
+import { endLateAnswer, hearRelease, releaseOnDemand, releaseSession } from './session-release.ts';
 import { Sessions } from './sessions.ts';
 import type { OwnRoutes, ScscfState } from './state.ts';
 import { handleSubscribe } from './subscription.ts';
@@ -149,28 +149,21 @@ export function createScscf(context: NodeContext<ScscfConfig>, cx: CxClient): Sc
 
     // Each application server that proxies brings a request back; both sides of a call may be served here.
     maxOwnVias: 2 * services.settings.maxServers + 8,
+    joinsPassages: true,
 
     handleRequest(transaction) {
       const { request, ownRoute, inDialog } = transaction;
       if (request.method === 'REGISTER') return handleRegister(state, transaction);
       if (request.method === 'SUBSCRIBE' && handleSubscribe(state, transaction, false)) return;
       if (!offerTimer(transaction, timerPolicy)) return;
-      if (inDialog) {
-        const originating = ownRoute?.user === 'mo';
-        if (ownRoute !== null && !allowMediaInside(state, transaction, originating)) return;
-        if (ownRoute !== null && state.sessions.noteInside(request, originating) !== null) {
-          return answerReleased(transaction);
-        }
-        const reason = ownRoute === null ? null : translateGruu(state, request);
-        if (reason !== null) transaction.refuse(reason, request.requestUri);
-        else if (ownRoute !== null || request.headers.has(Header.Route)) transaction.forward();
-        else transaction.refuse(reasons.noDialog);
-      } else if (ownRoute !== null && isOriginalDialog(ownRoute.user)) return handleReturned(state, transaction);
+      if (inDialog) return handleInDialog(state, transaction);
+      if (ownRoute !== null && isOriginalDialog(ownRoute.user)) return handleReturned(state, transaction);
       else if (isOriginating(ownRoute)) return handleOriginating(state, transaction);
       else return handleTerminating(state, transaction);
     },
 
-    handleResponse({ context: chain, request, ownRoute }, _branch, response) {
+    handleResponse(transaction, _branch, response) {
+      const { context: chain, request } = transaction;
       if (chain instanceof ServiceChain) {
         serviceResponded(chain, response.status);
         completeAnswer(state, chain, request, response);
@@ -178,8 +171,7 @@ export function createScscf(context: NodeContext<ScscfConfig>, cx: CxClient): Sc
       acceptTimer(request, response);
       if (response.status < 200 || response.status > 299) return;
       if (!(chain instanceof ServiceChain)) {
-        if (ownRoute !== null) state.sessions.noteRefresh(request, response, ownRoute.user === 'mo');
-        return;
+        return noteInDialogAnswer(state, transaction, response);
       }
       const { session } = chain;
       const callee = session === null ? null : state.sessions.noteAnswer(session, response);

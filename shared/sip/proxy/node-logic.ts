@@ -19,6 +19,12 @@ export interface NodeLogic {
   readonly maxOwnVias?: number;
 
   /**
+   * Whether a request inside a dialog that would come back here at once, since the next Route entry is this node's again,
+   * is handled for both in one go: it has both entries then (`ownRoute`, `nextRoute`). Source: RFC 3261 16.4.
+   */
+  readonly joinsPassages?: boolean;
+
+  /**
    * Whether a request may enter at all, asked before routing. Gives why not, or null; `drop` says nothing to the sender.
    */
   admit?(request: SipRequest): Reason | 'drop' | null;

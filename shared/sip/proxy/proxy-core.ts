@@ -22,7 +22,7 @@ import { type Claim, MergedRequests } from './merged-requests.ts';
 import type { NodeLogic } from './node-logic.ts';
 import { type BranchUser, type ForwardOptions, nextHop, ProxyBranch } from './proxy-branch.ts';
 import { ProxyTransaction } from './proxy-transaction.ts';
-import { type OwnNames, takeOwnRoute } from './route-processing.ts';
+import { type OwnNames, popOwnRoute, takeOwnRoute } from './route-processing.ts';
 
 /** What a proxy core needs of the worker it lives in. */
 export interface ProxyCoreOptions {
@@ -118,6 +118,7 @@ export class ProxyCore implements ServerUser {
     if (this.logic.admit?.(request) != null) return;
     const ownRoute = takeOwnRoute(request, this.#options.own);
     if (this.#spent(request)) return;
+    if (ownRoute !== null && this.logic.joinsPassages) popOwnRoute(request, this.#options.own);
     const verdict = this.logic.handleAck?.(request, ownRoute);
     if (verdict instanceof Promise) {
       verdict.then(
@@ -270,9 +271,11 @@ export class ProxyCore implements ServerUser {
 
   #process(server: ServerTransaction, request: SipRequest, callId: string): void {
     const ownRoute = takeOwnRoute(request, this.#options.own);
-    const transaction = new ProxyTransaction(server, request, ownRoute, this);
-    server.context = transaction;
     const { logic } = this;
+    const joined = ownRoute !== null && logic.joinsPassages === true && this.isInDialog(request);
+    const nextRoute = joined ? popOwnRoute(request, this.#options.own) : null;
+    const transaction = new ProxyTransaction(server, request, ownRoute, nextRoute, this);
+    server.context = transaction;
     const local = logic.handleLocal !== undefined && this.#isLocal(transaction);
     if (!local && !this.#validate(transaction)) return;
     const result = local

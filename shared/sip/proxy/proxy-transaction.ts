@@ -34,6 +34,8 @@ export class ProxyTransaction implements BranchUser {
   readonly request: SipRequest;
   /** The Route entry of ours that was on top, already popped; null when there was none. */
   readonly ownRoute: SipUri | null;
+  /** The one behind it, popped too, where it was ours again and the node joins both passages; else null. */
+  readonly nextRoute: SipUri | null;
   /** Whatever the node wants to remember with the transaction. */
   context: unknown = null;
   readonly #server: ServerTransaction;
@@ -57,10 +59,17 @@ export class ProxyTransaction implements BranchUser {
   /** That one and those that wait, to tell which of them come again; null when nothing is held. */
   #heldResponses: SipResponse[] | null = null;
 
-  constructor(server: ServerTransaction, request: SipRequest, ownRoute: SipUri | null, core: ProxyCore) {
+  constructor(
+    server: ServerTransaction,
+    request: SipRequest,
+    ownRoute: SipUri | null,
+    nextRoute: SipUri | null,
+    core: ProxyCore,
+  ) {
     this.#server = server;
     this.request = request;
     this.ownRoute = ownRoute;
+    this.nextRoute = nextRoute;
     this.#core = core;
     this.#startedMs = core.wheel.nowMs;
   }

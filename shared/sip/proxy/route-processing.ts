@@ -34,9 +34,13 @@ export class OwnNames {
  * Gives the popped entry (the topmost of a pair), null when the topmost Route was not ours. Requirement C-21.
  */
 export function takeOwnRoute(request: SipRequest, own: OwnNames): SipUri | null {
-  const { headers } = request;
   const requestUri = request.uri;
   if (!(requestUri instanceof ParseFailure) && requestUri.kind === 'sip') undoRequestUri(request, requestUri, own);
+  return popOwnRoute(request, own);
+}
+
+/** Pops the topmost Route entry (both of an RFC 5658 pair) and gives it, null when it is not ours. */
+export function popOwnRoute({ headers }: SipRequest, own: OwnNames): SipUri | null {
   const route = sipRoute(headers.first(Header.Route));
   if (route === null || !own.has(route)) return null;
   headers.removeFirst(Header.Route);

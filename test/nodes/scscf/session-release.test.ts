@@ -72,6 +72,20 @@ async function answer({ invite }: Call, status: number, lines: readonly string[]
   return net.harness.take();
 }
 
+/** alice calls bob, who is registered here, too: the INVITE passes twice, with the I-CSCF between. */
+async function callHere(lines: readonly string[] = []): Promise<Call> {
+  await net.registered({ impi: 'bob@ims.test', callId: 'b' });
+  const out = await callOut(lines);
+  const again = [`Call-ID: ${out.callId}`, `CSeq: ${out.invite.header('CSeq')}`, ...lines];
+  const [invite] = await send('INVITE', 'sip:bob@ims.test', [...again, `Record-Route: ${mo}, ${atPcscf}`]);
+  expect(invite!.all('Record-Route')[0]).toBe(mt);
+  const agreed = lines.length === 0 ? [] : ['Session-Expires: 600;refresher=uac'];
+  await answer({ invite: invite!, callId: out.callId }, 200, agreed, 'b', [atPcscf]);
+  await answer(out, 200, agreed, 'b', [atPcscf, mt]);
+  expect(net.harness.logic.sessions()).toBe(1);
+  return out;
+}
+
 let branch = 0;
 
 /** A request with these header fields, the usual ones for those that are left out. */
@@ -95,7 +109,7 @@ async function send(method: string, uri: string, lines: readonly string[]): Prom
 function inside(call: Call, method: string, byCaller: boolean, lines: readonly string[] = [], tag = 'b') {
   const [from, to] = byCaller ? ['a', tag] : [tag, 'a'];
   return send(method, 'sip:somebody@127.0.0.5:5060', [
-    `Route: ${mo}`,
+    ...(lines.some((line) => line.startsWith('Route:')) ? [] : [`Route: ${mo}`]),
     `From: <sip:x@ims.test>;tag=${from}`,
     `To: <sip:y@ims.test>;tag=${to}`,
     `Call-ID: ${call.callId}`,
@@ -208,6 +222,37 @@ describe('a session that the network ends', () => {
     await answer(other, 200);
     await inside(other, 'BYE', false, [], 'stranger');
     expect(net.harness.logic.sessions()).toBe(1);
+  });
+
+  it('S-85 a request between two users of this node passes once for both, and so does its answer', async () => {
+    const timed = ['Supported: timer'];
+    const call = await callHere(timed);
+    const route = `Route: ${mo}, ${mt}, ${beyond[1]}`;
+    net.harness.advance(590_000);
+    const contact = 'Contact: <sip:alice@10.0.0.7:5060>';
+    const update = [...timed, route, 'Session-Expires: 600;refresher=uac', contact, 'CSeq: 7000 UPDATE'];
+    const [updated, ...more] = await inside(call, 'UPDATE', true, update);
+    expect(more).toEqual([]);
+    expect([updated!.to, ...updated!.all('Route')]).toEqual(['udp 127.0.0.8:5060', beyond[1]]);
+    expect([updated!.all('Via').length, updated!.header('Max-Forwards')]).toEqual([2, '67']);
+    net.harness.answer(updated!, 200, ['Session-Expires: 600;refresher=uac', 'Contact: <sip:bob@10.9.9.10:5060>']);
+    expect(net.harness.take().map(({ status, to }) => [status, to])).toEqual([[200, pcscf]]);
+    // Neither of the two sessions ends where only one of them was refreshed: later, they end together.
+    net.harness.advance(630_000);
+    expect(net.harness.take()).toEqual([]);
+    const [ack] = await inside(call, 'ACK', true, [route, 'CSeq: 7001 ACK']);
+    expect([ack!.to, ...ack!.all('Route')]).toEqual(['udp 127.0.0.8:5060', beyond[1]]);
+    const [bye, ...others] = await inside(call, 'BYE', true, [route, 'CSeq: 7002 BYE']);
+    expect([others.length, bye!.to, ...bye!.all('Route')]).toEqual([0, 'udp 127.0.0.8:5060', beyond[1]]);
+    expect(net.harness.logic.sessions()).toBe(0);
+  });
+
+  it('S-130 one that has ended for one of two users here is answered for both', async () => {
+    const call = await callHere();
+    expect(endCall(call)).toBe(2);
+    net.harness.take();
+    const [done] = await inside(call, 'BYE', false, [`Route: ${mt}, ${mo}, ${atPcscf}`]);
+    expect(done!.status).toBe(200);
   });
 
   it('S-85 a request inside a dialog without Route is refused with 481', async () => {
@@ -341,15 +386,7 @@ describe('sessions of a registration that the network ends', () => {
   });
 
   it('S-71 S-130 a call between two users of this node ends once for each of them', async () => {
-    await net.registered({ impi: 'bob@ims.test', callId: 'b' });
-    const out = await callOut();
-    const again = [`Call-ID: ${out.callId}`, `CSeq: ${out.invite.header('CSeq')}`];
-    const [invite] = await send('INVITE', 'sip:bob@ims.test', [...again, `Record-Route: ${mo}, ${atPcscf}`]);
-    const toBob = { invite: invite!, callId: out.callId };
-    expect(invite!.all('Record-Route')[0]).toBe(mt);
-    await answer(toBob, 200, [], 'b', [atPcscf]);
-    await answer(out, 200, [], 'b', [atPcscf, mt]);
-    expect(net.harness.logic.sessions()).toBe(1);
+    const out = await callHere();
     expect(endCall(out)).toBe(2);
     const byes = net.harness.take();
     // The two that go round are answered here, each end hears one.
