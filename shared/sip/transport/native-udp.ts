@@ -73,6 +73,8 @@ class NativeSocket implements UdpSocket {
     receiving ??= createReceiving(lib.koffi);
     this.#sender = new NativeSender(lib, this.#fd, this.#version, {
       failed: (token, failure) => handlers.failed(token, failure),
+      // What procedures send that waited for the same answers of a peer leaves together.
+      queued: () => process.nextTick(this.#flush),
       postponed: (text, address, port, token) => this.#wait(text, address, port, token),
     });
     this.#poll = new PollHandle(lib, this.#fd, `udp ${listener.address}:${listener.port}`, this.#wake);
@@ -130,6 +132,8 @@ class NativeSocket implements UdpSocket {
     this.#lib.getsockname(this.#fd, name, length);
     return readPort(name, 0);
   }
+
+  readonly #flush = (): void => this.#sender.flush();
 
   /** The loop's call: never throws into native code. */
   readonly #wake = (status: number, events: number): void => {
