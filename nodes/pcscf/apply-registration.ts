@@ -60,6 +60,7 @@ export function applyRegistration(
     if (set === null) dropHolders(state, attempt, flow);
     else takeIntoUse(state, set, binding);
     registrations.save(binding);
+    if (!attempt.emergency) state.regEvents.bound(binding);
     if (old !== null && old.association !== '' && !isReplacedBy(set, old.association)) {
       endIfUnused(state, old.association, old.impi, old.flow.address);
     }

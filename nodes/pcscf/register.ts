@@ -74,10 +74,6 @@ export function takeRegisterResponse(
       return false;
     }
   }
-  if (response.status < 300 && !attempt.query && !attempt.emergency) {
-    const binding = state.registrations.byToken(attempt.token);
-    if (binding !== null) state.regEvents.bound(binding);
-  }
   const { headers } = response.by('takeRegisterResponse (TS 24.229 5.2.2.1)');
   // Before they are taken out for good, whatever becomes of the answer.
   const keys = response.status === 401 && state.ipsec !== null ? readAkaKeys(headers) : 'none';

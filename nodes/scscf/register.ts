@@ -147,7 +147,7 @@ function keyOf(state: ScscfState, impu: string, assignment: Assignment | null): 
   if (known !== null) return known.key;
   if (assignment === null) return null;
   for (const identity of assignment.identities) {
-    const registration = state.registrations.find(identity.impu);
+    const registration = identity.impu === impu ? null : state.registrations.find(identity.impu);
     if (registration !== null) return registration.key;
   }
   return (assignment.identities.find((identity) => !identity.barred) ?? assignment.identities[0]!).impu;
