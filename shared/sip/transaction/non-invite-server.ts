@@ -3,6 +3,7 @@ import type { SipRequest } from '../message/request.ts';
 import type { SipResponse } from '../message/response.ts';
 import { writeMessage } from '../message/write.ts';
 import type { Target } from '../transport/flow.ts';
+import type { KeptText } from './kept-texts.ts';
 import { Timer, type TimerOwner } from './timer-wheel.ts';
 import { giveUpMs, lateTryingMs, type TimerProfile } from './timers.ts';
 import type { Ended, ServerTransaction, TransactionPort } from './transaction-port.ts';
@@ -25,10 +26,11 @@ export class NonInviteServer implements ServerTransaction, TimerOwner {
   context: unknown = null;
   #request: SipRequest | null;
   #state: NonInviteServerState = 'trying';
-  #last = '';
+  /** What goes out again when the request does. */
+  #last: KeptText | null = null;
   readonly #port: TransactionPort & Ended<NonInviteServer>;
-  readonly #trying = new Timer(this, '100');
-  readonly #life = new Timer(this, 'J');
+  /** When the late 100 is due, then when a request is given up that nobody has answered, in the end timer J. */
+  readonly #timer = new Timer(this, 'J');
 
   constructor(
     request: SipRequest,
@@ -45,9 +47,7 @@ export class NonInviteServer implements ServerTransaction, TimerOwner {
     this.target = target;
     this.profile = profile;
     this.#port = port;
-    port.wheel.start(this.#trying, lateTryingMs(profile));
-    // The user answers well before this (Timer F of its own branches is as long); it only ends what was forgotten.
-    port.wheel.start(this.#life, 2 * giveUpMs(profile));
+    port.wheel.start(this.#timer, lateTryingMs(profile));
   }
 
   get state(): NonInviteServerState {
@@ -59,18 +59,16 @@ export class NonInviteServer implements ServerTransaction, TimerOwner {
   }
 
   get finalText(): string {
-    return this.#state === 'completed' ? this.#last : '';
+    return this.#state === 'completed' ? (this.#last?.text ?? '') : '';
   }
 
   respond(response: SipResponse): void {
     if (this.answered || response.status < 200) return;
     this.#state = 'completed';
     this.#request = null;
-    this.#port.wheel.stop(this.#trying);
-    this.#last = writeMessage(response);
-    this.#port.send(this.#last, this.target, 0, response);
+    this.#say(response, response);
     if (this.target.transport === 'udp') {
-      this.#port.wheel.start(this.#life, this.#port.lingerMs(giveUpMs(this.profile)));
+      this.#port.wheel.start(this.#timer, this.#port.lingerMs(giveUpMs(this.profile)));
     } else this.#end();
   }
 
@@ -80,26 +78,35 @@ export class NonInviteServer implements ServerTransaction, TimerOwner {
 
   /** The request came again. */
   retransmitted(): void {
-    if (this.#last !== '') this.#port.send(this.#last, this.target, 0, null);
+    if (this.#last !== null) this.#port.send(this.#last.text, this.target, 0, null);
   }
 
   onTimer(timer: Timer): void {
-    if (timer === this.#trying) {
-      this.#state = 'proceeding';
-      this.#last = writeMessage(createResponse(this.#request!, 100, ''));
-      this.#port.send(this.#last, this.target, 0, null);
+    if (this.#state !== 'trying') {
+      this.#end();
       return;
     }
-    this.#end();
+    this.#state = 'proceeding';
+    this.#say(createResponse(this.#request!, 100, ''), null);
+    // The user answers well before this (Timer F of its own branches is as long); it only ends what was forgotten.
+    this.#port.wheel.start(timer, 2 * giveUpMs(this.profile) - lateTryingMs(this.profile));
+  }
+
+  /** `traced`: what whoever traces hears of it. */
+  #say(response: SipResponse, traced: SipResponse | null): void {
+    const text = writeMessage(response);
+    this.#last?.release();
+    this.#last = this.target.transport === 'udp' || response.status < 200 ? this.#port.keptTexts.keep(text) : null;
+    this.#port.send(text, this.target, 0, traced);
   }
 
   #end(): void {
     if (this.#state === 'terminated') return;
     this.#state = 'terminated';
-    this.#last = '';
+    this.#last?.release();
+    this.#last = null;
     this.#request = null;
-    this.#port.wheel.stop(this.#trying);
-    this.#port.wheel.stop(this.#life);
+    this.#port.wheel.stop(this.#timer);
     this.#port.ended(this);
   }
 }

@@ -14,6 +14,7 @@ import { responseTarget } from '../transport/response-address.ts';
 import type { TransportFailure } from '../transport/transport-failure.ts';
 import { InviteClient } from './invite-client.ts';
 import { InviteServer } from './invite-server.ts';
+import { KeptTexts } from './kept-texts.ts';
 import { Linger } from './linger.ts';
 import { NonInviteClient } from './non-invite-client.ts';
 import { NonInviteServer } from './non-invite-server.ts';
@@ -71,6 +72,7 @@ const maxClients = 1 << 20;
  */
 export class TransactionLayer implements TransactionPort {
   readonly wheel: TimerWheel;
+  readonly keptTexts = new KeptTexts();
   readonly #options: TransactionLayerOptions;
   readonly #user: ServerUser;
   readonly #servers = new Map<string, InviteServer | NonInviteServer>();

@@ -2,11 +2,14 @@ import type { SipRequest } from '../message/request.ts';
 import type { SipMessage, SipResponse } from '../message/response.ts';
 import type { Target } from '../transport/flow.ts';
 import type { TransportFailure } from '../transport/transport-failure.ts';
+import type { KeptTexts } from './kept-texts.ts';
 import type { TimerWheel } from './timer-wheel.ts';
 
 /** What the four machines act through. */
 export interface TransactionPort {
   readonly wheel: TimerWheel;
+  /** Where answers are kept that may have to go out again. */
+  readonly keptTexts: KeptTexts;
   /**
    * Sends a written message; `token` (0: none) names the client transaction that hears of a failure. `message`: what
    * the text was written from, for whoever traces; null for retransmissions and what a machine makes by itself.
