@@ -35,7 +35,29 @@ if [ ! -x "$node" ] || ! usable "$node"; then
   fi
 fi
 
+# Succeeds where the machine, and the control group that this runs in, have 8 GiB and more.
+has_memory() {
+  enough=8388608
+  total=$(sed -n 's/^MemTotal: *\([0-9]*\) kB$/\1/p' /proc/meminfo 2>/dev/null)
+  [ "${total:-0}" -ge "$enough" ] || return 1
+  for group in "/sys/fs/cgroup$(sed -n 's/^0:://p' /proc/self/cgroup)/memory.max" \
+    "/sys/fs/cgroup/memory$(sed -n 's/^[0-9]*:memory://p' /proc/self/cgroup)/memory.limit_in_bytes"; do
+    limit=$(cat "$group" 2>/dev/null) || continue
+    # More digits than a shell may count, or the word max: no limit.
+    case $limit in *[!0-9]* | ?????????????????*) continue ;; esac
+    [ "$((limit / 1024))" -ge "$enough" ] || return 1
+  done
+}
+
+# Young objects of a CSCF live as long as a request is under way: with more room for them the collector copies fewer.
+flags=
+case "$entry $NODE_OPTIONS" in
+  *semi-space-size*) ;;
+  nodes/*) if has_memory; then flags="--min-semi-space-size=64 --max-semi-space-size=64"; fi ;;
+esac
+
 # Compiled code is kept between starts.
 NODE_COMPILE_CACHE=${NODE_COMPILE_CACHE:-$root/node_modules/.cache/node}
 export NODE_COMPILE_CACHE
-exec "$node" "$root/$entry" "$@"
+# shellcheck disable=SC2086 # several flags, or none
+exec "$node" $flags "$root/$entry" "$@"

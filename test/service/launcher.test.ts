@@ -1,5 +1,5 @@
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Child } from './child.ts';
@@ -21,7 +21,7 @@ function project(installed = true): string {
     mkdirSync(join(root, entry, '..'), { recursive: true });
     writeFileSync(
       join(root, entry),
-      'const told: object = { argv: process.argv.slice(1), node: process.execPath, cache: process.env.NODE_COMPILE_CACHE };\nconsole.log(JSON.stringify(told));\n',
+      'const told: object = { argv: process.argv.slice(1), node: process.execPath, flags: process.execArgv, cache: process.env.NODE_COMPILE_CACHE };\nconsole.log(JSON.stringify(told));\n',
     );
   }
   if (installed) mkdirSync(join(root, 'node_modules'));
@@ -41,17 +41,30 @@ function nodeOfVersion(version: string): string {
   return folder;
 }
 
-const run = (file: string, args: readonly string[] = [], options: { cwd?: string; path?: string } = {}) =>
+const run = (file: string, args: readonly string[] = [], options: { cwd?: string; path?: string; nodeOptions?: string } = {}) =>
   new Child(file, args, {
     cwd: options.cwd ?? '/',
     env: {
       PATH: options.path ?? `${nodeOfVersion('v24.12.0')}:/usr/bin:/bin`,
       NODE_COMPILE_CACHE: undefined,
+      NODE_OPTIONS: options.nodeOptions,
       CDPATH: '/tmp',
     },
   }).ended;
 
 describe('launchers', () => {
+  it('give a CSCF more room for young objects where there is memory and nobody says otherwise', async () => {
+    const root = project();
+    const flagsOf = async (name: string, nodeOptions?: string) => {
+      const { stdout } = await run(join(root, 'bin', name), [], nodeOptions === undefined ? {} : { nodeOptions });
+      return (JSON.parse(stdout) as { flags: string[] }).flags;
+    };
+    const has = Math.min(totalmem(), process.constrainedMemory() || totalmem()) >= 8 * 1024 ** 3;
+    expect(await flagsOf('scscf')).toEqual(has ? ['--min-semi-space-size=64', '--max-semi-space-size=64'] : []);
+    expect(await flagsOf('scscf', '--max-semi-space-size=16')).toEqual([]);
+    expect(await flagsOf('lab')).toEqual([]);
+  });
+
   it.each(Object.entries(programs))('%s starts %s with its arguments untouched', async (name, entry) => {
     const root = project();
     const { code, stdout, stderr } = await run(join(root, 'bin', name), ['--config', 'a b.yaml', '*', '']);
