@@ -41,7 +41,11 @@ function nodeOfVersion(version: string): string {
   return folder;
 }
 
-const run = (file: string, args: readonly string[] = [], options: { cwd?: string; path?: string; nodeOptions?: string } = {}) =>
+const run = (
+  file: string,
+  args: readonly string[] = [],
+  options: { cwd?: string; path?: string; nodeOptions?: string } = {},
+) =>
   new Child(file, args, {
     cwd: options.cwd ?? '/',
     env: {
