@@ -28,6 +28,8 @@ const options = await yargs(process.argv.slice(2))
 
 const { users, registrations, calls, messages, seconds, workers, seed, how, json } = options;
 const say = (line: string) => void process.stderr.write(`${line}\n`);
+// Whoever ends this ends its nodes, too: see Daemon.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));
 try {
   const report = await runRestarts(
     {
