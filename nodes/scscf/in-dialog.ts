@@ -31,10 +31,8 @@ export function handleInDialog(state: ScscfState, transaction: ProxyTransaction)
 /** Notes a 2xx to such a request for each user it passed for. */
 export function noteInDialogAnswer(state: ScscfState, transaction: ProxyTransaction, response: SipResponse): void {
   const { request, ownRoute, nextRoute } = transaction;
-  // The way back begins with the passage that was last.
-  for (const route of [nextRoute, ownRoute]) {
-    if (route !== null) state.sessions.noteRefresh(request, response, isForCaller(route));
-  }
+  if (ownRoute !== null) state.sessions.noteRefresh(request, response, isForCaller(ownRoute));
+  if (nextRoute !== null) state.sessions.noteRefresh(request, response, isForCaller(nextRoute));
 }
 
 /** Whether a request goes on for the user of this entry; else it is answered. */

@@ -237,7 +237,7 @@ describe('a session that the network ends', () => {
     expect([updated!.all('Via').length, updated!.header('Max-Forwards')]).toEqual([2, '67']);
     net.harness.answer(updated!, 200, ['Session-Expires: 600;refresher=uac', 'Contact: <sip:bob@10.9.9.10:5060>']);
     expect(net.harness.take().map(({ status, to }) => [status, to])).toEqual([[200, pcscf]]);
-    // Neither of the two sessions ends where only one of them was refreshed: later, they end together.
+    // The session of either user was refreshed: the network ends none.
     net.harness.advance(630_000);
     expect(net.harness.take()).toEqual([]);
     const [ack] = await inside(call, 'ACK', true, [route, 'CSeq: 7001 ACK']);
