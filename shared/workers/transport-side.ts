@@ -94,8 +94,10 @@ export class TransportSide {
   /** By index, closed ones included. */
   #listeners: readonly Listener[];
   readonly #datagrams = new Map<number, UdpSocket>();
-  /** UDP listeners that are closed but still serve what is under way. */
+  /** UDP listeners that are closed but still serve what is under way: what ends them. */
   readonly #closing = new Map<number, NodeJS.Timeout>();
+  /** Those whose sockets are being closed: their ports are not free before that. */
+  readonly #freeing = new Map<number, Promise<void>>();
   readonly #ports = new Map<number, number>();
   #sink: FrameSink | undefined;
   #diameter: DiameterPort | undefined;
@@ -183,7 +185,7 @@ export class TransportSide {
       const before = this.#listeners[listener.index];
       if (listener.closed || (before !== undefined && !before.closed)) continue;
       try {
-        bound.set(listener, await this.#bind(listener));
+        bound.set(listener, await this.#bind(listener, drainMs));
       } catch (error) {
         await withdraw();
         if (error instanceof SipError) return { listener, words: error.message };
@@ -287,12 +289,7 @@ export class TransportSide {
         else if (old.sentBy !== listener.sentBy || String(old.sides) !== String(listener.sides)) {
           this.#streams.update(listener);
         }
-      } else if (listener.closed) {
-        this.#closing.set(
-          index,
-          setTimeout(() => this.#unpublish(index), drainMs),
-        );
-      }
+      } else if (listener.closed) this.#drain(index, drainMs);
     }
   }
 
@@ -301,11 +298,16 @@ export class TransportSide {
     bound.serve();
   }
 
-  async #bind(listener: Listener): Promise<Bound> {
+  /** One that still drains is taken as it is, and drains on for `drainMs` where it does not serve after all. */
+  async #bind(listener: Listener, drainMs = 0): Promise<Bound> {
     if (listener.transport !== 'udp') return this.#streams.bind(listener);
     const { index } = listener;
     const draining = this.#closing.has(index) ? this.#datagrams.get(index) : undefined;
-    if (draining !== undefined) return this.#bound(index, draining, () => {});
+    if (draining !== undefined) {
+      clearTimeout(this.#closing.get(index));
+      return this.#bound(index, draining, () => this.#drain(index, drainMs));
+    }
+    await this.#freeing.get(index);
     const native = this.#options.udp === 'native' || (this.#options.udp === 'auto' && probeNativeUdp() === null);
     const handlers = this.#udpHandlers(index);
     const { datagram } = handlers;
@@ -325,7 +327,6 @@ export class TransportSide {
       port: socket.port,
       release,
       serve: () => {
-        clearTimeout(this.#closing.get(index));
         this.#closing.delete(index);
         this.#datagrams.set(index, socket);
         begin();
@@ -335,17 +336,29 @@ export class TransportSide {
     };
   }
 
+  #drain(index: number, drainMs: number): void {
+    this.#closing.set(
+      index,
+      setTimeout(() => this.#unpublish(index), drainMs),
+    );
+  }
+
   /** First nobody sends by it any more, then it is closed. */
   #unpublish(index: number): void {
     if (index < this.descriptors.length) Atomics.store(this.descriptors, index, 0);
     this.#closing.set(
       index,
-      setTimeout(() => {
-        this.#closing.delete(index);
-        const socket = this.#datagrams.get(index);
-        this.#datagrams.delete(index);
-        void socket?.close();
-      }, descriptorGraceMs),
+      setTimeout(() => this.#free(index), descriptorGraceMs),
+    );
+  }
+
+  #free(index: number): void {
+    const socket = this.#datagrams.get(index)!;
+    this.#closing.delete(index);
+    this.#datagrams.delete(index);
+    this.#freeing.set(
+      index,
+      socket.close().finally(() => this.#freeing.delete(index)),
     );
   }
 

@@ -1,13 +1,15 @@
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Listener } from '#sip/transport/flow';
 import type { ListenFailure, PreparedListeners } from '#workers/transport-side';
 import { freePort } from '../free-port.ts';
 import { Client, eventually, type Rig, startRig, tell } from './rig.ts';
 
 const drainMs = 250;
+/** As long as workers may send by a descriptor after that. */
+const graceMs = 1_000;
 const message = (callId: string) => `OPTIONS sip:x SIP/2.0\r\nCall-ID: ${callId}\r\nContent-Length: 0\r\n\r\n`;
 
 let rig: Rig;
@@ -113,6 +115,40 @@ describe.each(['auto', 'dgram'] as const)('listeners while the transport side ru
     const client = await clientOf(port);
     client.send('OPTIONS', 'still');
     expect((await client.until(1))[0]!.callId).toBe('still');
+  });
+
+  it('that come again while they are being closed, or would have been before they serve, serve', async () => {
+    rig = await startRig(1, { udp });
+    const port = await freePort();
+    const added = [...first, listener(2, 'udp', port)];
+    const without = [...first, { ...listener(2, 'udp', port), closed: true as const }];
+    await change(added);
+    const client = await clientOf(port);
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      await change(without);
+      // To the moment in which its socket is being closed.
+      vi.advanceTimersByTime(drainMs);
+      vi.advanceTimersByTime(graceMs);
+      await change(added);
+      await change(without);
+      vi.advanceTimersByTime(drainMs + graceMs - 1);
+      const prepared = await prepare(added);
+      vi.advanceTimersByTime(drainMs + graceMs);
+      prepared.serve();
+      await change(without);
+      // Taken back: it drains as before.
+      await (await prepare(added)).withdraw();
+      vi.advanceTimersByTime(drainMs + graceMs);
+      let looks = 0;
+      while (!(await isFree(port)) && looks++ < 100) await new Promise(setImmediate);
+      expect(looks).toBeLessThan(100);
+      await change(added);
+    } finally {
+      vi.useRealTimers();
+    }
+    client.send('OPTIONS', 'again');
+    expect((await client.until(1))[0]!.callId).toBe('again');
   });
 
   it('are all bound or none, and those that are there serve on', async () => {
