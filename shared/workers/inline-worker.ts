@@ -10,6 +10,7 @@ import { shedOrder } from './overload.ts';
 import type { PoolMember } from './pool-member.ts';
 import type { Leftovers } from './pooled-worker.ts';
 import { ReaderShare } from './reader-share.ts';
+import type { RefusedRequests } from './refused-requests.ts';
 import type { WorkerUse } from './scaling.ts';
 import type { TransportSide } from './transport-side.ts';
 import type { WorkerCounts, WorkersOptions } from './worker-control.ts';
@@ -29,6 +30,7 @@ export interface InlineGround {
   readonly side: TransportSide;
   readonly options: WorkersOptions;
   readonly table: BucketTable;
+  readonly refused: RefusedRequests;
   readonly seed: number;
   readonly crew: Crew;
   readonly passOn: PassOn;
@@ -72,7 +74,7 @@ export class InlineWorker implements PoolMember {
 
   async start(): Promise<void> {
     const { module, config, intake, nowMs } = this.#options;
-    const { crew, seed } = this.#ground;
+    const { crew, seed, refused } = this.#ground;
     const { createInbox } = (await import(module)) as WorkerModule;
     const ownership = new WorkerOwnership(this.#table, worker);
     const way = { isOpen: true };
@@ -87,7 +89,7 @@ export class InlineWorker implements PoolMember {
       release: (bucket: number) => this.#table.release(bucket, worker),
       nowMs,
     };
-    this.#intake = new Intake(inbox, port, { ...defaultIntake, ...intake }, seed);
+    this.#intake = new Intake(inbox, port, { ...defaultIntake, ...intake }, seed, refused);
     inbox.connectIntake?.(this.#intake);
     this.#inbox = inbox;
     this.#startedMs = nowMs();

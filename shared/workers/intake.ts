@@ -11,7 +11,7 @@ import {
   shedOrderOf,
   standingOrder,
 } from './overload.ts';
-import { RefusedRequests } from './refused-requests.ts';
+import type { RefusedRequests } from './refused-requests.ts';
 import { type SourceLimitOptions, SourceLimits } from './source-limits.ts';
 import { StrangerRate } from './stranger-rate.ts';
 import { hashOf, WaitingMessage, WorkQueue, type WorkQueueOptions } from './work-queue.ts';
@@ -92,8 +92,6 @@ const pauseMs = 0.2;
 const uncheckedMessages = 16;
 /** Turns with fewer messages than this teach nothing of how long a message takes. */
 const taughtFrom = 8;
-/** ACKs and copies of what was refused come within this time; one that is late is handled like any other. */
-const afterRefusalMs = 5_000;
 /** Refusals to strangers that are sent per second: who floods does not read them. */
 const strangerRefusals = 100;
 const sweepMs = 1_000;
@@ -122,17 +120,17 @@ export class Intake implements IntakeView {
   #sliceStartMs = 0;
   #endedMs = Number.NEGATIVE_INFINITY;
   #handled = 0;
-  readonly #refusedLately = new RefusedRequests(afterRefusalMs);
-  #refusedUntilMs = Number.NEGATIVE_INFINITY;
+  readonly #refusedLately: RefusedRequests;
   #sweptMs = 0;
   #refusalsLeft = strangerRefusals;
 
-  /** `seed`: random, the same in all workers of a process. */
-  constructor(user: IntakeUser, port: IntakePort, options: IntakeOptions, seed: number) {
+  /** `seed`: random, the same in all workers of a process; so are those that were `refused` lately. */
+  constructor(user: IntakeUser, port: IntakePort, options: IntakeOptions, seed: number, refused: RefusedRequests) {
     this.#user = user;
     this.#port = port;
     this.#mark = refusalMark(seed);
     this.#seed = seed;
+    this.#refusedLately = refused;
     this.queue = new WorkQueue(options);
     this.sources = new SourceLimits(options, (flow) => user.penalised?.(flow));
     this.#alert = this.sources.watching;
@@ -161,6 +159,7 @@ export class Intake implements IntakeView {
    * another are one turn of the loop, unless it is known to be a `fresh` one.
    */
   begin(nowMs: number, fresh: boolean): void {
+    if (!this.#alert) this.#alert = this.#refusedLately.isActive(nowMs);
     if (!fresh && nowMs - this.#endedMs < pauseMs) return;
     if (this.#handled >= taughtFrom) this.queue.learn(this.#endedMs - this.#sliceStartMs, this.#handled);
     this.#sliceStartMs = nowMs;
@@ -236,7 +235,7 @@ export class Intake implements IntakeView {
   #weigh(text: string, flow: Flow, bucket: number): void {
     const nowMs = this.#port.nowMs();
     if (nowMs - this.#sweptMs >= sweepMs) this.#sweep(nowMs);
-    if (nowMs < this.#refusedUntilMs && isAckOfRefusal(text, this.#mark)) {
+    if (isAckOfRefusal(text, this.#mark) && this.#refusedLately.isActive(nowMs)) {
       this.#drop('ack', bucket);
       return;
     }
@@ -325,29 +324,18 @@ export class Intake implements IntakeView {
     this.#refused[order]!++;
     if (order >= shedOrder.initial) this.#strangers.cut(this.#port.nowMs());
     if (bucket >= 0) this.#port.release(bucket);
-    this.#noteRefused(flow);
+    // Its ACK and its copies are on their way.
+    this.#refusedLately.note(this.#scan, this.#port.nowMs());
     this.#alert = true;
     const way = this.#user.answerFlow?.(flow) ?? flow;
     this.#port.send(refusal.text, way === flow ? refusal.target : way);
   }
 
-  /** Notes that the request that was scanned is refused: its ACK and its copies are on their way. */
-  #noteRefused(flow: Flow): void {
-    const nowMs = this.#port.nowMs();
-    this.#refusedUntilMs = nowMs + afterRefusalMs;
-    if (flow.transport === 'udp') this.#refusedLately.note(this.#scannedRequest(), nowMs);
-  }
-
   /** Whether the request that was scanned is a copy of one that was refused. */
   #wasRefused(flow: Flow, nowMs: number): boolean {
-    if (nowMs >= this.#refusedUntilMs || flow.transport !== 'udp') return false;
-    return this.#refusedLately.has(this.#scannedRequest(), nowMs);
-  }
-
-  /** The request that was scanned, as a number: no ACK or CANCEL is asked about, so its topmost Via tells. */
-  #scannedRequest(): number {
-    const via = this.#scan.valueOf(this.#scan.via);
-    return hashOf(via, 0, via.length, this.#seed);
+    return (
+      flow.transport === 'udp' && this.#refusedLately.isActive(nowMs) && this.#refusedLately.has(this.#scan, nowMs)
+    );
   }
 
   #drop(reason: DropReason, bucket: number): void {
@@ -373,7 +361,7 @@ export class Intake implements IntakeView {
   }
 
   #look(): void {
-    this.#alert = this.sources.watching || this.#strangers.limited || this.#port.nowMs() < this.#refusedUntilMs;
+    this.#alert = this.sources.watching || this.#strangers.limited || this.#refusedLately.isActive(this.#port.nowMs());
   }
 }
 

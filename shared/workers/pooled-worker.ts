@@ -26,10 +26,12 @@ import {
 import type { SendFailure } from './frame-link.ts';
 import { FrameQueue } from './frame-queue.ts';
 import { type FrameVisitor, RingReader } from './frame-ring.ts';
+import { HeadScan } from './head-scan.ts';
 import type { PassOn } from './inline-worker.ts';
 import { IntakeLoad } from './intake-load.ts';
 import { isShed, overloadRefusal, refusalMark, shedOrder, shedOrderOf } from './overload.ts';
 import type { PoolMember } from './pool-member.ts';
+import type { RefusedRequests } from './refused-requests.ts';
 import type { WorkerUse } from './scaling.ts';
 import type { SpareThread } from './spare-thread.ts';
 import type { TransportSide } from './transport-side.ts';
@@ -55,6 +57,7 @@ export interface Leftovers {
 export interface PoolGround {
   readonly side: TransportSide;
   readonly table: BucketTable;
+  readonly refused: RefusedRequests;
   readonly options: WorkersOptions;
   readonly passOn: PassOn;
   readonly spare: SpareThread;
@@ -83,6 +86,8 @@ export class PooledWorker implements FrameVisitor, PoolMember {
   readonly #data: ThreadData;
   readonly #side: TransportSide;
   readonly #table: BucketTable;
+  readonly #refused: RefusedRequests;
+  readonly #scan = new HeadScan();
   readonly #options: WorkersOptions;
   readonly #passOn: PassOn;
   readonly #rescue: (left: Leftovers) => void;
@@ -105,7 +110,7 @@ export class PooledWorker implements FrameVisitor, PoolMember {
   #respawn: NodeJS.Timeout | undefined;
   #lastUse: { readonly thread: Worker; readonly at: EventLoopUtilization } | null = null;
 
-  constructor(data: ThreadData, { side, table, options, passOn, spare, rescue }: PoolGround) {
+  constructor(data: ThreadData, { side, table, refused, options, passOn, spare, rescue }: PoolGround) {
     this.#data = data;
     this.#spare = spare;
     this.#mark = refusalMark(data.seed);
@@ -113,6 +118,7 @@ export class PooledWorker implements FrameVisitor, PoolMember {
     this.#rescue = rescue;
     this.#side = side;
     this.#table = table;
+    this.#refused = refused;
     this.#options = options;
     this.queue = new FrameQueue(data.fromMain, new Doorbell(data.bells, data.worker + 1));
     this.reader = new RingReader(data.toMain);
@@ -206,15 +212,18 @@ export class PooledWorker implements FrameVisitor, PoolMember {
     if (fill < shedFromFill || !isShed(this.#orderOf(text), fill)) return false;
     this.#shed++;
     // What lives of its Call-ID may be this very request: then its copy is lost, as the network may lose it.
-    const isCopy = flow.transport === 'udp' && isOwned;
+    if (flow.transport === 'udp' && isOwned) return true;
     // This thread does not know the associations of UEs: their server port answers, which they take.
-    const refusal = isCopy ? null : overloadRefusal(text, flow, this.#mark, this.#side.isProtected(flow.listener));
-    if (refusal !== null) this.#side.sip(refusal.text, refusal.target, 0, 0);
+    const toSource = this.#side.isProtected(flow.listener);
+    const refusal = overloadRefusal(text, flow, this.#mark, toSource, this.#scan);
+    if (refusal === null) return true;
+    this.#refused.note(this.#scan, this.#options.nowMs());
+    this.#side.sip(refusal.text, refusal.target, 0, 0);
     return true;
   }
 
   #orderOf(text: string): number {
-    const order = shedOrderOf(text);
+    const order = shedOrderOf(text, this.#scan);
     return order === shedOrder.initial && this.#options.isUrgent?.(text) === true ? shedOrder.never : order;
   }
 

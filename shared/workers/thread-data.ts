@@ -9,7 +9,7 @@ const defaultRingBytes = 2 * 1024 * 1024;
 const peerRingBytes = 256 * 1024;
 
 /** What all threads of a pool share. */
-export type SharedMemory = Pick<ThreadData, 'seed' | 'buckets' | 'crew'>;
+export type SharedMemory = Pick<ThreadData, 'seed' | 'buckets' | 'refused' | 'crew'>;
 
 /**
  * What the thread of each place begins with, whether somebody is there already or not; `first`: the number of the first

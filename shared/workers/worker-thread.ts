@@ -28,6 +28,7 @@ import { FrameQueue } from './frame-queue.ts';
 import { type FrameVisitor, RingReader } from './frame-ring.ts';
 import { defaultIntake, Intake, type IntakeOptions } from './intake.ts';
 import { IntakeLoad } from './intake-load.ts';
+import { RefusedRequests } from './refused-requests.ts';
 import type { WorkerInstance, WorkerModule } from './worker-module.ts';
 
 /** What a worker thread is made with; it serves once it is told to begin. */
@@ -44,6 +45,7 @@ export interface ThreadData extends SpareData {
   readonly config: unknown;
   readonly seed: number;
   readonly buckets: SharedArrayBuffer;
+  readonly refused: SharedArrayBuffer;
   /** Bell 0 is the main thread's, bell n + 1 that of worker n. */
   readonly bells: SharedArrayBuffer;
   readonly fromMain: SharedArrayBuffer;
@@ -126,7 +128,7 @@ class WorkerThread implements FrameVisitor, Drain, TransportPort {
   }
 
   async start(): Promise<void> {
-    const { module, worker, config, intake, seed } = this.#data;
+    const { module, worker, config, intake, seed, refused } = this.#data;
     const { createInbox } = (await import(module)) as WorkerModule;
     const ownership = new WorkerOwnership(this.#table, worker);
     this.#inbox = await createInbox(this, ownership, { worker, crew: this.#crew, config, kept: new Map() });
@@ -135,7 +137,8 @@ class WorkerThread implements FrameVisitor, Drain, TransportPort {
       release: (bucket: number) => this.#table.release(bucket, worker),
       nowMs: () => performance.now(),
     };
-    this.#intake = new Intake(this.#inbox, port, { ...defaultIntake, ...intake }, seed);
+    const lately = new RefusedRequests(refused, seed);
+    this.#intake = new Intake(this.#inbox, port, { ...defaultIntake, ...intake }, seed, lately);
     this.#load.restart();
     this.#inbox.connectIntake?.(this.#intake);
     this.#loop.start();

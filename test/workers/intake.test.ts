@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import type { Flow, Target } from '#sip/transport/flow';
 import { defaultIntake, Intake, type IntakeOptions, type IntakeUser } from '#workers/intake';
 import type { Standing } from '#workers/overload';
+import { createRefused, RefusedRequests } from '#workers/refused-requests';
 
 const flowOf = (port: number): Flow => ({ listener: 0, transport: 'udp', address: '192.0.2.1', port, connection: 0 });
 const known = flowOf(5061);
@@ -20,7 +21,7 @@ class Rig {
   readonly held = new Set<string>();
   readonly intake: Intake;
 
-  constructor(options: Partial<IntakeOptions> = {}, user: Partial<IntakeUser> = {}) {
+  constructor(options: Partial<IntakeOptions> = {}, user: Partial<IntakeUser> = {}, refused = createRefused()) {
     const standing = new Map<number, Standing>([
       [known.port, 'known'],
       [core.port, 'core'],
@@ -43,6 +44,7 @@ class Rig {
       },
       { ...defaultIntake, delayMs: 100, patienceMs: 0, ...options },
       42,
+      new RefusedRequests(refused, 42),
     );
   }
 
@@ -226,9 +228,21 @@ describe('the intake of a worker', () => {
     rig.batch([[sip('INVITE', 'refused'), { ...known, transport: 'tcp' }]]);
     expect(rig.refused).toEqual(['503 INVITE refused', '503 INVITE refused']);
     expect(rig.handled).toEqual(['INVITE other', 'INVITE refused']);
-    rig.nowMs += 10_001;
+    rig.nowMs += 32_001;
     rig.batch(from([sip('INVITE', 'refused')], known));
     expect(rig.handled.length).toBe(3);
+  });
+
+  it('X-R14 whatever worker the copy comes to', () => {
+    const refused = createRefused();
+    const [busy, idle] = [new Rig({}, {}, refused), new Rig({}, {}, refused)];
+    busy.load(500);
+    busy.batch(from([sip('INVITE', 'refused')], known));
+    idle.nowMs = busy.nowMs;
+    idle.batch(from([sip('INVITE', 'refused'), sip('INVITE', 'other')], known));
+    expect([busy.refused, idle.refused]).toEqual([['503 INVITE refused'], ['503 INVITE refused']]);
+    expect(idle.handled).toEqual(['INVITE other']);
+    expect(idle.sent[0]!.text.match(/^To:.*$/m)![0]).toBe(busy.sent[0]!.text.match(/^To:.*$/m)![0]);
   });
 
   it('X-F1 what waited too long is refused, unless its transaction is under way by now', () => {
@@ -255,7 +269,7 @@ describe('the intake of a worker', () => {
     ]);
     expect(rig.handled).toEqual(['ACK other']);
     expect(rig.intake.counts().dropped.ack).toBe(1);
-    rig.nowMs += 10_000;
+    rig.nowMs += 33_000;
     rig.batch([[sip('ACK', 'refused', '', tag), known]]);
     rig.batch([[sip('ACK', 'refused', '', tag), known]]);
     expect(rig.handled).toEqual(['ACK other', 'ACK refused', 'ACK refused']);
