@@ -7,7 +7,7 @@ const inFolders = (...folders: string[]) => folders.map((folder) => `test/${fold
 /** Tests of processes and sockets, which get along with another one beside them. */
 const processes = inFolders('interop', 'torture', 'ipsec', 'service', 'store', 'lab');
 /** Tests of whole networks and of time, which need the machine to themselves. */
-const whole = inFolders('flows', 'chaos', 'bench', 'fuzz', 'workers');
+const whole = inFolders('flows', 'chaos', 'soak', 'bench', 'fuzz', 'workers');
 
 /** Whole networks on a machine of CI that others use, too: one stall is no verdict. `SecondTries` tells of it. */
 const retry = process.env.CI === undefined ? 0 : 1;

@@ -5,7 +5,13 @@ import type { Caller, Switchboard } from './switchboard.ts';
 import type { Kind, Tally } from './tally.ts';
 import { emptyAuthorization, registerRequest } from './templates.ts';
 
-/** A registration: REGISTER, challenge, REGISTER with the answer, 200. Of a phone that is registered: its renewal. */
+/** As long as a registration is asked for, seconds; the S-CSCF gives what it likes. */
+const usualExpires = 600_000;
+
+/**
+ * A registration: REGISTER, challenge, REGISTER with the answer, 200. Of a phone that is registered: its renewal, or with
+ * `expires` 0 its end, which may do without a challenge.
+ */
 export class Registration implements Caller, Requester {
   readonly phone: Phone;
   readonly #board: Switchboard;
@@ -17,14 +23,21 @@ export class Registration implements Caller, Requester {
   readonly #begunMs: number;
   #challenged = false;
   readonly #ended: (ok: boolean) => void;
+  readonly #expires: number;
 
-  /** Begins at once; `ended` hears how it ended. */
-  constructor(board: Switchboard, phone: Phone, ended: (ok: boolean) => void = () => {}) {
+  /** Begins at once; `ended` hears how it ended. `expires`: seconds. */
+  constructor(
+    board: Switchboard,
+    phone: Phone,
+    ended: (ok: boolean) => void = () => {},
+    expires: number = usualExpires,
+  ) {
     this.#board = board;
     this.phone = phone;
     this.#ended = ended;
     this.#tally = board.tally;
-    this.#kind = phone.registered ? 'renewal' : 'register';
+    this.#expires = expires;
+    this.#kind = expires === 0 ? 'deregister' : phone.registered ? 'renewal' : 'register';
     this.#callId = `${board.unique()}@${phone.user}`;
     this.#fromTag = board.unique();
     this.#exchange = new Exchange(board.wheel, board.patience, this);
@@ -62,6 +75,7 @@ export class Registration implements Caller, Requester {
     }
     this.#exchange.stop();
     if (status === 401 && !this.#challenged) this.#answer(fieldOf(text, 'WWW-Authenticate'));
+    else if (status === 200 && this.#expires === 0) this.#done(false);
     else if (status === 200) this.#registered(text);
     else this.#fail(String(status));
   }
@@ -79,17 +93,21 @@ export class Registration implements Caller, Requester {
     else if (route === '' || fieldOf(text, 'Contact') === '') this.#fail('200 without Service-Route or Contact');
     else {
       this.phone.serviceRoute = route;
-      this.phone.registered = true;
-      const nowMs = this.#board.wheel.nowMs;
-      this.#tally.completed(this.#kind, this.#begunMs, nowMs - this.#begunMs, nowMs);
-      this.#end(true);
+      this.#done(true);
     }
+  }
+
+  #done(registered: boolean): void {
+    this.phone.registered = registered;
+    const nowMs = this.#board.wheel.nowMs;
+    this.#tally.completed(this.#kind, this.#begunMs, nowMs - this.#begunMs, nowMs);
+    this.#end(true);
   }
 
   #send(cseq: number, authorization: string): void {
     const branch = `z9hG4bK${this.#board.unique()}`;
     const frame = { phone: this.phone, callId: this.#callId, fromTag: this.#fromTag, branch };
-    this.#exchange.start(registerRequest(this.#board, frame, cseq, authorization), branch);
+    this.#exchange.start(registerRequest(this.#board, frame, cseq, authorization, this.#expires), branch);
   }
 
   #fail(cause: string): void {

@@ -110,6 +110,7 @@ function kindReports({ tally }: Phase): Partial<Record<Kind, KindReport>> {
 const meanings: Readonly<Record<Kind, string>> = {
   register: 'both REGISTERs',
   renewal: 'both REGISTERs, of a registered phone',
+  deregister: 'the REGISTERs that end a registration',
   call: 'INVITE to 180',
   release: 'BYE to 200',
   message: 'MESSAGE to 200',

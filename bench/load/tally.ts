@@ -1,5 +1,5 @@
 /** What a procedure is counted as. */
-export const kinds = ['register', 'renewal', 'call', 'release', 'message'] as const;
+export const kinds = ['register', 'renewal', 'deregister', 'call', 'release', 'message'] as const;
 export type Kind = (typeof kinds)[number];
 
 /** One second of a tally. */

@@ -50,14 +50,21 @@ function identityFields({ users }: Switchboard, phone: Phone): string {
   return `P-Preferred-Identity: <sip:${phone.user}@${users.domain}>\r\nP-Access-Network-Info: ${accessNetwork}\r\n`;
 }
 
-export function registerRequest(board: Switchboard, frame: Frame, cseq: number, authorization: string): string {
+/** `expires`: seconds, 0 to end the registration. */
+export function registerRequest(
+  board: Switchboard,
+  frame: Frame,
+  cseq: number,
+  authorization: string,
+  expires: number,
+): string {
   const { phone } = frame;
   const { domain } = board.users;
   return (
     `REGISTER sip:${domain} SIP/2.0\r\n${head(board, frame)}` +
     dialogFields(board, frame, `<sip:${phone.user}@${domain}>`, `${cseq} REGISTER`) +
-    `Contact: <${contactUri(board, phone)}>;expires=600000;+sip.instance="<urn:gsma:imei:35000000-${phone.user}-0>";` +
-    `+g.3gpp.icsi-ref="${mmtel}"\r\nExpires: 600000\r\nAuthorization: ${authorization}\r\nSupported: path, gruu\r\n` +
+    `Contact: <${contactUri(board, phone)}>;expires=${expires};+sip.instance="<urn:gsma:imei:35000000-${phone.user}-0>";` +
+    `+g.3gpp.icsi-ref="${mmtel}"\r\nExpires: ${expires}\r\nAuthorization: ${authorization}\r\nSupported: path, gruu\r\n` +
     `Allow: ${allow}\r\nP-Access-Network-Info: ${accessNetwork}\r\nUser-Agent: load phone\r\nContent-Length: 0\r\n\r\n`
   );
 }

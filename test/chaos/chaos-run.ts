@@ -168,7 +168,7 @@ function allowanceOf({ calls }: ChaosLoad, { growthBytes, quietMs }: ChaosOption
 }
 
 /** Waits until the nodes hold no more than at the beginning, or for `quietMs`. */
-async function quietFootprints(
+export async function quietFootprints(
   network: ChaosNetwork,
   before: Footprints,
   allowance: Allowance,
@@ -202,7 +202,7 @@ export function leaks(before: Footprints, after: Footprints, { growthBytes, aban
 }
 
 /** Users with a 200 to a REGISTER whom the S-CSCF does not list or a MESSAGE does not reach. */
-async function lostRegistrations(network: ChaosNetwork, load: ChaosLoad): Promise<string[]> {
+export async function lostRegistrations(network: ChaosNetwork, load: ChaosLoad): Promise<string[]> {
   const listed = await network.registered();
   const missing = load.phones
     .filter(({ registered, user }) => registered && !listed.has(user))
