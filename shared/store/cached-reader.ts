@@ -8,12 +8,15 @@ interface Cached<T> {
   readonly generation: number;
 }
 
+/** So many of the kept records are looked at when one more is. */
+const sweepSteps = 2;
 /** Absent keys that are remembered at most: a flood of strangers costs no more memory than this. */
 const maxAbsent = 8_192;
 
 /**
  * Decoded records of one table, kept per thread and dropped as soon as any thread writes them: the counter of the key's
- * bucket is read before the record is, and compared at every hit. Bounded; what was not asked for lately goes first.
+ * bucket is read before the record is, and compared at every hit. Bounded; what was not asked for lately goes first, and
+ * what was written or removed since goes before long, though nobody asks for it any more.
  * That a key is absent is remembered by the same rule once it was missed twice: who is asked for again and again and is
  * not there costs no lookup, and who comes once costs no more than that.
  *
@@ -29,6 +32,8 @@ export class CachedReader<T> {
   /** Two generations: a hit in the older one moves over, a full younger one becomes the older. Cheaper than a linked list. */
   #young = new Map<string, Cached<T>>();
   #old = new Map<string, Cached<T>>();
+  /** Goes round the younger generation. */
+  #sweeper = this.#young.values();
   /** Keys that were not there, with the counter of their bucket at that time. */
   readonly #absent = new Map<string, number>();
   /** A bit for each bucket that was missed, and how many were since all bits were cleared. */
@@ -78,6 +83,7 @@ export class CachedReader<T> {
       return null;
     }
     this.#keep({ key: cached?.key ?? ownCopy(key), value, bucket, generation });
+    this.#sweep();
     return value;
   }
 
@@ -87,6 +93,19 @@ export class CachedReader<T> {
     if (this.#young.size < this.#half) return;
     this.#old = this.#young;
     this.#young = new Map();
+    this.#sweeper = this.#young.values();
+  }
+
+  /** Two steps for each record that comes: what is out of date has gone before as many have come as there are. */
+  #sweep(): void {
+    for (let step = 0; step < sweepSteps; step++) {
+      const { value: cached, done } = this.#sweeper.next();
+      if (done) {
+        this.#sweeper = this.#young.values();
+        return;
+      }
+      if (Atomics.load(this.#store.generations, cached.bucket) !== cached.generation) this.#young.delete(cached.key);
+    }
   }
 
   #drop(key: string): void {

@@ -1,5 +1,5 @@
 import { appendFileSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { getHeapStatistics, setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { threadId } from 'node:worker_threads';
@@ -11,9 +11,7 @@ import { threadId } from 'node:worker_threads';
 
 const folder = process.env.CSCF_SOAK_FOLDER ?? '.';
 const everyMs = Number(process.env.CSCF_SOAK_EVERY_MS ?? 10_000);
-// nodes/pcscf/main.ts
-const role = basename(dirname(process.argv[1] ?? ''));
-const file = join(folder, `${role}-${threadId}.heap`);
+const file = join(folder, `${process.pid}-${threadId}.heap`);
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;

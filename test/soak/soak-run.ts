@@ -246,7 +246,7 @@ class Watch {
   /** The samples of each thread of a daemon. */
   #threads(role: CscfRole, fromMs: number): Sample[][] {
     return readdirSync(this.#folder)
-      .filter((name) => name.startsWith(`${role}-`))
+      .filter((name) => name.startsWith(`${this.#network.pid(role)}-`))
       .map((name) => parseSamples(readFileSync(join(this.#folder, name), 'latin1'), fromMs));
   }
 }

@@ -54,6 +54,36 @@ function stranger(i: number): string {
   return `udp ${5060 + (i % 7)} 10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`;
 }
 
+describe('records that come and go', () => {
+  it('X-R13 are not kept after they were removed, by whatever thread, though nobody asks for them again', () => {
+    for (let i = 0; i < 5_000; i++) {
+      const writer = i % 2 === 0 ? store : other;
+      writer.put('sources', stranger(i), Buffer.from('x'));
+      writer.commit();
+      expect(reader.get(stranger(i))).toBe('x');
+      writer.remove('sources', stranger(i));
+      writer.commit();
+    }
+    expect(reader.size).toBeLessThan(10);
+  });
+
+  it('make no other one go', () => {
+    for (let i = 0; i < 500; i++) store.put('sources', stranger(i), Buffer.from('stays'));
+    store.commit();
+    for (let i = 0; i < 500; i++) reader.get(stranger(i));
+    for (let i = 500; i < 3_000; i++) {
+      store.put('sources', stranger(i), Buffer.from('goes'));
+      store.commit();
+      reader.get(stranger(i));
+      store.remove('sources', stranger(i));
+      store.commit();
+    }
+    // But those that have a bucket in common with one that was written.
+    expect(reader.size).toBeGreaterThan(450);
+    expect(reader.size).toBeLessThan(1_100);
+  });
+});
+
 describe('keys that are not there', () => {
   it('X-F1 are looked up twice, also while others are written', () => {
     for (let asked = 0; asked < 30_000; asked++) {
