@@ -12,7 +12,7 @@ const main = fileURLToPath(new URL('./main.ts', import.meta.url));
 
 it('X-R1 X-R2 X-R12 X-R13 nothing is lost or left behind while nodes are killed, stopped, reloaded and scaled under load', async () => {
   const words =
-    '--json --minutes 0.3 --users 60 --registrations 12 --calls 3 --messages 5 --hold 5 --t1 200 --pause 1 --quiet 40';
+    '--json --minutes 0.2 --users 60 --registrations 12 --calls 3 --messages 5 --hold 5 --t1 200 --pause 1 --quiet 40';
   const child = spawn(process.execPath, [main, ...words.split(' ')], { stdio: ['ignore', 'pipe', 'pipe'] });
   const [stdout, progress, [exitCode]] = await Promise.all([
     text(child.stdout),

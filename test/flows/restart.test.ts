@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { runRestarts } from '../chaos/restart-run.ts';
 
 const load = {
-  users: 600,
+  users: 400,
   registrations: 40,
   calls: 10,
   messages: 10,
