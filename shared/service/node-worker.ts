@@ -1,4 +1,5 @@
 import { getHeapStatistics } from 'node:v8';
+import { methods } from '#sip/methods';
 import type { Flow } from '#sip/transport/flow';
 import { openLmdbStore } from '#store/lmdb-store';
 import { openMemoryStore } from '#store/memory-store';
@@ -25,23 +26,6 @@ import { WorkerReports } from './worker-reports.ts';
 
 /** Answered transactions take this much memory at most, less where the heap is small. */
 const mostKeptOctets = 64 * 1024 * 1024;
-
-const allow = [
-  'INVITE',
-  'ACK',
-  'CANCEL',
-  'BYE',
-  'PRACK',
-  'UPDATE',
-  'MESSAGE',
-  'SUBSCRIBE',
-  'NOTIFY',
-  'REFER',
-  'INFO',
-  'PUBLISH',
-  'OPTIONS',
-  'REGISTER',
-];
 
 /** What the procedures of a worker write to: `volatile` is lost with the process. */
 interface Stores {
@@ -256,7 +240,7 @@ function coreOptions<C extends CommonConfig>(
     profileOf: (listener, address) => settings.profileOf(listener, address),
     timerCMs: () => settings.config.timers.timerC,
     proxyRequire: role.proxyRequire,
-    allow,
+    allow: methods,
     server: config.server ?? '',
     keptOctets: Math.min(mostKeptOctets, getHeapStatistics().heap_size_limit / 4),
     now: () => systemClock.nowMs(),

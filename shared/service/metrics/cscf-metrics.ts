@@ -2,29 +2,14 @@ import type { DiameterClientCounters } from '#diameter/client';
 import { cxCommands } from '#diameter/dictionary/cx';
 import { rxCommands } from '#diameter/dictionary/rx';
 import { latencyBoundsMs } from '#diameter/request-tally';
+import { methods } from '#sip/methods';
 import { dropReasons, type IntakeCounts } from '#workers/intake';
 import { shedOrder } from '#workers/overload';
 import { type Counters, type MetricFamily, MetricLayout } from './metrics.ts';
 
 const directions = ['in', 'out'] as const;
 const transports = ['udp', 'tcp', 'tls'] as const;
-const methods = [
-  'REGISTER',
-  'INVITE',
-  'ACK',
-  'CANCEL',
-  'BYE',
-  'PRACK',
-  'UPDATE',
-  'MESSAGE',
-  'SUBSCRIBE',
-  'NOTIFY',
-  'PUBLISH',
-  'INFO',
-  'REFER',
-  'OPTIONS',
-  'OTHER',
-] as const;
+const countedMethods = [...methods, 'OTHER'] as const;
 /** Status codes counted by themselves; others count as 1xx to 6xx. */
 const codes = [
   ...[
@@ -120,7 +105,7 @@ export const cscfMetrics: readonly MetricFamily[] = [
     name: 'cscf_sip_messages_total',
     help: messagesHelp,
     type: 'counter',
-    labels: { ...messageLabels, method: methods },
+    labels: { ...messageLabels, method: countedMethods },
   },
   { name: 'cscf_sip_messages_total', help: messagesHelp, type: 'counter', labels: { ...messageLabels, code: codes } },
   { name: 'cscf_malformed_total', help: 'Messages that could not be used.', type: 'counter', dynamic: 'reason' },
@@ -219,7 +204,7 @@ export class SipMessageCounters {
   readonly #counters: Counters;
   readonly #methodBase: Int32Array;
   readonly #codeBase: Int32Array;
-  readonly #methods = new Map<string, number>(methods.map((method, i) => [method, i]));
+  readonly #methods = new Map<string, number>(countedMethods.map((method, i) => [method, i]));
   /** Place of each status code 100 to 699 within its row. */
   readonly #codes = new Uint8Array(700);
   readonly #workerMessages = cscfLayout.id('cscf_worker_messages_total');
@@ -228,7 +213,7 @@ export class SipMessageCounters {
     this.#counters = counters;
     const rows = directions.flatMap((dir) => transports.map((transport) => ({ dir, transport })));
     this.#methodBase = Int32Array.from(rows, (row) =>
-      cscfLayout.id('cscf_sip_messages_total', { ...row, method: methods[0] }),
+      cscfLayout.id('cscf_sip_messages_total', { ...row, method: countedMethods[0] }),
     );
     this.#codeBase = Int32Array.from(rows, (row) =>
       cscfLayout.id('cscf_sip_messages_total', { ...row, code: codes[0]! }),
@@ -240,7 +225,7 @@ export class SipMessageCounters {
   }
 
   request(dir: 'in' | 'out', transport: (typeof transports)[number], method: string): void {
-    const place = this.#methods.get(method) ?? methods.length - 1;
+    const place = this.#methods.get(method) ?? countedMethods.length - 1;
     this.#counters.add(this.#methodBase[row(dir, transport)]! + place);
     if (dir === 'in') this.#counters.add(this.#workerMessages);
   }

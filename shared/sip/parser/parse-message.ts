@@ -3,6 +3,7 @@ import { Header, headerIdByHash, nameHash } from '../message/header-names.ts';
 import { Journal } from '../message/journal.ts';
 import { SipRequest } from '../message/request.ts';
 import { SipResponse } from '../message/response.ts';
+import { methods } from '../methods.ts';
 import type { Flow } from '../transport/flow.ts';
 import { limits } from './limits.ts';
 import { mendHeaders } from './mend-headers.ts';
@@ -261,28 +262,11 @@ function isVersion(text: string): boolean {
   return dot > 4 && dot < text.length - 1 && decimal(text.slice(4, dot)) >= 0 && decimal(text.slice(dot + 1)) >= 0;
 }
 
-const methods = new Map(
-  [
-    'REGISTER',
-    'INVITE',
-    'ACK',
-    'BYE',
-    'CANCEL',
-    'OPTIONS',
-    'MESSAGE',
-    'SUBSCRIBE',
-    'NOTIFY',
-    'PRACK',
-    'UPDATE',
-    'INFO',
-    'REFER',
-    'PUBLISH',
-  ].map((m) => [m, m]),
-);
+const methodNames = new Map<string, string>(methods.map((method) => [method, method]));
 
 /** The one shared string of a usual method, so that comparing is by pointer and no slice keeps the message alive. */
 function knownMethod(method: string): string {
-  return methods.get(method) ?? method;
+  return methodNames.get(method) ?? method;
 }
 
 function readStatusLine(
