@@ -1,14 +1,12 @@
 import { SipError } from '#sip/errors';
-import type { Flow, Listener, Target } from '#sip/transport/flow';
-import { probeNativeUdp } from '#sip/transport/native-library';
-import { openNativeUdp } from '#sip/transport/native-udp';
+import type { BoundListener, Flow, Listener, Target } from '#sip/transport/flow';
 import type { StreamEvent } from '#sip/transport/stream-events';
 import type { StreamLimits } from '#sip/transport/stream-limits';
 import { type StreamOptions, StreamTransport } from '#sip/transport/stream-transport';
 import { TlsSecurity, type TlsSettings } from '#sip/transport/tls-security';
-import { openDgram, type UdpHandlers, type UdpSocket } from '#sip/transport/udp';
-import { createDescriptors, publish } from './direct-sends.ts';
+import type { UdpHandlers } from '#sip/transport/udp';
 import type { DiameterRoute, SendFailure } from './frame-link.ts';
+import { type UdpChoice, UdpListeners } from './udp-listeners.ts';
 
 /** Where frames go: the one inline worker, or the pool's rings. One wake brings one batch. */
 export interface FrameSink {
@@ -33,8 +31,7 @@ export interface DiameterPort {
 
 export interface TransportSideOptions {
   readonly listeners: readonly Listener[];
-  /** `auto`: native where it exists. */
-  readonly udp: 'auto' | 'native' | 'dgram';
+  readonly udp: UdpChoice;
   readonly streamLimits?: Partial<StreamLimits>;
   /** Needed as soon as a listener says tls. */
   readonly tls?: TlsSettings | undefined;
@@ -60,17 +57,6 @@ export interface ListenFailure {
   readonly words: string;
 }
 
-interface Bound {
-  readonly port: number;
-  serve(): void;
-  release(): void | Promise<void>;
-}
-
-/** So many listeners may ever be there; workers cannot send by themselves on those beyond. */
-const mostDescriptors = 1024;
-/** How long a worker may go on with a descriptor that is not to be used any more, milliseconds. */
-const descriptorGraceMs = 1_000;
-
 /** A worker's number rides above its token through the transports. */
 const tokenBits = 2 ** 47;
 
@@ -86,18 +72,12 @@ type Deferred =
  * below 64.
  */
 export class TransportSide {
-  /** Shared with the workers: on which descriptors they may send by themselves, by listener. */
-  readonly descriptors: Int32Array;
   readonly #options: TransportSideOptions;
+  readonly #udp: UdpListeners;
   #streams: StreamTransport;
   #security: TlsSecurity | undefined;
   /** By index, closed ones included. */
   #listeners: readonly Listener[];
-  readonly #datagrams = new Map<number, UdpSocket>();
-  /** UDP listeners that are closed but still serve what is under way: what ends them. */
-  readonly #closing = new Map<number, NodeJS.Timeout>();
-  /** Those whose sockets are being closed: their ports are not free before that. */
-  readonly #freeing = new Map<number, Promise<void>>();
   readonly #ports = new Map<number, number>();
   #sink: FrameSink | undefined;
   #diameter: DiameterPort | undefined;
@@ -107,8 +87,13 @@ export class TransportSide {
   constructor(options: TransportSideOptions) {
     this.#options = options;
     this.#listeners = options.listeners;
-    this.descriptors = createDescriptors(Math.max(mostDescriptors, options.listeners.length));
+    this.#udp = new UdpListeners(options.listeners.length, options.udp, (index) => this.#udpHandlers(index));
     this.#streams = this.#openStreams();
+  }
+
+  /** Shared with the workers: on which descriptors they may send by themselves, by listener. */
+  get descriptors(): Int32Array {
+    return this.#udp.descriptors;
   }
 
   /** Connects the side that handles what comes in; before `open`. */
@@ -137,9 +122,7 @@ export class TransportSide {
 
   /** Which UDP implementation serves: `native`, or `dgram` and why. */
   get udpImplementation(): string {
-    if (this.#options.udp === 'dgram') return 'dgram (chosen)';
-    const reason = probeNativeUdp();
-    return reason === null ? 'native' : `dgram (${reason})`;
+    return this.#udp.implementation;
   }
 
   /** Whether only traffic inside IPsec associations comes to a listener. */
@@ -164,7 +147,7 @@ export class TransportSide {
         if (listener.protection === 'client' && listener.transport !== 'udp') {
           this.#streams.connectFrom(listener);
           this.#ports.set(listener.index, listener.port);
-        } else this.#start(listener, await this.#bind(listener));
+        } else this.#start(listener, await this.#bind(listener, 0));
       }
     } catch (error) {
       await this.close();
@@ -177,7 +160,7 @@ export class TransportSide {
    * their places, those that are gone marked as closed. `drainMs`: how long what is under way on these may take.
    */
   async prepare(next: readonly Listener[], drainMs: number): Promise<PreparedListeners | ListenFailure> {
-    const bound = new Map<Listener, Bound>();
+    const bound = new Map<Listener, BoundListener>();
     const withdraw = async () => {
       await Promise.all([...bound.values()].map((one) => one.release()));
     };
@@ -201,20 +184,15 @@ export class TransportSide {
   }
 
   async close(): Promise<void> {
-    const sockets = [...this.#datagrams.values()];
-    this.#datagrams.clear();
-    for (const timer of this.#closing.values()) clearTimeout(timer);
-    this.#closing.clear();
-    this.descriptors.fill(0);
     this.#security?.close();
-    await Promise.all([this.#streams.close(), ...sockets.map((socket) => socket.close())]);
+    await Promise.all([this.#streams.close(), this.#udp.close()]);
   }
 
   /** Sends one SIP message for a worker. */
   sip(text: string, target: Target, worker: number, token: number): void {
     const tag = token === 0 ? 0 : worker * tokenBits + token;
     if (target.transport === 'udp') {
-      const socket = this.#datagrams.get(target.listener);
+      const socket = this.#udp.socketOf(target.listener);
       if (socket) socket.send(text, target.address, target.port, tag);
       else this.#sendFailed(tag, 'closed');
     } else this.#streams.send(text, target, tag);
@@ -276,7 +254,7 @@ export class TransportSide {
     );
   }
 
-  #replace(next: readonly Listener[], bound: ReadonlyMap<Listener, Bound>, drainMs: number): void {
+  #replace(next: readonly Listener[], bound: ReadonlyMap<Listener, BoundListener>, drainMs: number): void {
     const before = this.#listeners;
     this.#listeners = next;
     for (const [listener, one] of bound) this.#start(listener, one);
@@ -289,77 +267,17 @@ export class TransportSide {
         else if (old.sentBy !== listener.sentBy || String(old.sides) !== String(listener.sides)) {
           this.#streams.update(listener);
         }
-      } else if (listener.closed) this.#drain(index, drainMs);
+      } else if (listener.closed) this.#udp.drain(index, drainMs);
     }
   }
 
-  #start(listener: Listener, bound: Bound): void {
+  #start(listener: Listener, bound: BoundListener): void {
     this.#ports.set(listener.index, bound.port);
     bound.serve();
   }
 
-  /** One that still drains is taken as it is, and drains on for `drainMs` where it does not serve after all. */
-  async #bind(listener: Listener, drainMs = 0): Promise<Bound> {
-    if (listener.transport !== 'udp') return this.#streams.bind(listener);
-    const { index } = listener;
-    const draining = this.#closing.has(index) ? this.#datagrams.get(index) : undefined;
-    if (draining !== undefined) {
-      clearTimeout(this.#closing.get(index));
-      return this.#bound(index, draining, () => this.#drain(index, drainMs));
-    }
-    await this.#freeing.get(index);
-    const native = this.#options.udp === 'native' || (this.#options.udp === 'auto' && probeNativeUdp() === null);
-    const handlers = this.#udpHandlers(index);
-    const { datagram } = handlers;
-    // Nobody knows the listener before it serves.
-    handlers.datagram = () => {};
-    const socket = await (native ? openNativeUdp : openDgram)(listener, handlers);
-    const release = () => {
-      if (this.#datagrams.get(index) !== socket) return socket.close();
-    };
-    return this.#bound(index, socket, release, () => {
-      handlers.datagram = datagram;
-    });
-  }
-
-  #bound(index: number, socket: UdpSocket, release: Bound['release'], begin: () => void = () => {}): Bound {
-    return {
-      port: socket.port,
-      release,
-      serve: () => {
-        this.#closing.delete(index);
-        this.#datagrams.set(index, socket);
-        begin();
-        if (socket.descriptor !== null && index < this.descriptors.length)
-          publish(this.descriptors, index, socket.descriptor);
-      },
-    };
-  }
-
-  #drain(index: number, drainMs: number): void {
-    this.#closing.set(
-      index,
-      setTimeout(() => this.#unpublish(index), drainMs),
-    );
-  }
-
-  /** First nobody sends by it any more, then it is closed. */
-  #unpublish(index: number): void {
-    if (index < this.descriptors.length) Atomics.store(this.descriptors, index, 0);
-    this.#closing.set(
-      index,
-      setTimeout(() => this.#free(index), descriptorGraceMs),
-    );
-  }
-
-  #free(index: number): void {
-    const socket = this.#datagrams.get(index)!;
-    this.#closing.delete(index);
-    this.#datagrams.delete(index);
-    this.#freeing.set(
-      index,
-      socket.close().finally(() => this.#freeing.delete(index)),
-    );
+  #bind(listener: Listener, drainMs: number): Promise<BoundListener> {
+    return listener.transport === 'udp' ? this.#udp.bind(listener, drainMs) : this.#streams.bind(listener);
   }
 
   #udpHandlers(index: number): UdpHandlers {

@@ -27,6 +27,16 @@ export interface Listener {
   readonly sentByPort?: number;
 }
 
+/** A listener that is bound, and serves once it is let. */
+export interface BoundListener {
+  /** The port in use. */
+  readonly port: number;
+  /** Takes what comes from now on; connections and datagrams that came before were refused. */
+  serve(): void;
+  /** Gives the port up again. */
+  release(): void | Promise<void>;
+}
+
 /** Where a message came from, and the way an answer goes back. */
 export interface Flow {
   /** Index of the listener that received it. */

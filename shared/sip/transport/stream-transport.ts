@@ -1,6 +1,6 @@
 import { connect, createServer, isIP, type Server, type Socket } from 'node:net';
 import { SipError } from '#sip/errors';
-import type { Flow, Listener, Target } from './flow.ts';
+import type { BoundListener, Flow, Listener, Target } from './flow.ts';
 import { FlowTable } from './flow-table.ts';
 import { StreamConnection, type StreamHost } from './stream-connection.ts';
 import type { StreamCounts, StreamHandlers } from './stream-events.ts';
@@ -29,16 +29,6 @@ interface StreamListener {
   readonly server?: Server;
   /** When what is left of a closed one is ended. */
   readonly drain?: NodeJS.Timeout;
-}
-
-/** A listener that is bound, and serves once it is let. */
-export interface BoundListener {
-  /** The port in use. */
-  readonly port: number;
-  /** Takes connections from now on; those that came before were refused. */
-  serve(): void;
-  /** Gives the port up again. */
-  release(): void;
 }
 
 /**
