@@ -16,10 +16,10 @@ export function createRefused(): SharedArrayBuffer {
  * is time again, from a socket's buffer or the network, to whatever worker, is refused like the first. Taken up, it would
  * get a second final answer.
  *
- * Requests are known by a number, a hash of their topmost Via, of which the last one has each place: a flood that refuses
- * more than there are places makes it forget some sooner, never grow. Two threads may write a place at once: then one of
+ * Requests are known by a number, of which the last one has each place: a flood that refuses more than there are places
+ * makes it forget some sooner, never grow. Two threads may write a place at once: then one of
  * the two requests is forgotten.
- * Source: RFC 3261 17.2, security row X-R14.
+ * Source: RFC 3261 17.2.3, security row X-R14.
  */
 export class RefusedRequests {
   /** By place: the request, and when it was refused; at the end when anything was, all in milliseconds of `#bootMs`. */
@@ -67,10 +67,14 @@ export class RefusedRequests {
     return (nowMs + this.#bootMs) | 0;
   }
 
-  /** No ACK or CANCEL is asked about, so the topmost Via tells. */
+  /** No ACK or CANCEL is asked about: the topmost Via tells, and for senders without branches Call-ID and CSeq. */
   #requestOf(scan: HeadScan): number {
-    const via = scan.valueOf(scan.via);
-    return hashOf(via, 0, via.length, this.#seed) | 0;
+    let number = this.#seed;
+    for (const field of [scan.via, scan.callId, scan.cseq]) {
+      const value = scan.valueOf(field);
+      number = hashOf(value, 0, value.length, number);
+    }
+    return number | 0;
   }
 }
 
