@@ -22,7 +22,6 @@ it('X-R13 phones come and go, call and write: nobody holds on to files, timers, 
   expect(report.problems, progress).toEqual([]);
   expect(exitCode).toBe(0);
   expect(report.cycles.done).toBeGreaterThan(50);
-  expect(report.cycles.failures).toEqual({});
   expect(report.calls.ended).toBeGreaterThan(5);
   expect(report.samples).toBeGreaterThan(5);
   for (const { heapBytes, rssBytes } of Object.values(report.memory)) {
