@@ -1,9 +1,9 @@
 import yargs from 'yargs';
 import { type ChaosReport, runChaos } from './chaos-run.ts';
 import { disturbanceNames } from './disturbances.ts';
+import { checkAboveZero, countsInWords, endOnSignals, number, say } from './run-command.ts';
 
 const megabyte = 2 ** 20;
-const number = { type: 'number', requiresArg: true } as const;
 
 const options = await yargs(process.argv.slice(2))
   .scriptName('npm run chaos --')
@@ -28,9 +28,7 @@ const options = await yargs(process.argv.slice(2))
   .example('$0 --minutes 10', 'ten minutes')
   .example('$0 --minutes 0.5 --only kill --seed 7', 'half a minute of kill -9, the same again')
   .check((given) => {
-    for (const name of ['minutes', 'users', 'workers', 't1', 'pause', 'growth', 'quiet', 'hold'] as const) {
-      if (!(given[name] > 0)) throw new Error(`--${name}: a number above 0`);
-    }
+    checkAboveZero(given, ['minutes', 'users', 'workers', 't1', 'pause', 'growth', 'quiet', 'hold']);
     if (given.users < 2) throw new Error('--users: at least 2');
     return true;
   })
@@ -39,9 +37,7 @@ const options = await yargs(process.argv.slice(2))
   .wrap(120)
   .parseAsync();
 
-const say = (line: string) => void process.stderr.write(`${line}\n`);
-// Whoever ends this ends its nodes, too: see Daemon.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));
+endOnSignals();
 try {
   const report = await runChaos(
     {
@@ -80,21 +76,17 @@ function words({
   footprints,
   problems,
 }: ChaosReport) {
-  const list = (counts: Readonly<Record<string, number>>) =>
-    Object.entries(counts)
-      .map(([name, count]) => `${name} ${count}`)
-      .join(', ') || 'none';
   const memory = Object.entries(footprints).map(
     ([role, { before, after }]) =>
       `${role} ${Math.round(before.rssBytes / megabyte)} to ${Math.round(after.rssBytes / megabyte)} MB, ${before.files} to ${after.files} files`,
   );
   return [
-    `seed ${seed}, ${seconds} s; disturbances: ${list(disturbances)}`,
+    `seed ${seed}, ${seconds} s; disturbances: ${countsInWords(disturbances)}`,
     `back at the latest: a daemon after ${slowest.daemonMs} ms, a worker after ${slowest.workerMs} ms`,
-    `registrations: ${registrations.users} users, ${registrations.lost.length} lost; renewed ${registrations.renewed}, failed: ${list(registrations.failures)}`,
-    `calls: ${calls.begun} begun, ${calls.confirmed} confirmed, ${calls.ended} ended well, ${calls.lost.length} lost; not established: ${list(calls.refused)}`,
-    `inside calls: ${calls.probes} requests answered; sent again: ${list(calls.again)}`,
-    `messages: ${messages.arrived} arrived, failed: ${list(messages.failures)}`,
+    `registrations: ${registrations.users} users, ${registrations.lost.length} lost; renewed ${registrations.renewed}, failed: ${countsInWords(registrations.failures)}`,
+    `calls: ${calls.begun} begun, ${calls.confirmed} confirmed, ${calls.ended} ended well, ${calls.lost.length} lost; not established: ${countsInWords(calls.refused)}`,
+    `inside calls: ${calls.probes} requests answered; sent again: ${countsInWords(calls.again)}`,
+    `messages: ${messages.arrived} arrived, failed: ${countsInWords(messages.failures)}`,
     `memory: ${memory.join('; ')}`,
     problems.length === 0
       ? 'nothing is lost and nothing is left'

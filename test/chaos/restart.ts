@@ -1,8 +1,8 @@
 import yargs from 'yargs';
 import { cscfRoles } from '../../bench/load/core-network.ts';
 import { runRestarts } from './restart-run.ts';
+import { endOnSignals, number, say } from './run-command.ts';
 
-const number = { type: 'number', requiresArg: true } as const;
 /** Longest time until a daemon serves again, by the number of users. */
 const limitMs = (users: number) => (users <= 10_000 ? 2_000 : 10_000);
 
@@ -27,9 +27,7 @@ const options = await yargs(process.argv.slice(2))
   .parseAsync();
 
 const { users, registrations, calls, messages, seconds, workers, seed, how, json } = options;
-const say = (line: string) => void process.stderr.write(`${line}\n`);
-// Whoever ends this ends its nodes, too: see Daemon.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));
+endOnSignals();
 try {
   const report = await runRestarts(
     {

@@ -1,9 +1,9 @@
 import yargs from 'yargs';
 import { cscfRoles } from '../../bench/load/core-network.ts';
+import { checkAboveZero, countsInWords, endOnSignals, number, say } from '../chaos/run-command.ts';
 import { fewestSamples, inMegabytes, runSoak, type SoakReport } from './soak-run.ts';
 
 const megabyte = 2 ** 20;
-const number = { type: 'number', requiresArg: true } as const;
 
 const options = await yargs(process.argv.slice(2))
   .scriptName('npm run soak --')
@@ -30,9 +30,7 @@ const options = await yargs(process.argv.slice(2))
   .example('$0', 'two hours, with 100,000 registrations that come and go')
   .example('$0 --minutes 20 --calls 60', 'twenty minutes, with more calls')
   .check((given) => {
-    for (const name of ['minutes', 'users', 'workers', 't1', 'hold', 'cyclers', 'every', 'quiet'] as const) {
-      if (!(given[name] > 0)) throw new Error(`--${name}: a number above 0`);
-    }
+    checkAboveZero(given, ['minutes', 'users', 'workers', 't1', 'hold', 'cyclers', 'every', 'quiet']);
     if (given.users < 2) throw new Error('--users: at least 2');
     if (!(given['warm-up'] >= 0 && given['warm-up'] < 1)) throw new Error('--warm-up: a number from 0 to below 1');
     return true;
@@ -42,9 +40,7 @@ const options = await yargs(process.argv.slice(2))
   .wrap(120)
   .parseAsync();
 
-const say = (line: string) => void process.stderr.write(`${line}\n`);
-// Whoever ends this ends its nodes, too: see Daemon.
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));
+endOnSignals();
 try {
   const report = await runSoak(
     {
@@ -78,10 +74,6 @@ try {
 
 function words(report: SoakReport): string {
   const { seed, minutes, samples, cycles, renewed, calls, messages, failures, memory, footprints, problems } = report;
-  const list = (counts: Readonly<Record<string, number>>) =>
-    Object.entries(counts)
-      .map(([name, count]) => `${name} ${count}`)
-      .join(', ') || 'none';
   const signed = (bytes: number) => `${bytes < 0 ? '' : '+'}${inMegabytes(bytes, 2)} MB/h`;
   const rows = cscfRoles.map((role) => {
     const { heapBytes, heapGrowthPerHour, rssBytes, rssGrowthPerHour, cpuPercent } = memory[role];
@@ -94,8 +86,8 @@ function words(report: SoakReport): string {
   });
   return [
     `seed ${seed}, ${minutes} min, ${samples} samples${samples < fewestSamples ? ': too few to judge growth by' : ''}`,
-    `registered and ended: ${cycles.done}, failed: ${list(cycles.failures)}`,
-    `renewals: ${renewed}; calls: ${calls.begun} begun, ${calls.ended} ended well, ${calls.lost.length} lost; messages: ${messages}; failed: ${list(failures)}`,
+    `registered and ended: ${cycles.done}, failed: ${countsInWords(cycles.failures)}`,
+    `renewals: ${renewed}; calls: ${calls.begun} begun, ${calls.ended} ended well, ${calls.lost.length} lost; messages: ${messages}; failed: ${countsInWords(failures)}`,
     ...rows,
     ...(problems.length === 0 ? ['nobody holds on to anything'] : problems.map((each) => `PROBLEM ${each}`)),
   ].join('\n');
