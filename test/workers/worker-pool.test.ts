@@ -287,7 +287,7 @@ describe('worker pool behind a dedicated reader', () => {
     expect(trail.filter((line) => line.startsWith('failed'))).toEqual(['failed 4242 unreachable']);
   });
 
-  it('X-F1 P-143 sheds by rule when a queue is full, and loses nothing of what must pass', async () => {
+  it('X-F1 X-R14 P-143 sheds by rule when a queue is full, and loses nothing of what must pass', async () => {
     const isUrgent = (text: string) => text.includes('Call-ID: help-');
     rig = await startRig(2, { ringBytes: 16_384, coalesce: false, isUrgent });
     const owners = await invite(calls(0, 30));
@@ -314,6 +314,14 @@ describe('worker pool behind a dedicated reader', () => {
       expect(bye.length).toBe(1);
     }
     expect(rig.workers.counts(0).shed + rig.workers.counts(1).shed).toBeGreaterThanOrEqual(refused.length);
+
+    // X-R14: what a full ring has refused stays refused when there is room again, whatever worker the copy comes to.
+    const copied = new Set(refused.slice(0, 30).map(({ callId }) => callId));
+    const heard = rig.client.answers.length;
+    for (const callId of copied) rig.client.send('INVITE', callId);
+    const second = () => rig.client.answers.slice(heard).filter(({ callId }) => copied.has(callId));
+    await rig.client.when(() => second().length === copied.size);
+    expect(second().every(({ text }) => text.startsWith('SIP/2.0 503'))).toBe(true);
   });
 
   it('answers questions, and tells of their errors', async () => {
