@@ -41,7 +41,7 @@ export const inPart: Readonly<Record<string, string>> = {
   'C-30': 'overload control by parameters (RFC 7339), which is optional',
   'C-34': 'a mirror by HEP or pcap, which is optional; traces show every message',
   'X-R4': 'a UE that the S-CSCF challenges each time needs the HSS for its refresh; one behind IPsec does not',
-  'X-R13': 'two hours of soak are a run of `npm run chaos -- --minutes 120` by hand; the suite has half a minute',
+  'X-R13': 'two hours are a run of `npm run soak` by hand; the suite has a quarter of a minute',
   'S-83': 'the HSS keeps contacts, not subscriptions to registrations: a UE subscribes anew when it hears 481',
 };
 
