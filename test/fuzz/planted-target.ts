@@ -44,7 +44,7 @@ function readPlanted(text: string): number {
   return 0;
 }
 
-/** The same among AVPs: a message has to be a whole one, and odd in six ways. */
+/** The same among AVPs: a message has to be a whole one, and odd in three ways. */
 export function plantedDiameterTarget(seeds: readonly string[]): FuzzTarget {
   return {
     name: 'planted Diameter defect',
@@ -60,20 +60,10 @@ export function plantedDiameterTarget(seeds: readonly string[]): FuzzTarget {
   };
 }
 
-function readPlantedAvps({ avps, flags, hasUnknownMandatory }: DiameterMessage): number {
-  const item = avps.grouped(cxAvps.sipAuthDataItem);
-  if (item !== undefined) {
-    if (item.unsigned32(cxAvps.sipItemNumber) === undefined) {
-      if (avps.texts(cxAvps.publicIdentity).length > 2) {
-        if (hasUnknownMandatory) {
-          if (flags & 0x10) {
-            if (avps.text(baseAvps.userName) === '') throw new RangeError('the planted defect');
-            return 5;
-          }
-          return 4;
-        }
-        return 3;
-      }
+function readPlantedAvps({ avps, hasUnknownMandatory }: DiameterMessage): number {
+  if (avps.texts(cxAvps.publicIdentity).length > 2) {
+    if (hasUnknownMandatory) {
+      if (avps.text(baseAvps.userName) === undefined) throw new RangeError('the planted defect');
       return 2;
     }
     return 1;
