@@ -7,7 +7,7 @@ const load = {
   calls: 10,
   messages: 10,
   holdMs: 3_000,
-  t1Ms: 250,
+  t1Ms: 125,
   workers: 1,
   seed: 11,
   seconds: 1.5,
